@@ -1,0 +1,1 @@
+"""dfjax: train, evaluate and deploy deepfake detectors in JAX."""
