@@ -1,0 +1,1 @@
+"""Frames to face crops: the only package that imports dlib."""

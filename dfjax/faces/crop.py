@@ -1,0 +1,25 @@
+"""The one path from a frame to face crops, for training, evaluation, prediction and serving."""
+
+import numpy as np
+
+from dfjax.faces import align
+from dfjax.faces.align import Crop, CropSpec
+from dfjax.faces.detect import FaceFinder
+
+
+def crop_faces(image: np.ndarray, finder: FaceFinder | None, spec: CropSpec) -> list[Crop]:
+    """Returns the face crops of an RGB uint8 frame [H, W, 3], largest face first.
+
+    One at most with faces "largest"; none where no face is found. Crops "as-is" give exactly one,
+    the whole picture, and take None for `finder`.
+
+    Raises:
+      ValueError: `finder` was made with another spec.
+    """
+    if spec.crops == "as-is":
+        return [align.resize_crop(image, spec)]
+    spec.require_equal(finder.spec, "the FaceFinder")
+    faces = finder.find(image)
+    if spec.faces == "largest":
+        faces = faces[:1]
+    return [align.align_face(image, face.landmarks, face.box, spec) for face in faces]

@@ -1,0 +1,160 @@
+"""Faces of a frame by dlib: boxes from HOG or MMOD, landmarks by regression trees.
+
+The only file that imports dlib. Model files are read by path from the installed package
+`face_recognition_models`, which is never imported: it needs a module that setuptools dropped.
+"""
+
+import dataclasses
+import functools
+import importlib.util
+import os
+import pathlib
+import threading
+
+import cv2
+import dlib
+import numpy as np
+
+from dfjax.faces.align import CropSpec
+
+MAX_FACES = 32  # a frame; a crowd must not cost minutes
+
+_MMOD_FILE = "mmod_human_face_detector.dat"
+_LANDMARK_FILES = {
+    5: "shape_predictor_5_face_landmarks.dat",
+    68: "shape_predictor_68_face_landmarks.dat",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Face:
+    """A detected face.
+
+    `box` float32 [4] (x0, y0, x1, y1) and `landmarks` float32 [L, 2] are in pixels of the frame and
+    may lie outside it. `confidence` is the detector's score, comparable within one detector only.
+    """
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    confidence: float
+
+
+class FaceFinder:
+    """Finds faces as a CropSpec says.
+
+    Holds paths only, so that it travels to worker processes; the models load once per process, at
+    first use.
+    """
+
+    def __init__(self, spec: CropSpec, model_dir: str | os.PathLike | None = None):
+        """`model_dir` holds dlib's .dat files; None: the package `face_recognition_models`.
+
+        The 68-point model may not be used commercially (iBUG 300-W).
+
+        Raises:
+          ValueError: the spec takes crops as they are, which needs no finder.
+          FileNotFoundError: a model file is missing.
+        """
+        if spec.crops != "align":
+            raise ValueError(f"crops {spec.crops!r} need no FaceFinder: pass None to crop_faces")
+        self.spec = spec
+        self._landmark_file = _locate(_LANDMARK_FILES[spec.landmarks], model_dir)
+        self._mmod_file = _locate(_MMOD_FILE, model_dir) if spec.detector == "mmod" else ""
+
+    def find(self, image: np.ndarray) -> list[Face]:
+        """Returns the faces of an RGB uint8 frame [H, W, 3], largest first, MAX_FACES at most."""
+        height, width = image.shape[:2]
+        shrink = min(1.0, self.spec.working_size / max(height, width))
+        small_size = max(1, round(width * shrink)), max(1, round(height * shrink))
+        small = cv2.resize(image, small_size, interpolation=cv2.INTER_AREA)
+        faces = self._find(small) or self._find_with_border(small)
+        stretch = np.array([width, height], np.float32) / np.array(small_size, np.float32)
+        return [_map(face, stretch, 0) for face in faces]
+
+    def _find_with_border(self, image: np.ndarray) -> list[Face]:
+        # A face that fills a tight picture lacks the surroundings that detectors look for.
+        height, width = image.shape[:2]
+        pad = round(self.spec.detection_border * max(height, width))
+        if pad == 0:
+            return []
+        padded = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
+        faces = [_map(face, 1, -pad) for face in self._find(padded)]
+        return [face for face in faces if _is_centred_in(face.box, width, height)]
+
+    def _find(self, image: np.ndarray) -> list[Face]:
+        if self._mmod_file:
+            detections = _mmod(self._mmod_file)(image, self.spec.upsample)
+            found = [(each.rect, each.confidence) for each in detections]
+        else:
+            boxes, confidences, _ = _hog().run(image, self.spec.upsample)
+            found = list(zip(boxes, confidences, strict=True))
+        found.sort(key=lambda each: each[0].area(), reverse=True)
+        predictor = _predictor(self._landmark_file)
+        return [
+            Face(_corners(box), _points(predictor(image, box)), confidence)
+            for box, confidence in found[:MAX_FACES]
+        ]
+
+
+def _locate(name: str, model_dir: str | os.PathLike | None) -> str:
+    if model_dir is None:
+        package = importlib.util.find_spec("face_recognition_models")
+        if package is None:
+            raise FileNotFoundError(
+                f"{name}: package face_recognition_models is not installed: "
+                "pip install face_recognition_models, or give model_dir"
+            )
+        model_dir = pathlib.Path(package.submodule_search_locations[0], "models")
+    path = pathlib.Path(model_dir, name)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: pip install face_recognition_models, or give the folder with it "
+            "as model_dir"
+        )
+    return str(path)
+
+
+# dlib lets other threads run while a detector works in memory of its own: one for each thread.
+_of_thread = threading.local()
+
+
+def _hog():
+    if not hasattr(_of_thread, "hog"):
+        _of_thread.hog = dlib.get_frontal_face_detector()
+    return _of_thread.hog
+
+
+def _mmod(path: str):
+    if not hasattr(_of_thread, "mmod"):
+        _of_thread.mmod = {}
+    if path not in _of_thread.mmod:
+        _of_thread.mmod[path] = dlib.cnn_face_detection_model_v1(path)
+    return _of_thread.mmod[path]
+
+
+@functools.cache
+def _predictor(path: str):
+    return dlib.shape_predictor(path)
+
+
+def _corners(rectangle) -> np.ndarray:
+    # dlib's right and bottom are the last pixels inside.
+    sides = [rectangle.left(), rectangle.top(), rectangle.right() + 1, rectangle.bottom() + 1]
+    return np.array(sides, np.float32)
+
+
+def _points(shape) -> np.ndarray:
+    return np.array([[point.x, point.y] for point in shape.parts()], np.float32)
+
+
+def _map(face: Face, stretch: np.ndarray | float, shift: float) -> Face:
+    """Stretches, then shifts. A landmark is the centre of a pixel, a box its outer edges."""
+    box = face.box.reshape(2, 2) * stretch + shift
+    landmarks = (face.landmarks + 0.5) * stretch - 0.5 + shift
+    return Face(box.reshape(4), landmarks, face.confidence)
+
+
+def _is_centred_in(box: np.ndarray, width: int, height: int) -> bool:
+    # Reflection shows the face's mirror image beyond the border: that one does not count.
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return 0 <= x < width and 0 <= y < height

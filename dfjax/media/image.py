@@ -1,0 +1,144 @@
+"""Pictures: bytes to RGB and back, through one decoder for training, evaluation and serving.
+
+OpenCV decodes. Pillow only reads the header, because OpenCV allocates what a header claims before
+it looks further: 875 kB of PNG can ask for 5 GB.
+"""
+
+import io
+import os
+import re
+import warnings
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from dfjax.media import limits
+from dfjax.media.errors import MediaError
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+_ENCODINGS = {
+    "jpeg": [
+        cv2.IMWRITE_JPEG_QUALITY,
+        95,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ],
+    "png": [],
+}
+# The markers libjpeg acts on. All but SOI (D8) and EOI (D9) are followed by a length.
+_JPEG_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xef\xfe])")
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Returns the picture at `path` as `decode_image` does.
+
+    Raises:
+      MediaError: the file cannot be read, is over a limit, or is not a picture that decodes.
+    """
+    try:
+        size = os.stat(path).st_size
+        if size > limits.MAX_IMAGE_BYTES:
+            raise MediaError(
+                "too_large",
+                f"{path}: {size} bytes: a picture file may have {limits.MAX_IMAGE_BYTES}",
+            )
+        with open(path, "rb") as file:
+            data = file.read(size)  # a device file has size 0, and no end
+    except OSError as error:
+        raise MediaError("unreadable", f"{path}: {error.strerror}: give a readable file") from error
+    try:
+        return decode_image(data)
+    except MediaError as error:
+        raise MediaError(error.code, f"{path}: {error}") from error
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """Returns the picture as RGB uint8 [H, W, 3], upright by its EXIF orientation.
+
+    Of an animation, the first frame. 16-bit samples keep their upper 8 bits, grey becomes three
+    equal channels, CMYK is converted, and an alpha channel is dropped without blending.
+
+    Raises:
+      MediaError: no JPEG, PNG, WebP or BMP, over a limit of `limits`, or broken.
+    """
+    _check_header(data)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error as error:
+        raise MediaError("corrupt", "the picture does not decode: save it anew") from error
+    if image is None:
+        raise MediaError("corrupt", "the picture does not decode: save it anew")
+    return image
+
+
+def encode_image(image: np.ndarray, encoding: str) -> bytes:
+    """Returns RGB uint8 [H, W, 3] as a file's bytes.
+
+    `encoding` is "jpeg" (quality 95, chroma in full: a detector looks at it) or "png" (lossless).
+
+    Raises:
+      ValueError: an unknown encoding, or another kind of array.
+    """
+    if encoding not in _ENCODINGS:
+        raise ValueError(f"encoding {encoding!r} is unknown: use one of {sorted(_ENCODINGS)}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image is {image.dtype} {image.shape}: give RGB uint8 [H, W, 3]")
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(f".{encoding}", bgr, _ENCODINGS[encoding])
+    return encoded.tobytes()
+
+
+def _check_header(data: bytes) -> None:
+    """Refuses what is empty, of another format, or would cost too much to decode."""
+    if not data:
+        raise MediaError("empty", "the picture has no bytes: save it anew")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our limit is lower
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as header:
+                file_format, (width, height) = header.format, header.size
+    except Image.UnidentifiedImageError as error:
+        raise MediaError("unsupported", "not a JPEG, PNG, WebP or BMP: convert it") from error
+    except Image.DecompressionBombError as error:
+        raise MediaError("too_large", f"over {limits.MAX_PIXELS} pixels: scale it down") from error
+    except Exception as error:  # a parser of hostile bytes; it raises half a dozen types
+        raise MediaError("corrupt", "the header is broken: save the picture anew") from error
+    if width * height > limits.MAX_PIXELS:
+        raise MediaError(
+            "too_large",
+            f"{width}x{height} is over {limits.MAX_PIXELS} pixels: scale it down",
+        )
+    if file_format in ("JPEG", "MPO") and _num_jpeg_scans(data) > limits.MAX_JPEG_SCANS:
+        raise MediaError("too_large", f"over {limits.MAX_JPEG_SCANS} JPEG scans: save it anew")
+    if file_format == "PNG" and not _has_whole_chunks(data):
+        raise MediaError("corrupt", "a PNG chunk is longer than the file: save the picture anew")
+
+
+def _num_jpeg_scans(data: bytes) -> int:
+    """Counts scans as libjpeg meets them; a plain search would add thumbnails and trailers."""
+    num_scans, position = 0, 2
+    while match := _JPEG_MARKER.search(data, position):
+        marker, position = match[1], match.end()
+        if marker == b"\xd9":
+            break
+        if marker != b"\xd8":
+            position += int.from_bytes(data[position : position + 2])
+        num_scans += marker == b"\xda"
+    return num_scans
+
+
+def _has_whole_chunks(data: bytes) -> bool:
+    # OpenCV allocates what a chunk claims, up to 4 GB, before it sees that the data ends.
+    position = 8
+    while position < len(data):
+        length, kind = (
+            int.from_bytes(data[position : position + 4]),
+            data[position + 4 : position + 8],
+        )
+        position += 12 + length
+        if kind == b"IEND":
+            break
+    return position <= len(data)

@@ -1,0 +1,26 @@
+"""What a picture or a video may cost before it is refused.
+
+Imports nothing that decodes, so that an entry point can set OpenCV's own limit before cv2 loads.
+"""
+
+import os
+import sys
+
+MAX_PIXELS = 64 * 2**20  # of a picture: 192 MiB as RGB
+MAX_IMAGE_BYTES = 256 * 2**20  # of a picture file
+MAX_JPEG_SCANS = 100  # a progressive JPEG has about 10; 2000 cost 12 s of CPU at 640x480
+MAX_FRAME_PIXELS = 16 * 2**20  # of a video frame: 4096x4096
+MAX_VIDEO_FRAMES = 18_000  # decoded per video: 10 minutes at 30 frames a second
+
+
+def limit_opencv() -> None:
+    """Makes OpenCV refuse pictures over MAX_PIXELS by itself, under the check of `decode_image`.
+
+    For entry points, before anything imports cv2.
+
+    Raises:
+      RuntimeError: cv2 is loaded already, so the limit would not be read.
+    """
+    if "cv2" in sys.modules:
+        raise RuntimeError("cv2 is imported already: call limit_opencv() first in the entry point")
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)

@@ -1,0 +1,212 @@
+"""Videos: frames spread evenly over what really decodes, whatever the header promises.
+
+The only file that imports PyAV. Decoding is a sequential pass on one thread, so that the same file
+gives the same frames everywhere: seeking lands on different frames in different builds.
+"""
+
+import dataclasses
+import fractions
+import itertools
+import os
+import stat
+from collections.abc import Iterable, Iterator
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+from dfjax.media import limits
+from dfjax.media.errors import MediaError
+
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"})
+
+# FFmpeg takes the container from the content, and a playlist would open the files it lists.
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts"
+_CODECS = frozenset({"av1", "h264", "hevc", "mjpeg", "mpeg2video", "mpeg4", "vp8", "vp9"})
+# Without these, colours come out up to 3 of 256 too dark, and differ between processors.
+_EXACT = (
+    Interpolation.BILINEAR
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.ACCURATE_RND
+    | Interpolation.BITEXACT
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """Frames of a video, in order.
+
+    `frames` are RGB uint8 [H, W, 3], upright; `indices` their positions among those that decode.
+    `num_decoded` counts these (at most `limits.MAX_VIDEO_FRAMES`), `num_declared` what the
+    container says it holds, 0 unknown: far fewer decoded than declared means a damaged file. `fps`
+    is 0.0 if unknown.
+    """
+
+    frames: list[np.ndarray]
+    indices: list[int]
+    num_decoded: int
+    num_declared: int
+    fps: float
+
+
+def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
+    """Returns the frames at `np.linspace(0, num_decoded - 1, num_frames, dtype=int)`.
+
+    Of a shorter video, every frame once; of a broken one, what decodes. Display rotation is
+    applied. Colours follow the matrix and range that the stream names, or else BT.601, limited.
+    Memory holds `num_frames` frames at a time; where the declared count is wrong, a second pass
+    picks by the true one.
+
+    Raises:
+      MediaError: the file cannot be read, is no accepted video, is over a limit, or does not
+        decode at all.
+      ValueError: `num_frames` is below 1.
+    """
+    if num_frames < 1:
+        raise ValueError(f"num_frames is {num_frames}: use 1 or more")
+    with _open(path) as container:
+        num_declared, fps = _declared(container)
+        num_guessed = min(num_declared, limits.MAX_VIDEO_FRAMES)
+        frames, num_decoded = _pick_frames(container, _spread(num_guessed, num_frames))
+    if num_decoded == 0:
+        raise MediaError("corrupt", f"{path}: no frame decodes: encode the video anew")
+    indices = _spread(num_decoded, num_frames)
+    if num_decoded != num_guessed:
+        frames.clear()  # or memory would hold both passes
+        with _open(path) as container:
+            frames, _ = _pick_frames(container, indices)
+    return Video(frames, indices, num_decoded, num_declared, fps)
+
+
+def write_video(
+    path: str | os.PathLike, frames: Iterable[np.ndarray], *, fps: float, crf: int
+) -> None:
+    """Writes RGB uint8 [H, W, 3] frames as H.264 (yuv420p, BT.601) .mp4: equal frames, equal bytes.
+
+    `crf` is libx264's quality, 0 (lossless) to 51; FaceForensics++ names 23 "c23" and 40 "c40".
+
+    Raises:
+      ValueError: no frame, an odd height or width, or frames of different sizes.
+    """
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        raise ValueError("frames is empty: give at least one")
+    height, width = first.shape[:2]
+    if height % 2 or width % 2:
+        raise ValueError(f"frames are {width}x{height}: yuv420p needs even sides")
+    rate = fractions.Fraction(fps).limit_denominator(1001)
+    with av.open(os.fspath(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.colorspace = Colorspace.ITU601
+        stream.codec_context.color_range = ColorRange.MPEG
+        for number, image in enumerate(itertools.chain([first], frames)):
+            if image.shape != first.shape:
+                raise ValueError(f"frame {number} is {image.shape}: the first is {first.shape}")
+            frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(
+                format="yuv420p", dst_colorspace=Colorspace.ITU601, interpolation=_EXACT, threads=1
+            )
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _spread(num_available: int, num_frames: int) -> list[int]:
+    # dtype=int truncates, and so picks the frames that DeepfakeBench picks.
+    positions = np.linspace(0, num_available - 1, min(num_frames, num_available), dtype=int)
+    return positions.tolist()
+
+
+def _open(path: str | os.PathLike) -> InputContainer:
+    """Opens a container and sets up the decoder of its first video stream; the caller closes it."""
+    _check_file(path)
+    options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+    try:
+        # An absolute path: FFmpeg would take the "x:" of a relative one for a protocol.
+        container = av.open(os.path.abspath(path), options=options, metadata_errors="replace")
+    except av.FFmpegError as error:
+        code = "corrupt" if isinstance(error, av.InvalidDataError) else "unsupported"
+        message = f"{path}: broken, or no mp4, mov, mkv, webm, avi or ts: encode the video anew"
+        raise MediaError(code, message) from error
+    try:
+        _set_up_decoder(container, path)
+    except MediaError:
+        container.close()
+        raise
+    return container
+
+
+def _check_file(path: str | os.PathLike) -> None:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise MediaError("unreadable", f"{path}: {error.strerror}: give a readable file") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError("unreadable", f"{path}: no regular file: give the path of a video")
+    if status.st_size == 0:
+        raise MediaError("empty", f"{path}: the video has no bytes: copy it anew")
+
+
+def _set_up_decoder(container: InputContainer, path: str | os.PathLike) -> None:
+    if not container.streams.video:
+        raise MediaError("no_video", f"{path}: holds no video stream: give a video with pictures")
+    decoder = container.streams.video[0].codec_context
+    codec = decoder.codec.canonical_name if decoder else "unknown"
+    if codec not in _CODECS:
+        accepted = ", ".join(sorted(_CODECS))
+        raise MediaError("unsupported", f"{path}: codec {codec}: encode it as one of {accepted}")
+    if decoder.width * decoder.height > limits.MAX_FRAME_PIXELS:
+        size = f"{decoder.width}x{decoder.height}"
+        message = f"{path}: {size} is over {limits.MAX_FRAME_PIXELS} pixels: scale it down"
+        raise MediaError("too_large", message)
+    decoder.thread_count = 1
+    # The header may hide the size, and a stream may change it: the decoder refuses by itself.
+    decoder.options = {"max_pixels": str(limits.MAX_FRAME_PIXELS)}
+
+
+def _declared(container: InputContainer) -> tuple[int, float]:
+    """Returns the number of frames and the rate that the container claims, 0 where it does not."""
+    stream = container.streams.video[0]
+    rate = stream.average_rate or fractions.Fraction(0)
+    if stream.duration is not None:
+        seconds = stream.duration * stream.time_base
+    else:
+        seconds = fractions.Fraction(container.duration or 0, av.time_base)
+    return max(0, stream.frames or round(seconds * rate)), float(rate)
+
+
+def _pick_frames(container: InputContainer, wanted: list[int]) -> tuple[list[np.ndarray], int]:
+    """Returns the wanted ones of the frames that decode, and how many decode."""
+    frames, num_decoded, remaining = [], 0, set(wanted)
+    for frame in itertools.islice(_decode(container), limits.MAX_VIDEO_FRAMES):
+        if num_decoded in remaining:
+            try:
+                frames.append(_to_rgb(frame))
+            except av.FFmpegError as error:  # ICtCp, YCgCo, constant luminance
+                message = f"{container.name}: colour matrix {frame.colorspace}: encode it as BT.709"
+                raise MediaError("unsupported", message) from error
+        num_decoded += 1
+    return frames, num_decoded
+
+
+def _decode(container: InputContainer) -> Iterator[av.VideoFrame]:
+    """Yields every frame that decodes; a packet that does not is passed over."""
+    packets = container.demux(container.streams.video[0])
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.FFmpegError, IndexError):  # a stream the header does not name
+            return
+        try:
+            yield from packet.decode()
+        except av.FFmpegError:
+            continue
+
+
+def _to_rgb(frame: av.VideoFrame) -> np.ndarray:
+    image = frame.reformat(format="rgb24", interpolation=_EXACT, threads=1).to_ndarray()
+    quarter_turns = round(frame.rotation / 90)  # counterclockwise, as np.rot90 turns
+    return np.ascontiguousarray(np.rot90(image, quarter_turns))
