@@ -1,0 +1,194 @@
+"""The `dfjax` command. A subcommand imports what it needs when it runs, so that --help is quick."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from dfjax import registry
+from dfjax.media import limits
+
+_EXIT_STATUS = """\
+exit status:
+  0    done; what failed for single files is listed in a file that the output names
+  1    nothing usable came out
+  2    wrong usage or input; the message says what to change
+  130  interrupted; the same command continues
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line `argv` (None: the process's own); returns the exit status."""
+    arguments = _make_parser().parse_args(argv)
+    if "cv2" not in sys.modules:
+        limits.limit_opencv()
+    # TensorFlow, where a library loads it, would greet.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    try:
+        return arguments.run(arguments)
+    except (ValueError, OSError) as error:
+        print(f"dfjax: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("dfjax: interrupted: the same command continues", file=sys.stderr)
+        return 130
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _describe(
+        argparse.ArgumentParser, prog="dfjax", description="Train and use deepfake detectors."
+    )
+    subcommands = parser.add_subparsers(metavar="command", required=True)
+    _add_prepare(subcommands)
+    return parser
+
+
+def _describe(make, *args, **kwargs) -> argparse.ArgumentParser:
+    return make(
+        *args,
+        epilog=_EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **kwargs,
+    )
+
+
+def _add_prepare(subcommands) -> None:
+    parser = _describe(
+        subcommands.add_parser,
+        "prepare",
+        help="turn videos and pictures into a dataset of face crops",
+        description="Turn videos and pictures into a dataset of face crops.",
+    )
+    parser.set_defaults(run=_prepare)
+    parser.add_argument(
+        "--out", metavar="DATA", required=True, help="folder for the dataset and errors.jsonl"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        default=_num_cores(),
+        help="processes (%(default)s)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what other clips or settings left in DATA"
+    )
+    _add_corpus(parser.add_argument_group("corpus"))
+    _add_crops(parser.add_argument_group("crops"))
+
+
+def _add_corpus(group) -> None:
+    group.add_argument(
+        "--corpus", required=True, help="folder: your own files; synthetic: drawn clips"
+    )
+    group.add_argument(
+        "--root",
+        metavar="DIR",
+        help="the corpus: manifest.csv with the columns path and label, optionally split, group, "
+        "method and pair; or trees real/ and fake/; for synthetic, where to draw (DATA/synthetic)",
+    )
+    group.add_argument(
+        "--splits",
+        nargs=3,
+        type=float,
+        metavar=("TRAIN", "VAL", "TEST"),
+        default=(0.8, 0.1, 0.1),
+        help="shares of the splits where the folder names none (0.8 0.1 0.1)",
+    )
+    group.add_argument(
+        "--seed", type=int, default=0, help="of these splits, or of the drawing (%(default)s)"
+    )
+
+
+def _add_crops(group) -> None:
+    group.add_argument(
+        "--crops",
+        choices=("align", "as-is"),
+        default="align",
+        help="align: find the face and align it (the default); as-is: the files show nothing but "
+        "a face, only resize them",
+    )
+    group.add_argument(
+        "--frames",
+        type=_positive,
+        metavar="N",
+        default=32,
+        help="frames of a video, evenly spread (%(default)s)",
+    )
+    group.add_argument(
+        "--encoding",
+        choices=("jpeg", "png"),
+        default="jpeg",
+        help="jpeg (quality 95, 4:4:4; the default) or png",
+    )
+    # Without a default here: CropSpec has them.
+    group.add_argument("--size", type=int, metavar="PIXELS", help="side of a crop (256)")
+    group.add_argument("--detector", choices=("hog", "mmod"), help="dlib's HOG (default) or MMOD")
+    group.add_argument(
+        "--landmarks",
+        type=int,
+        choices=(5, 68),
+        help="to align by; the model of 5 (default) is free, that of 68 excludes commercial use",
+    )
+    group.add_argument("--faces", choices=("largest", "all"), help="of a frame (largest)")
+    group.add_argument(
+        "--upsample",
+        type=int,
+        metavar="N",
+        help="double frames N times for detection: smaller faces, more time (0)",
+    )
+
+
+def _num_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))  # those that this process may use
+    return os.cpu_count() or 1
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text}: use 1 or more")
+    return int(text)
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from dfjax import prepare
+    from dfjax.corpora import folder, synthetic  # noqa: F401  they register themselves
+    from dfjax.faces.align import CropSpec
+
+    given = {
+        name: value
+        for name in ("size", "detector", "landmarks", "faces", "upsample")
+        if (value := getattr(arguments, name)) is not None
+    }
+    as_is = {"detector": "none", "landmarks": 0} if arguments.crops == "as-is" else {}
+    spec = CropSpec(crops=arguments.crops, **{**as_is, **given})
+    clips = registry.build("corpus", arguments.corpus, **_corpus_options(arguments))
+    report = prepare.prepare(
+        clips,
+        arguments.out,
+        spec=spec,
+        num_frames=arguments.frames,
+        encoding=arguments.encoding,
+        seed=arguments.seed,
+        synthetic=arguments.corpus == "synthetic",
+        jobs=arguments.jobs,
+        overwrite=arguments.overwrite,
+    )
+    prepare.print_report(report)
+    return 0 if report.num_crops else 1
+
+
+def _corpus_options(arguments: argparse.Namespace) -> dict[str, object]:
+    options = {"root": arguments.root, "seed": arguments.seed}
+    if arguments.corpus == "synthetic":
+        root = arguments.root or os.path.join(arguments.out, "synthetic")
+        return {**options, "root": root, "jobs": arguments.jobs}
+    if arguments.root is None and arguments.corpus in registry.names("corpus"):
+        raise ValueError(f"corpus {arguments.corpus} needs --root DIR: give its folder")
+    return {**options, "splits": arguments.splits}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

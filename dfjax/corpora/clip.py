@@ -1,0 +1,26 @@
+"""The record that every importer returns and everything after it reads."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """One video or picture of a corpus."""
+
+    key: str
+    """Unique within the corpus: corpus/method/path below the corpus."""
+
+    path: str
+    """The file."""
+
+    label: int
+    """0 real, 1 fake."""
+
+    method: str
+    """"real" for label 0; else the forgery method, or "fake" where it is unknown."""
+
+    split: str
+    """"train", "val" or "test"."""
+
+    sources: tuple[str, ...]
+    """Ids of every identity, original and group in it: clips that share one belong in one split."""

@@ -1,0 +1,246 @@
+"""Any folder of pictures and videos as a corpus: by a manifest.csv, or by trees real/ and fake/.
+
+The manifest's columns: `path` (relative to its folder) and `label` (real, fake, 0 or 1), and where
+known `split` (train, val or test), `method` (of a fake), `group` (ids of people or originals,
+joined by ";") and `pair` (shared by an original and its fakes). Other columns are ignored.
+
+Trees: `real/` and `fake/`, of any depth; the first folder below `fake/` names the method. Files of
+the same name below both count as an original and its fakes, and pictures in one folder further down
+as frames of one video. Where that is wrong, write a manifest.
+"""
+
+import collections
+import csv
+import dataclasses
+import hashlib
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from dfjax import registry
+from dfjax.corpora import splits as splitting
+from dfjax.corpora.clip import Clip
+from dfjax.media.image import IMAGE_SUFFIXES
+from dfjax.media.video import VIDEO_SUFFIXES
+
+MANIFEST = "manifest.csv"
+
+_LABELS = {"real": 0, "0": 0, "fake": 1, "1": 1}
+_SPLITS = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    """One file as the manifest or the tree describes it; `split` is "" where it says none."""
+
+    path: str
+    label: int
+    method: str
+    groups: tuple[str, ...]
+    pair: str
+    split: str = ""
+
+
+@registry.register("corpus", "folder")
+def read_folder(
+    root: str | os.PathLike,
+    *,
+    seed: int = 0,
+    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    name: str | None = None,
+) -> list[Clip]:
+    """Returns the clips of the corpus in the folder `root`; a file may be missing or broken.
+
+    `name` is the corpus in the clips' keys; None: that of the folder.
+
+    Splits are the manifest's. Where it names none, files are dealt out by `splits`, the shares of
+    train, val and test: what shares a group, a pair or the same bytes stays together, both classes
+    are in every split as far as possible, and the same `seed` gives the same splits.
+
+    Raises:
+      ValueError: nothing to read, a manifest that is not understood, or what belongs together is in
+        two splits.
+    """
+    root = pathlib.Path(root)
+    if not root.is_dir():
+        raise ValueError(f"{root} is not a folder: give the folder of a corpus")
+    manifest = root / MANIFEST
+    entries = list(_read_manifest(manifest) if manifest.exists() else _walk_trees(root))
+    if not entries:
+        raise ValueError(f"{root} holds no picture or video: {_accepted_suffixes()}")
+    if not any((root / entry.path).exists() for entry in entries):
+        raise ValueError(
+            f"none of the {len(entries)} files in {manifest} exists: paths start at its folder"
+        )
+    entries.sort(key=lambda entry: entry.path)
+    corpus = name or root.resolve().name
+    return [
+        Clip(
+            key=f"{corpus}/{entry.method}/{entry.path}",
+            path=os.fspath(root / entry.path),
+            label=entry.label,
+            method=entry.method,
+            split=split,
+            sources=_sources(entry),
+        )
+        for entry, split in zip(entries, _splits(root, entries, seed, splits), strict=True)
+    ]
+
+
+def _accepted_suffixes() -> str:
+    return f"accepted are {' '.join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))}"
+
+
+def _sources(entry: _Entry) -> tuple[str, ...]:
+    pair = (f"pair:{entry.pair}",) if entry.pair else ()
+    return entry.groups + pair or (entry.path,)
+
+
+def _splits(
+    root: pathlib.Path, entries: list[_Entry], seed: int, shares: Sequence[float]
+) -> list[str]:
+    names = [entry.path for entry in entries]
+    contents = _shared_contents(root, entries)
+    ties = [
+        [f"group {group!r}" for group in entry.groups]
+        + [f"pair {entry.pair!r}"] * bool(entry.pair)
+        + [f"the same file content (sha256 {digest[:12]})" for digest in contents.get(name, ())]
+        for name, entry in zip(names, entries, strict=True)
+    ]
+    given = [entry.split for entry in entries]
+    if not any(given):
+        labels = [entry.label for entry in entries]
+        return splitting.assign_splits(names, labels, ties, seed=seed, shares=shares)
+    if not all(given):
+        raise ValueError(
+            f"{names[given.index('')]} has no split while others do: name one in every row of "
+            f"{MANIFEST}, or none"
+        )
+    splitting.check_splits(names, given, ties)
+    return given
+
+
+def _shared_contents(root: pathlib.Path, entries: list[_Entry]) -> dict[str, tuple[str, ...]]:
+    """Returns the sha256 of those files that have a copy, by path; only equal sizes are read.
+
+    Raises:
+      ValueError: a real and a fake file are the same.
+    """
+    by_size = collections.defaultdict(list)
+    for entry in entries:
+        path = root / entry.path
+        if path.is_file() and path.stat().st_size > 0:
+            by_size[path.stat().st_size].append(entry)
+    by_digest = collections.defaultdict(list)
+    for alike in by_size.values():
+        for entry in alike if len(alike) > 1 else ():
+            by_digest[_sha256(root / entry.path)].append(entry)
+    contents = {}
+    for digest, copies in by_digest.items():
+        if len(copies) > 1:
+            if len({entry.label for entry in copies}) > 1:
+                a, b = sorted(copies, key=lambda entry: entry.label)[:: len(copies) - 1]
+                raise ValueError(
+                    f"{a.path} (real) and {b.path} (fake) are the same file: correct a label"
+                )
+            contents.update({entry.path: (digest,) for entry in copies})
+    return contents
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_manifest(manifest: pathlib.Path) -> Iterator[_Entry]:
+    lines: dict[str, int] = {}
+    try:
+        with open(manifest, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            columns = [column.strip().lower() for column in reader.fieldnames or []]
+            if not {"path", "label"} <= set(columns):
+                raise ValueError(
+                    f"{manifest} has the columns {', '.join(columns) or 'none'}: "
+                    "path and label are needed, split, group, method and pair optional"
+                )
+            reader.fieldnames = columns
+            for row in reader:
+                where = f"{manifest} line {reader.line_num}"
+                entry = _entry({name: (row[name] or "").strip() for name in columns}, where)
+                if entry.path in lines:
+                    raise ValueError(
+                        f"{where} names {entry.path} again after line {lines[entry.path]}: keep one"
+                    )
+                lines[entry.path] = reader.line_num
+                yield entry
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"{manifest} is not a CSV file in UTF-8 ({error}): save it anew"
+        ) from error
+
+
+def _entry(row: dict[str, str], where: str) -> _Entry:
+    label = _LABELS.get(row["label"].lower())
+    if label is None:
+        raise ValueError(f"{where}: label {row['label']!r}: use real, fake, 0 or 1")
+    path = pathlib.PurePosixPath(os.path.normpath(row["path"]))
+    if row["path"] in ("", ".") or "\0" in row["path"] or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{where}: path {row['path']!r}: give a file below the manifest's folder")
+    split = row.get("split", "").lower()
+    if split and split not in _SPLITS:
+        raise ValueError(f"{where}: split {row['split']!r}: use train, val or test")
+    method = row.get("method") or "fake"
+    if label and method.lower() == "real":
+        raise ValueError(f"{where}: a fake of method {method!r}: correct its label or its method")
+    groups = (group.strip() for group in row.get("group", "").split(";"))
+    return _Entry(
+        path=os.fspath(path),
+        label=label,
+        method=method if label else "real",
+        groups=tuple(dict.fromkeys(filter(None, groups))),
+        pair=row.get("pair", ""),
+        split=_SPLITS.get(split, ""),
+    )
+
+
+def _walk_trees(root: pathlib.Path) -> Iterator[_Entry]:
+    trees = [tree for tree in root.iterdir() if tree.is_dir() and tree.name in ("real", "fake")]
+    if not trees:
+        raise ValueError(f"{root} holds neither {MANIFEST} nor a folder real or fake: add one")
+    for tree in trees:
+        for path in _files(tree):
+            inner = path.relative_to(tree)
+            method = "real" if tree.name == "real" else "fake"
+            if tree.name == "fake" and len(inner.parts) > 1:
+                method, inner = inner.parts[0], inner.relative_to(inner.parts[0])
+            is_frame = path.suffix.lower() in IMAGE_SUFFIXES and len(inner.parts) > 1
+            group = inner.parent if is_frame else inner.with_suffix("")
+            yield _Entry(
+                path=path.relative_to(root).as_posix(),
+                label=_LABELS[tree.name],
+                method=method,
+                groups=(group.as_posix(),),
+                pair="",
+            )
+
+
+def _files(tree: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields pictures and videos by suffix; links are followed, and each folder is entered once."""
+    entered = set()
+    for folder, subfolders, names in os.walk(tree, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:
+            subfolders.clear()
+            continue
+        entered.add(real)
+        subfolders.sort()
+        for name in names:
+            path = pathlib.Path(folder, name)
+            if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and name[0] != ".":
+                yield path

@@ -1,0 +1,28 @@
+"""The corpus that needs no download: drawn talking heads and forgeries of them."""
+
+import os
+
+from dfjax import registry
+from dfjax.corpora import folder
+from dfjax.corpora.clip import Clip
+from dfjax.data import synthetic
+
+
+@registry.register("corpus", "synthetic")
+def read_synthetic(
+    root: str | os.PathLike,
+    *,
+    seed: int = 0,
+    identities: int = 96,
+    frames: int = 16,
+    jobs: int | None = None,
+) -> list[Clip]:
+    """Returns the clips of the synthetic corpus in the folder `root`, drawn where missing.
+
+    See `dfjax.data.synthetic.write_corpus`; the splits are its own, disjoint by identity.
+
+    Raises:
+      ValueError: fewer than 12 identities.
+    """
+    synthetic.write_corpus(root, seed=seed, identities=identities, frames=frames, jobs=jobs)
+    return folder.read_folder(root, name="synthetic")

@@ -1,0 +1,1 @@
+"""Data: the prepared corpus, its loading and augmentation, and the embedded corpus."""

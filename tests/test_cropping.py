@@ -1,0 +1,157 @@
+import dataclasses
+import os
+import pathlib
+import signal
+
+import numpy as np
+import pytest
+
+from dfjax import cropping
+from dfjax.corpora.clip import Clip
+from dfjax.faces.align import CropSpec
+from dfjax.media import image as media_image
+from dfjax.media import video as media_video
+from dfjax.media.errors import MediaError
+
+AS_IS = CropSpec(crops="as-is", detector="none", landmarks=0, size=16)
+CROP = {
+    "image": b"encoded",
+    "frame": 3,
+    "face": 1,
+    "landmarks": np.arange(10, dtype=np.float32).reshape(5, 2),
+    "box": np.array([1.5, 2, 3, 4], np.float32),
+    "scale": 0.5,
+    "padded": 0.25,
+}
+
+
+def make_clip(path: pathlib.Path, data: bytes = b"data") -> Clip:
+    path.write_bytes(data)
+    return Clip(f"c/real/{path.name}", str(path), 0, "real", "train", ())
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def test_a_picture_gives_one_crop_and_a_video_its_spread_frames(tmp_path):
+    picture = noise(16, 16, 3)
+    clip = make_clip(tmp_path / "a.PNG", media_image.encode_image(picture, "png"))
+    found = cropping.crop_clip(clip, AS_IS, 32, "png")
+    assert (found.num_frames, found.damaged, len(found.crops)) == (1, False, 1)
+    assert found.crops[0]["landmarks"].shape == (0, 2)
+    np.testing.assert_array_equal(media_image.decode_image(found.crops[0]["image"]), picture)
+
+    frames = [np.full((16, 16, 3), 20 * shade, np.uint8) for shade in range(10)]
+    media_video.write_video(tmp_path / "v.mp4", frames, fps=25, crf=10)
+    clip = dataclasses.replace(clip, path=str(tmp_path / "v.mp4"))
+    found = cropping.crop_clip(clip, AS_IS, 4, "png")
+    assert [crop["frame"] for crop in found.crops] == [0, 3, 6, 9]
+    shades = [media_image.decode_image(crop["image"]).mean() for crop in found.crops]
+    np.testing.assert_allclose(shades, [0, 60, 120, 180], atol=3)
+
+
+def test_a_video_that_ends_early_is_damaged(tmp_path):
+    frames = list(noise(40, 64, 64, 3))
+    media_video.write_video(tmp_path / "v.mp4", frames, fps=25, crf=10)
+    whole = (tmp_path / "v.mp4").read_bytes()
+    # The index lies behind the pictures: blank the second half of these.
+    start, end = whole.index(b"mdat") + 4, whole.index(b"moov") - 4
+    middle = (start + end) // 2
+    clip = make_clip(tmp_path / "cut.mp4", whole[:middle] + bytes(end - middle) + whole[end:])
+    found = cropping.crop_clip(clip, AS_IS, 8, "jpeg")
+    assert found.damaged
+    assert 0 < found.num_frames <= 8
+
+
+def test_a_suffix_that_is_no_picture_or_video_is_unsupported(tmp_path):
+    with pytest.raises(MediaError, match=r"its suffix is none of \.avi"):
+        cropping.crop_clip(make_clip(tmp_path / "a.txt"), AS_IS, 32, "png")
+
+
+def test_work_gives_back_what_it_keeps_until_the_file_changes(tmp_path):
+    crops = [CROP, CROP, {**CROP, "image": b"", "frame": 9, "face": 0}]
+    clip, blank = make_clip(tmp_path / "a.mp4"), make_clip(tmp_path / "b.mp4")
+    with cropping.Work(tmp_path / "work") as work:
+        assert work.outcome(clip) is None
+        work.save(blank, cropping.ClipCrops([], 5, False))
+        work.save(clip, cropping.ClipCrops(crops, 5, True))
+    with cropping.Work(tmp_path / "work") as work:
+        assert work.outcome(clip) == cropping.Outcome("", "", 5, 2, 3, True)
+        for kept, given in zip(work.crops(clip), crops, strict=True):
+            assert kept.keys() == given.keys()
+            for name, value in given.items():
+                np.testing.assert_array_equal(kept[name], value)
+        assert work.outcome(blank).code == "no_face"
+        assert work.crops(blank) == []
+        make_clip(tmp_path / "a.mp4", b"other data")
+        assert work.outcome(clip) is None
+
+
+def test_work_cut_anywhere_keeps_the_clips_before_the_cut_and_goes_on(tmp_path):
+    path = tmp_path / "work"
+    clips = [make_clip(tmp_path / name) for name in ("a.mp4", "b.mp4", "c.mp4")]
+    ends = []
+    with cropping.Work(path) as work:
+        for clip in clips[:2]:
+            work.save(clip, cropping.ClipCrops([CROP], 1, False))
+            ends.append(path.stat().st_size)
+    whole = path.read_bytes()
+    for cut in range(0, len(whole) + 1, 7):
+        path.write_bytes(whole[:cut])
+        with cropping.Work(path) as work:
+            assert [work.outcome(clip) is not None for clip in clips] == [
+                cut >= ends[0],
+                cut >= ends[1],
+                False,
+            ]
+            work.save(clips[2], cropping.ClipCrops([CROP], 1, False))
+        with cropping.Work(path) as work:
+            assert work.crops(clips[2])[0]["image"] == b"encoded"
+
+
+def test_work_that_was_damaged_or_is_in_use_says_so(tmp_path):
+    path = tmp_path / "work"
+    clip = make_clip(tmp_path / "a.mp4")
+    with cropping.Work(path) as work:
+        work.save(clip, cropping.ClipCrops([CROP], 1, False))
+        with pytest.raises(ValueError, match="work is in use by another run"):
+            cropping.Work(path)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with cropping.Work(path) as work, pytest.raises(ValueError, match="damaged: delete it"):
+        work.crops(clip)
+
+
+def crop_or_die(clip: Clip) -> cropping.ClipCrops:
+    """Runs in worker processes; the name of the file says what happens there."""
+    path = pathlib.Path(clip.path)
+    if path.name == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if path.name == "deadly_once" and not path.with_suffix(".seen").exists():
+        path.with_suffix(".seen").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if path.name == "broken":
+        raise MediaError("corrupt", "two\nlines")
+    if path.name == "bug":
+        raise KeyError("surprise")
+    return cropping.ClipCrops([CROP], 1, False)
+
+
+def test_every_clip_has_an_outcome_whatever_happens_to_its_process(tmp_path):
+    names = ["a", "deadly", "b", "broken", "deadly_once", "bug", *"cdefgh"]
+    clips = [make_clip(tmp_path / name) for name in names]
+    with cropping.Work(tmp_path / "work") as work:
+        outcomes = {
+            pathlib.Path(clip.path).name: outcome
+            for clip, outcome in cropping.crop_clips(clips, work, crop_or_die, jobs=2)
+        }
+        assert {name for name, clip in zip(names, clips, strict=True) if work.outcome(clip)} == {
+            name for name, outcome in outcomes.items() if not outcome.code
+        }
+    codes = {name: outcome.code for name, outcome in outcomes.items()}
+    failed = {"deadly": "worker_died", "broken": "corrupt", "bug": "internal"}
+    assert codes == dict.fromkeys(names, "") | failed
+    assert outcomes["broken"].message == "two lines"
+    assert "KeyError: 'surprise'" in outcomes["bug"].message
