@@ -1,0 +1,67 @@
+"""Every field a run can have, once, with its default. Other configs start from `base()`."""
+
+import ml_collections
+
+
+def base() -> ml_collections.ConfigDict:
+    """The complete configuration; a key that is not here does not exist."""
+    c = ml_collections.ConfigDict()
+
+    c.seed = 0  # initialisation, data order, augmentation and dropout all derive from it
+
+    c.model = ml_collections.ConfigDict()
+    c.model.name = "resnet50"  # a name of the model registry
+    c.model.width = 64  # channels of the first stage
+    c.model.dtype = "float32"  # compute type: float32 or bfloat16; parameters stay float32
+    c.model.zero_init_residual = True  # blocks begin as the identity
+    c.model.dropout = 0.0  # rate before the head
+
+    c.data = ml_collections.ConfigDict()
+    c.data.dir = "data/synthetic"  # what `dfjax prepare --out` wrote
+    c.data.train_split = "train"
+    c.data.val_split = "val"  # chooses the checkpoint and the threshold
+    c.data.test_split = "test"  # scored once, by the evaluation after training
+    c.data.image_size = 224  # side of the model's input in pixels; crops are resized to it
+    c.data.num_workers = 0  # loader processes; 0 reads in threads of the main process
+    c.data.num_threads = 2  # reading threads where num_workers is 0
+    c.data.prefetch = 4  # batches kept ready
+
+    c.augment = ml_collections.ConfigDict()
+    c.augment.flip = 0.5  # probability of a horizontal flip
+    c.augment.rotate = 8.0  # largest rotation in degrees, either way
+    c.augment.zoom = 0.06  # largest relative change of scale, either way
+    c.augment.shift = 0.04  # largest translation as a share of the side, either way
+    c.augment.colour = 0.15  # largest relative change of brightness, contrast and saturation
+    c.augment.blur = 0.1  # probability of a Gaussian blur (sigma 0.3 to 1.2 pixels)
+    c.augment.jpeg = 0.2  # probability of a JPEG round trip (quality 50 to 95)
+
+    c.batch_size = 64  # images per update over all devices and processes, half of them fake
+    c.accumulation = 1  # microbatches per update; batch_size is split between them
+    c.num_steps = 10_000  # updates
+    c.loss = "bce"  # a name of the loss registry
+    c.label_smoothing = 0.0  # 0.1 trains towards 0.05 and 0.95
+    c.ema_decay = 0.0  # decay of the averaged weights that evaluation then uses; 0 is off
+
+    c.optimizer = ml_collections.ConfigDict()
+    c.optimizer.name = "adamw"  # adamw or sgd
+    c.optimizer.lr = 1e-3  # peak, reached after the warm-up, then a cosine to zero
+    c.optimizer.warmup_steps = 200
+    c.optimizer.momentum = 0.9  # Nesterov, sgd only
+    c.optimizer.weight_decay = 1e-4  # decoupled
+    c.optimizer.decay_rule = r".*/kernel"  # parameters that decay: names that match fully
+    c.optimizer.clip_norm = 1.0  # largest global gradient norm; 0 is off
+
+    c.log_every = 50  # steps between rows of metrics; divides the next two
+    c.eval_every = 1_000  # steps between evaluations of val_split
+    c.checkpoint_every = 1_000  # steps between checkpoints; an evaluated step is always saved
+    c.keep_checkpoints = 2  # latest checkpoints kept beside the best one
+    c.early_stop = 0  # evaluations without a better val/auc before the run ends; 0 is off
+
+    c.eval = ml_collections.ConfigDict()
+    c.eval.batch_size = 128  # over all devices and processes
+    c.eval.data = ()  # "DIR:SPLIT" prepared datasets to score; empty: data.dir:test_split
+    c.eval.trivial_cues = 4_000  # crops per split that the trivial-cue baseline reads; 0 is off
+    c.eval.allow_other_crops = False  # score data whose CropSpec is not the training data's
+
+    c.compile_cache = "~/.cache/dfjax/xla"  # compiled programs of earlier runs; "" is off
+    return c

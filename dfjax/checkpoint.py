@@ -1,0 +1,126 @@
+"""Checkpoints of a run; the only file that imports Orbax.
+
+WORKDIR/checkpoints/STEP/ holds the TrainState before update STEP. Beside the checkpoints lie
+config.json and crop_spec.json: what the run was and how its faces were cut out.
+"""
+
+import json
+import math
+import pathlib
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+CONFIG_FILE = "config.json"
+CROP_SPEC_FILE = "crop_spec.json"
+SELECT_BY = "val/auc"
+
+
+def _selection_metric(metrics: dict[str, float] | None) -> float:
+    """The metric that ranks checkpoints; missing and non-finite values never win."""
+    value = (metrics or {}).get(SELECT_BY)
+    return value if value is not None and math.isfinite(value) else -math.inf
+
+
+class Checkpoints:
+    """Asynchronous, atomic checkpoints: the latest `keep` and the best by validation AUC."""
+
+    def __init__(self, workdir: pathlib.Path, *, keep: int = 1):
+        policies = ocp.training.preservation_policies
+        self._checkpointer = ocp.training.Checkpointer(
+            (workdir / "checkpoints").absolute(),
+            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+            preservation_policy=policies.AnyPreservationPolicy(
+                [
+                    policies.LatestN(keep),
+                    policies.BestN(
+                        get_metric_fn=_selection_metric,
+                        n=1,
+                        keep_checkpoints_without_metrics=False,
+                    ),
+                ]
+            ),
+            cleanup_tmp_directories=True,
+        )
+
+    @property
+    def latest_step(self) -> int | None:
+        """The step of the newest finished checkpoint."""
+        latest = self._checkpointer.latest
+        return None if latest is None else latest.step
+
+    @property
+    def best_step(self) -> int | None:
+        """The step with the highest finite validation AUC; the latest where none was evaluated."""
+        found = self._checkpointer.checkpoints
+        if not found:
+            return None
+        return max(found, key=lambda c: (_selection_metric(c.metrics), c.step)).step
+
+    def save(self, step: int, state: Any, metrics: dict[str, float]) -> None:
+        """Starts to save; the state may be donated to the next update at once."""
+        finite = {k: float(v) for k, v in metrics.items() if math.isfinite(v)}
+        self._checkpointer.save_checkpointables_async(step, {"state": state}, metrics=finite)
+
+    def restore(self, step: int, like: Any) -> Any:
+        """The state saved at `step`, with the shapes, types and shardings of `like`."""
+        abstract = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
+        )
+        loaded = self._checkpointer.load_checkpointables(step, {"state": abstract})
+        return loaded["state"]
+
+    def close(self) -> None:
+        """Returns when everything is on disk."""
+        self._checkpointer.close()
+
+
+def describe_run(workdir: pathlib.Path, *, config: dict[str, Any], crop_spec: str) -> None:
+    """Writes what the run is into a new workdir, or makes sure that an old one is the same run.
+
+    Raises:
+      ValueError: the workdir holds a run of another config or crop spec; each difference is named.
+    """
+    config = json.loads(json.dumps(config))  # tuples become lists, as in the file
+    for name, new in ((CONFIG_FILE, config), (CROP_SPEC_FILE, json.loads(crop_spec))):
+        path = workdir / name
+        if path.exists():
+            differences = _differences(json.loads(path.read_text()), new)
+            if differences:
+                raise ValueError(
+                    f"{workdir} holds a run with another {path.stem}: {'; '.join(differences)}: "
+                    "use a new --workdir, or the same settings to resume"
+                )
+        elif jax.process_index() == 0:
+            workdir.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".tmp")
+            temporary.write_text(json.dumps(new, indent=2, sort_keys=True) + "\n")
+            temporary.replace(path)
+
+
+def stored_config(workdir: pathlib.Path) -> dict[str, Any]:
+    """The resolved config of the run in `workdir`.
+
+    Raises:
+      ValueError: there is no run.
+    """
+    path = workdir / CONFIG_FILE
+    if not path.exists():
+        raise ValueError(f"{workdir} holds no run ({CONFIG_FILE} is missing): train first")
+    return json.loads(path.read_text())
+
+
+def stored_crop_spec(workdir: pathlib.Path) -> str:
+    """The JSON of the CropSpec that the run in `workdir` was trained on."""
+    return (workdir / CROP_SPEC_FILE).read_text()
+
+
+def _differences(old: Any, new: Any, name: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            difference
+            for key in sorted(old.keys() | new.keys())
+            for difference in _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
+        ]
+    return [] if old == new else [f"{name} was {old!r}, is {new!r}"]

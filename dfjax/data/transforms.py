@@ -1,0 +1,97 @@
+"""What happens to a stored crop on its way into a batch: decode, augment, resize.
+
+Everything is numpy and OpenCV on uint8 [H, W, 3]; randomness comes only from the generator that
+Grain derives from (seed, index), so an example looks the same in any worker and on any host.
+"""
+
+import dataclasses
+from typing import Any
+
+import cv2
+import numpy as np
+
+from dfjax.media import image as media_image
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    """Random changes that keep the label; each field's meaning stands in configs/common.py."""
+
+    flip: float
+    rotate: float
+    zoom: float
+    shift: float
+    colour: float
+    blur: float
+    jpeg: float
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A changed copy [H, W, 3] of an image [H, W, 3]."""
+        image = self._move(image, rng)
+        image = self._recolour(image, rng)
+        if rng.random() < self.blur:
+            image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2))
+        if rng.random() < self.jpeg:
+            image = _jpeg_round_trip(image, int(rng.integers(50, 96)))
+        return image
+
+    def _move(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        height, width = image.shape[:2]
+        angle = rng.uniform(-self.rotate, self.rotate)
+        zoom = 1.0 + rng.uniform(-self.zoom, self.zoom)
+        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
+        matrix[:, 2] += rng.uniform(-self.shift, self.shift, 2) * (width, height)
+        if rng.random() < self.flip:
+            matrix = matrix @ np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]])
+        return cv2.warpAffine(
+            image,
+            matrix,
+            (width, height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+
+    def _recolour(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        brightness, contrast, saturation = 1.0 + rng.uniform(-self.colour, self.colour, 3)
+        # One affine map of colour space: contrast about mid-grey, saturation about the luma.
+        luma = np.array([0.299, 0.587, 0.114])
+        mix = saturation * np.eye(3) + (1.0 - saturation) * luma
+        mix = brightness * contrast * mix
+        offset = np.full((3, 1), brightness * (1.0 - contrast) * 127.5)
+        return cv2.transform(image, np.hstack([mix, offset]))
+
+
+def _jpeg_round_trip(image: np.ndarray, quality: int) -> np.ndarray:
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+
+
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """The square image at side `size`: area average when it shrinks, bilinear when it grows."""
+    if image.shape[0] == size:
+        return image
+    interpolation = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(image, (size, size), interpolation=interpolation)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainExample:
+    """Record → {"image": uint8 [size, size, 3], "label"}; augmented."""
+
+    size: int
+    augment: Augment
+
+    def __call__(self, record: dict[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        image = resize(media_image.decode_image(record["image"]), self.size)
+        return {"image": self.augment(image, rng), "label": np.int32(record["label"])}
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalExample:
+    """Record → the same record with its image decoded to uint8 [size, size, 3]."""
+
+    size: int
+
+    def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {**record, "image": resize(media_image.decode_image(record["image"]), self.size)}

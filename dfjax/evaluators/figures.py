@@ -1,0 +1,40 @@
+"""Pictures of a finished evaluation, drawn without a display."""
+
+import pathlib
+
+import numpy as np
+import sklearn.metrics
+from matplotlib.figure import Figure
+
+from dfjax import metrics
+
+
+def save_curves(
+    path: pathlib.Path,
+    title: str,
+    levels: dict[str, tuple[np.ndarray, np.ndarray, float]],
+) -> None:
+    """Writes one picture: a confusion matrix per level, and the ROC and PR curves of all levels.
+
+    `levels` maps "frame" or "video" to (label, score, threshold).
+    """
+    figure = Figure(figsize=(4 * (len(levels) + 2), 4.2), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, len(levels) + 2)
+    roc, pr = axes[-2:]
+    for ax, (level, (label, score, threshold)) in zip(axes, levels.items(), strict=False):
+        counts = metrics.confusion(label, score, threshold)
+        display = sklearn.metrics.ConfusionMatrixDisplay(counts, display_labels=["real", "fake"])
+        display.plot(ax=ax, colorbar=False, cmap="Blues")
+        ax.set_title(f"{level}s at threshold {threshold:.3f}")
+        fpr, tpr, _ = sklearn.metrics.roc_curve(label, score)
+        roc.plot(fpr, tpr, label=f"{level} (AUC {metrics.auc(label, score):.3f})")
+        precision, recall, _ = sklearn.metrics.precision_recall_curve(label, score)
+        ap = metrics.average_precision(label, score)
+        pr.plot(recall, precision, drawstyle="steps-post", label=f"{level} (AP {ap:.3f})")
+    roc.plot([0, 1], [0, 1], color="0.7", linestyle=":")
+    roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
+    pr.set(xlabel="recall", ylabel="precision", title="precision and recall", ylim=(0, 1.02))
+    for ax in (roc, pr):
+        ax.legend(loc="lower left" if ax is pr else "lower right")
+    figure.savefig(path, dpi=100)

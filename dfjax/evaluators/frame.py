@@ -1,0 +1,34 @@
+"""Scores of the crops of a prepared split."""
+
+import dataclasses
+
+import numpy as np
+
+from dfjax import metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """One row per crop, in the order of the dataset.
+
+    Attributes:
+      index, frame, face: int [N]; the record, the frame of its clip, the face in its frame.
+      clip, method: N texts.
+      label: int [N], 0 real, 1 fake.
+      logit: float64 [N]; `score` is P(fake).
+    """
+
+    index: np.ndarray
+    clip: np.ndarray
+    frame: np.ndarray
+    face: np.ndarray
+    method: np.ndarray
+    label: np.ndarray
+    logit: np.ndarray
+
+    @property
+    def score(self) -> np.ndarray:
+        return metrics.sigmoid(self.logit)
+
+    def __len__(self) -> int:
+        return len(self.index)

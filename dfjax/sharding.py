@@ -1,0 +1,73 @@
+"""Where arrays live: one mesh axis over all devices of all processes. Only this file names them.
+
+The state is replicated and batches are split along their first axis; XLA derives every collective
+from that. Axes are of type Auto: explicit ones (the default of `jax.make_mesh`) would ask the
+layers of every model for output shardings.
+"""
+
+import json
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+
+def make_mesh() -> Mesh:
+    """A 1-D mesh named "data" over every device of every process."""
+    return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same array on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def by_batch(mesh: Mesh) -> NamedSharding:
+    """Rows of the first axis dealt out over the devices."""
+    return NamedSharding(mesh, PartitionSpec("data"))
+
+
+def check_batch_size(name: str, batch_size: int, mesh: Mesh, accumulation: int = 1) -> None:
+    """Raises ValueError unless every device gets the same number of rows of every microbatch."""
+    parts = mesh.size * accumulation
+    if batch_size <= 0 or batch_size % parts:
+        each = f"{mesh.size} devices" + (f" x {accumulation} microbatches" * (accumulation > 1))
+        raise ValueError(
+            f"{name} {batch_size} is not divisible by {each}: use a multiple of {parts}"
+        )
+
+
+def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """Global arrays, split by rows, from the rows that this process holds."""
+    sharding = by_batch(mesh)
+    return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}
+
+
+def abstract_batch(batch_size: int, image_size: int, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes, types and shardings of a training batch, to compile a step before the first."""
+    by_rows = by_batch(mesh)
+    image = (batch_size, image_size, image_size, 3)
+    return {
+        "image": jax.ShapeDtypeStruct(image, np.uint8, sharding=by_rows),
+        "label": jax.ShapeDtypeStruct((batch_size,), np.int32, sharding=by_rows),
+    }
+
+
+def local_rows(array: jax.Array) -> np.ndarray:
+    """The rows of a `by_batch` array that live on this process, in order."""
+    shards = sorted(array.addressable_shards, key=lambda s: s.index[0].start or 0)
+    return np.concatenate([np.asarray(s.data) for s in shards])
+
+
+def gather_json(value: Any) -> list[Any]:
+    """The JSON-serialisable `value` of every process, on every process, in process order."""
+    if jax.process_count() == 1:
+        return [value]
+    data = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    sizes = multihost_utils.process_allgather(np.array(data.size))
+    padded = np.zeros(sizes.max(), np.uint8)
+    padded[: data.size] = data
+    rows = multihost_utils.process_allgather(padded)
+    return [json.loads(bytes(row[:size])) for row, size in zip(rows, sizes, strict=True)]

@@ -1,0 +1,167 @@
+"""The arithmetic of a run: pure functions of arrays, without config, I/O or data loading.
+
+`train.py` binds the keyword arguments once with `functools.partial` and jits the result.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from dfjax import metrics
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Everything that changes during training, and nothing else.
+
+    Attributes:
+      step: updates done, int32 [].
+      params, batch_stats: the model's variables.
+      opt_state: of the optax chain.
+      ema: exponential average of {"params", "batch_stats"}, or None when it is off.
+    """
+
+    step: jax.Array
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+    ema: Any
+
+    @property
+    def eval_variables(self) -> dict[str, Any]:
+        """The variables that evaluation and export use: the average where there is one."""
+        if self.ema is not None:
+            return self.ema
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+def init(
+    key: jax.Array,
+    *,
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    image_size: int,
+    ema: bool,
+) -> TrainState:
+    """The state at step 0."""
+    variables = model.init(key, jnp.zeros((1, image_size, image_size, 3), jnp.uint8))
+    params, batch_stats = variables["params"], variables.get("batch_stats", {})
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        batch_stats=batch_stats,
+        opt_state=tx.init(params),
+        # Copies: the averages are donated beside the values they start from.
+        ema=jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats}) if ema else None,
+    )
+
+
+def train_step(
+    state: TrainState,
+    batch: dict[str, jax.Array],
+    key: jax.Array,
+    *,
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    loss: Callable[[jax.Array, jax.Array], jax.Array],
+    ema_decay: float,
+    accumulation: int,
+) -> tuple[TrainState, metrics.TrainMetrics]:
+    """One update from a batch of `image` [B, H, W, 3] uint8 and `label` [B].
+
+    The dropout key is a function of (key, step), so nothing about randomness is saved. With
+    accumulation k the batch is cut into k microbatches whose gradients are averaged; BatchNorm
+    then sees B / k images at a time.
+    """
+    key = jax.random.fold_in(key, state.step)
+    gradients = _gradients
+    if accumulation > 1:
+        gradients = functools.partial(_accumulated_gradients, accumulation=accumulation)
+    grads, batch_stats, outputs = gradients(
+        state.params, state.batch_stats, batch, key, model=model, loss=loss
+    )
+
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    ema = state.ema
+    if ema is not None:
+        # The shorter early horizon keeps the random start out of the average of a short run.
+        decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
+        new = {"params": params, "batch_stats": batch_stats}
+        ema = optax.incremental_update(new, ema, 1.0 - decay)
+    step_metrics = metrics.TrainMetrics.single_from_model_output(
+        **outputs, grad_norm=optax.tree.norm(grads)
+    )
+    state = state.replace(
+        step=state.step + 1,
+        params=params,
+        batch_stats=batch_stats,
+        opt_state=opt_state,
+        ema=ema,
+    )
+    return state, step_metrics
+
+
+def _gradients(
+    params: Any,
+    batch_stats: Any,
+    batch: dict[str, jax.Array],
+    key: jax.Array,
+    *,
+    model: nn.Module,
+    loss: Callable[[jax.Array, jax.Array], jax.Array],
+) -> tuple[Any, Any, dict[str, jax.Array]]:
+    """(gradients of the mean loss, new batch_stats, `loss` and `correct` [B] per example)."""
+
+    def mean_loss(params):
+        logit, updated = model.apply(
+            {"params": params, "batch_stats": batch_stats},
+            batch["image"],
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": key},
+        )
+        per_example = loss(logit, batch["label"].astype(logit.dtype))
+        outputs = {"loss": per_example, "correct": (logit > 0) == (batch["label"] > 0)}
+        return per_example.mean(), (updated.get("batch_stats", {}), outputs)
+
+    grads, (batch_stats, outputs) = jax.grad(mean_loss, has_aux=True)(params)
+    return grads, batch_stats, outputs
+
+
+def _accumulated_gradients(
+    params: Any,
+    batch_stats: Any,
+    batch: dict[str, jax.Array],
+    key: jax.Array,
+    *,
+    accumulation: int,
+    **kwargs: Any,
+) -> tuple[Any, Any, dict[str, jax.Array]]:
+    """What `_gradients` returns, averaged over microbatches that run one after the other."""
+    # Strided, so that every row stays on its device; consecutive slices would move them.
+    microbatches = jax.tree.map(
+        lambda x: jnp.swapaxes(x.reshape(-1, accumulation, *x.shape[1:]), 0, 1), batch
+    )
+
+    def body(carry, microbatch):
+        total, batch_stats = carry
+        grads, batch_stats, outputs = _gradients(params, batch_stats, *microbatch, **kwargs)
+        return (jax.tree.map(jnp.add, total, grads), batch_stats), outputs
+
+    start = jax.tree.map(jnp.zeros_like, params), batch_stats
+    keys = jax.random.split(key, accumulation)
+    (total, batch_stats), outputs = jax.lax.scan(body, start, (microbatches, keys))
+    grads = jax.tree.map(lambda g: g / accumulation, total)
+    return grads, batch_stats, jax.tree.map(jnp.ravel, outputs)
+
+
+def predict(variables: dict[str, Any], image: jax.Array, *, model: nn.Module) -> jax.Array:
+    """Logits [B] (float32) of images [B, H, W, 3] with frozen statistics and no dropout."""
+    return model.apply(variables, image, train=False)

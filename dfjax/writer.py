@@ -1,0 +1,136 @@
+"""Metric rows of a run: JSON lines always, TensorBoard and the log through CLU.
+
+Process 0 writes. TensorFlow is imported here, inside a function, because CLU's writers need it;
+without it training goes on and says which writer is off.
+"""
+
+import contextlib
+import json
+import math
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+FILE_NAME = "metrics.jsonl"
+
+
+class MetricWriter:
+    """Appends rows of scalars to WORKDIR/metrics.jsonl, TensorBoard files and the log.
+
+    A run that resumes at a step first drops the rows after it, so that the file is what an
+    uninterrupted run would have written.
+    """
+
+    def __init__(self, workdir: pathlib.Path, *, resume_step: int):
+        self._file = self._clu = None
+        if jax.process_index() > 0:
+            return
+        path = workdir / FILE_NAME
+        rows = read_rows(workdir, to_step=resume_step)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        temporary.replace(path)
+        self._file = path.open("a")
+        try:
+            from clu import metric_writers
+        except ImportError as error:
+            print(f"TensorBoard is off ({error}); metrics go to {path}", flush=True)
+        else:
+            self._clu = metric_writers.create_default_writer(str(workdir / "tensorboard"))
+
+    def write(self, step: int, scalars: Mapping[str, float]) -> None:
+        """One row: the step, and every scalar under its "group/name"."""
+        if self._file is None:
+            return
+        self._file.write(json.dumps({"step": step, **scalars}) + "\n")
+        self._file.flush()
+        if self._clu is not None:
+            self._clu.write_scalars(step, dict(scalars))
+
+    def close(self) -> None:
+        """Writes out what CLU still buffers."""
+        if self._file is not None:
+            self._file.close()
+        if self._clu is not None:
+            self._clu.close()
+
+
+def read_rows(workdir: pathlib.Path, *, to_step: int) -> list[dict[str, float]]:
+    """The rows of steps up to `to_step`; a line cut short by a kill is not among them."""
+    path = workdir / FILE_NAME
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        with contextlib.suppress(json.JSONDecodeError):
+            rows.append(json.loads(line))
+    return [row for row in rows if row["step"] <= to_step]
+
+
+class StepLog:
+    """Averages the metrics of steps over windows of `every` steps and writes one row for each.
+
+    A window is read one step after it is full, so the device never waits for the host. Shares of
+    time spent waiting for data and rates are written as perf/...; they alone differ between runs.
+    """
+
+    def __init__(
+        self, writer: MetricWriter, *, every: int, batch_size: int, schedule: Callable[[int], float]
+    ):
+        self._writer, self._every, self._batch_size = writer, every, batch_size
+        self._schedule = schedule
+        self._pending: list[tuple[int, Any]] = []
+        self.latest: dict[str, float] = {}
+        self.restart_clock()
+
+    def restart_clock(self) -> None:
+        """Leaves out of the rates what happened since the last step (an evaluation, a save)."""
+        self._began, self._waited, self._steps = time.monotonic(), 0.0, 0
+
+    def add(self, step: int, step_metrics: Any, waited: float) -> None:
+        """Takes the metrics of update `step`, which may still be running.
+
+        `waited` is the time in seconds that the loop spent waiting for its batch.
+
+        Raises:
+          FloatingPointError: a loss of the last full window is not finite.
+        """
+        if self._pending and self._pending[-1][0] % self._every == 0:
+            self.flush()
+        if self._pending:
+            jax.block_until_ready(self._pending[-1][1])  # at most one step ahead of the device
+        self._pending.append((step, step_metrics))
+        self._waited += waited
+        self._steps += 1
+
+    def summary(self) -> dict[str, float]:
+        """What a progress line shows of the last window."""
+        names = ("train/loss", "perf/images_per_second", "perf/data_wait_share")
+        return {name.split("/")[1]: self.latest[name] for name in names if self.latest}
+
+    def flush(self) -> None:
+        """Writes the steps that are still waiting; blocks until they are done."""
+        if not self._pending:
+            return
+        numbers = [step for step, _ in self._pending]
+        values = [m.compute() for m in jax.device_get([m for _, m in self._pending])]
+        self._pending = []
+        losses = [float(value["loss"]) for value in values]
+        if not all(map(math.isfinite, losses)):
+            bad = numbers[[math.isfinite(loss) for loss in losses].index(False)]
+            raise FloatingPointError(
+                f"the loss became {losses[numbers.index(bad)]} at step {bad}, within steps "
+                f"[{numbers[0]}, {numbers[-1]}]: lower optimizer.lr, or look at the data there"
+            )
+        means = {f"train/{k}": float(np.mean([v[k] for v in values])) for k in values[0]}
+        elapsed = time.monotonic() - self._began
+        self.latest = {
+            **means,
+            "train/lr": float(self._schedule(numbers[-1] - 1)),
+            "perf/images_per_second": self._steps * self._batch_size / elapsed,
+            "perf/data_wait_share": self._waited / elapsed,
+        }
+        self._writer.write(numbers[-1], self.latest)
+        self.restart_clock()

@@ -1,0 +1,143 @@
+"""The data order: a function of (seed, step) and of nothing else."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from dfjax.data import builder, pipeline, transforms
+
+AUGMENT = transforms.Augment(
+    flip=0.5, rotate=8.0, zoom=0.1, shift=0.1, colour=0.2, blur=0.5, jpeg=0.5
+)
+NO_AUGMENT = transforms.Augment(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def _train(
+    source, count, *, start=0, process=(0, 1), workers=0, seed=3, augment=AUGMENT, threads=2
+):
+    stream = pipeline.train_stream(
+        source,
+        batch_size=8,
+        image_size=32,
+        augment=augment,
+        seed=seed,
+        start=start,
+        num_workers=workers,
+        num_threads=threads,
+        prefetch=2,
+        process_index=process[0],
+        process_count=process[1],
+    )
+    batches = list(itertools.islice(stream, count))
+    stream.close()
+    return batches
+
+
+def _eval(source, *, batch_size=8, process=(0, 1), workers=0):
+    return list(
+        pipeline.eval_stream(
+            source,
+            batch_size=batch_size,
+            image_size=32,
+            num_workers=workers,
+            num_threads=2,
+            prefetch=2,
+            process_index=process[0],
+            process_count=process[1],
+        )
+    )
+
+
+def _assert_equal(left, right):
+    assert len(left) == len(right)
+    for a, b in zip(left, right, strict=True):
+        assert a.keys() == b.keys()
+        for key in a:
+            np.testing.assert_array_equal(a[key], b[key])
+
+
+@pytest.fixture(scope="module")
+def source(prepared):
+    return builder.open_dataset(prepared).source("train")
+
+
+@pytest.fixture(scope="module")
+def ten_batches(source):
+    return _train(source, 10)  # three times through the 24 pictures
+
+
+@pytest.mark.parametrize("start", [1, 5])
+def test_starting_at_a_step_continues_the_same_stream(source, ten_batches, start):
+    _assert_equal(_train(source, 10 - start, start=start), ten_batches[start:])
+
+
+def test_workers_and_threads_change_nothing(source, ten_batches):
+    _assert_equal(_train(source, 4, start=2, workers=2), ten_batches[2:6])
+    _assert_equal(_train(source, 3, threads=1), ten_batches[:3])
+
+
+def test_processes_share_the_same_global_batches(source, ten_batches):
+    halves = [_train(source, 10, process=(index, 2)) for index in range(2)]
+    for whole, first, second in zip(ten_batches, *halves, strict=True):
+        assert len(first["label"]) == 4
+        together = np.concatenate([first["image"], second["image"]])
+        order = [0, 4, 1, 5, 2, 6, 3, 7]  # rows alternate between the processes
+        np.testing.assert_array_equal(together[order], whole["image"])
+
+
+def test_batches_are_balanced_and_cover_each_class_once_per_epoch(source):
+    assert np.bincount(pipeline.labels(source)).tolist() == [12, 12]
+    seen = []
+    for batch in _train(source, 3, augment=NO_AUGMENT):
+        assert batch["image"].shape == (8, 32, 32, 3)
+        assert batch["label"].sum() == 4
+        seen.extend(row.tobytes() for row in batch["image"])
+    assert len(set(seen)) == 24
+
+
+def test_seed_changes_order_and_augmentation(source, ten_batches):
+    other = _train(source, 1, seed=4)[0]
+    assert (other["image"] != ten_batches[0]["image"]).any()
+
+
+def test_training_without_a_class_is_refused(source):
+    real = pipeline.Subset(source, np.flatnonzero(pipeline.labels(source) == 0))
+    with pytest.raises(ValueError, match="needs both classes, and none of 12 is fake"):
+        _train(real, 1)
+
+
+@pytest.mark.parametrize(("batch_size", "processes"), [(8, 1), (8, 2), (4, 4), (32, 2)])
+def test_evaluation_counts_every_record_once(prepared, batch_size, processes):
+    source = builder.open_dataset(prepared).source("val")
+    parts = [_eval(source, batch_size=batch_size, process=(p, processes)) for p in range(processes)]
+    assert len({len(part) for part in parts}) == 1  # no process waits for another for ever
+    batches = [batch for part in parts for batch in part]
+    counted = np.concatenate([b["index"][b["mask"] > 0] for b in batches])
+    assert sorted(counted) == list(range(11))
+    assert all(b["image"].shape == (batch_size // processes, 32, 32, 3) for b in batches)
+    clips = {b["index"][i]: b["clip"][i] for b in batches for i in np.flatnonzero(b["mask"])}
+    assert clips == {i: source[i]["clip"] for i in range(11)}
+
+
+def test_evaluation_is_the_same_with_worker_processes(prepared):
+    source = builder.open_dataset(prepared).source("val")
+    _assert_equal(_eval(source), _eval(source, workers=2))
+
+
+def test_augmentation_without_strength_is_the_identity():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (32, 32, 3), np.uint8)
+    np.testing.assert_array_equal(NO_AUGMENT(image, rng), image)
+
+
+def test_flip_alone_mirrors_the_columns():
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    flip = transforms.Augment(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    np.testing.assert_array_equal(flip(image, np.random.default_rng(1)), image[:, ::-1])
+
+
+def test_shrinking_averages_areas():
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    expected = image.reshape(16, 2, 16, 2, 3).mean((1, 3))
+    assert np.abs(transforms.resize(image, 16) - expected).max() <= 0.5

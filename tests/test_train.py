@@ -1,0 +1,233 @@
+"""Whole runs of the real command: killed, resumed, on several processes, and refused."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+
+from configs import resnet
+from dfjax import checkpoint, sharding, train, tree
+
+ROOT = pathlib.Path(__file__).parents[1]
+STEPS = 12
+
+
+def _settings(prepared) -> dict[str, object]:
+    return {
+        "data.dir": str(prepared),
+        "data.image_size": 32,
+        "model.width": 8,
+        "model.dropout": 0.1,
+        "batch_size": 8,
+        "num_steps": STEPS,
+        "ema_decay": 0.9,
+        "optimizer.warmup_steps": 2,
+        "log_every": 2,
+        "eval_every": 6,
+        "checkpoint_every": 4,
+        "eval.batch_size": 8,
+        "eval.trivial_cues": 0,
+        "compile_cache": str(prepared / "xla"),
+    }
+
+
+def _command(prepared, workdir, *extra: str) -> list[str]:
+    flags = [f"--config.{name}={value}" for name, value in _settings(prepared).items()]
+    config = f"--config={ROOT}/configs/resnet.py"
+    return [sys.executable, "-m", "dfjax.main", config, f"--workdir={workdir}", *flags, *extra]
+
+
+def _start(command: list[str], devices: int = 1, **env: str) -> subprocess.Popen:
+    env = {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices), **env}
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _finish(process: subprocess.Popen, status: int = 0) -> str:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == status, output
+    return output
+
+
+def _run(prepared, workdir, *extra: str, devices: int = 1, status: int = 0) -> str:
+    return _finish(_start(_command(prepared, workdir, *extra), devices), status)
+
+
+def _config(prepared, **changes) -> ml_collections.ConfigDict:
+    config = resnet.get_config()
+    config.update_from_flattened_dict({**_settings(prepared), **changes})
+    return config
+
+
+def _state(workdir, config) -> dict[str, np.ndarray]:
+    """The leaves of the last checkpoint by name, wherever they were trained."""
+    _, _, _, like = train.build(config, sharding.make_mesh())
+    checkpoints = checkpoint.Checkpoints(workdir, keep=2)
+    state = jax.device_get(checkpoints.restore(STEPS, like))
+    checkpoints.close()
+    return dict(zip(tree.leaf_names(state), jax.tree.leaves(state), strict=True))
+
+
+def _metrics(workdir) -> list[dict]:
+    """All rows without what measures time."""
+    rows = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    return [{k: v for k, v in row.items() if not k.startswith("perf/")} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(prepared, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    output = _run(prepared, workdir)
+    assert re.search(r"compiled the train step in [\d.]+ s: \d+ MiB state", output)
+    return workdir
+
+
+def test_run_leaves_metrics_checkpoints_and_a_report(uninterrupted):
+    rows = _metrics(uninterrupted)
+    assert [row["step"] for row in rows if "train/loss" in row] == [2, 4, 6, 8, 10, 12]
+    assert [row["step"] for row in rows if "val/auc" in row] == [6, 12]
+    kept = {p.name for p in (uninterrupted / "checkpoints").iterdir()}
+    assert {"8", "12"} <= kept <= {"6", "8", "12"}  # the latest two, and the best
+    assert list((uninterrupted / "tensorboard").iterdir())
+    (report,) = (uninterrupted / "eval").iterdir()
+    assert {p.name for p in report.iterdir()} == {"scores.csv", "metrics.json", "curves.png"}
+    found = json.loads((report / "metrics.json").read_text())
+    scores = np.genfromtxt(report / "scores.csv", delimiter=",", names=True, dtype=None)
+    assert len(scores) == 9
+    fake = scores["label"] == 1
+    pairs = scores["score"][fake][:, None] - scores["score"][~fake]
+    assert found["frame"]["auc"] == pytest.approx(((pairs > 0) + 0.5 * (pairs == 0)).mean())
+    called = scores["score"] >= found["protocol"]["thresholds"]["frame"]
+    assert found["frame"]["accuracy"] == pytest.approx((called == fake).mean())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_and_resumed_run_is_bit_identical(prepared, uninterrupted, tmp_path, workers):
+    workdir = tmp_path / "killed"
+    # The number of workers is part of the config, but not of what the run computes.
+    extra = f"--config.data.num_workers={workers}"
+    rng = np.random.default_rng()
+    process = _start(_command(prepared, workdir, extra))
+    deadline = time.monotonic() + 240
+    while not (workdir / "checkpoints" / "4").exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(rng.uniform(0, 0.5))
+    os.killpg(process.pid, signal.SIGKILL)  # with its loader processes, as a machine dies
+    process.wait()
+    output = _run(prepared, workdir, extra)
+    assert re.search(r"resuming .* at step (4|6|8|12)", output)
+    config = _config(prepared)
+    expected, found = _state(uninterrupted, config), _state(workdir, config)
+    assert any("ema" in name for name in expected)
+    assert any("opt_state" in name for name in expected)
+    assert expected.keys() == found.keys()
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    assert _metrics(workdir) == _metrics(uninterrupted)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared, tmp_path):
+    # Plain SGD: Adam would divide rounding differences by nearly vanishing second moments.
+    # No dropout: processes deal the rows of a batch out in turn, and a mask belongs to a place.
+    changes = {"optimizer.name": "sgd", "optimizer.lr": 0.05, "model.dropout": 0.0}
+    extra = [f"--config.{name}={value}" for name, value in changes.items()]
+    config = _config(prepared, **changes)
+    for name, devices in (("one", 1), ("four", 4)):
+        _run(prepared, tmp_path / name, *extra, devices=devices)
+    port = _free_port()
+    processes = [
+        _start(
+            _command(prepared, tmp_path / "pair", *extra, "--distributed"),
+            devices=2,
+            JAX_COORDINATOR_ADDRESS=f"127.0.0.1:{port}",
+            DFJAX_NUM_PROCESSES="2",
+            DFJAX_PROCESS_ID=str(index),
+        )
+        for index in range(2)
+    ]
+    for process in processes:
+        _finish(process)
+    one = _state(tmp_path / "one", config)
+    for name in ("four", "pair"):
+        other = _state(tmp_path / name, config)
+        for leaf in one:
+            np.testing.assert_allclose(other[leaf], one[leaf], atol=1e-5, err_msg=leaf)
+        for a, b in zip(_metrics(tmp_path / "one"), _metrics(tmp_path / name), strict=True):
+            assert a == pytest.approx(b, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model.name": "resnet19"}, "unknown model 'resnet19': choose one of"),
+        ({"loss": "hinge"}, "unknown loss 'hinge': choose one of bce"),
+        ({"batch_size": 10}, "batch_size 10 is not divisible by 4 devices: use a multiple of 4"),
+        ({"eval.batch_size": 6}, "eval.batch_size 6 is not divisible by 4 devices"),
+        ({"data.val_split": "dev"}, "has no split 'dev': use one of"),
+        ({"eval_every": 5}, "log_every 2 must divide eval_every 5"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(prepared, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        train.train(_config(prepared, **changes), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--config.data.dir=/nowhere", "dfjax: error: /nowhere holds no prepared dataset"),
+        ("--config.optimiser.lr=1", 'Did you mean "optimizer"'),
+    ],
+)
+def test_command_ends_in_one_line_of_cause_and_fix(prepared, tmp_path, flag, message):
+    output = _run(prepared, tmp_path / "run", flag, status=1)
+    assert message in output.strip().splitlines()[-1], output
+    assert "Traceback" not in output
+
+
+def test_workdir_of_another_run_is_refused_with_the_difference(prepared, uninterrupted):
+    config = _config(prepared, **{"model.width": 16})
+    with pytest.raises(ValueError, match=r"another config: .*model.width was 8, is 16"):
+        train.train(config, uninterrupted)
+
+
+def test_loss_that_is_not_finite_stops_the_run_and_names_the_step(prepared, tmp_path):
+    config = _config(prepared, **{"optimizer.lr": 1e30, "optimizer.clip_norm": 0.0})
+    message = r"the loss became (nan|inf) at step \d+, within steps \[\d+, \d+\]"
+    with pytest.raises(FloatingPointError, match=message):
+        train.train(config, tmp_path)
+
+
+def test_early_stop_ends_after_evaluations_without_a_better_one(prepared, tmp_path):
+    changes = {"optimizer.lr": 0.0, "eval_every": 2, "early_stop": 2, "ema_decay": 0.0}
+    # BatchNorm's statistics would still move the scores.
+    train.train(_config(prepared, **changes), tmp_path)
+    evaluated = [row["step"] for row in _metrics(tmp_path) if "val/auc" in row]
+    assert evaluated[-1] < STEPS
+    aucs = [row["val/auc"] for row in _metrics(tmp_path) if "val/auc" in row]
+    assert max(aucs[-2:]) <= max(aucs[:-2])

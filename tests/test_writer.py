@@ -1,0 +1,67 @@
+"""Rows of metrics: when they are written, and what a resume or a missing TensorFlow changes."""
+
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dfjax import metrics, writer
+
+
+def _step_metrics(loss: float) -> metrics.TrainMetrics:
+    return metrics.TrainMetrics.single_from_model_output(
+        loss=jnp.array([loss, loss + 1]), correct=jnp.array([True, False]), grad_norm=jnp.ones(())
+    )
+
+
+def _log(metric_writer, every=2) -> writer.StepLog:
+    return writer.StepLog(metric_writer, every=every, batch_size=2, schedule=lambda step: step / 10)
+
+
+def _rows(workdir, to_step=100) -> list[dict]:
+    rows = writer.read_rows(workdir, to_step=to_step)
+    return [{k: v for k, v in row.items() if not k.startswith("perf/")} for row in rows]
+
+
+def test_windows_are_averaged_and_written_one_step_late(tmp_path):
+    metric_writer = writer.MetricWriter(tmp_path, resume_step=0)
+    log = _log(metric_writer)
+    for step, loss in enumerate([1.0, 3.0], 1):
+        log.add(step, _step_metrics(loss), waited=0.0)
+    assert _rows(tmp_path) == []
+    log.add(3, _step_metrics(5.0), waited=0.0)
+    first = {"step": 2, "train/loss": 2.5, "train/accuracy": 0.5, "train/grad_norm": 1.0}
+    assert _rows(tmp_path) == [{**first, "train/lr": 0.1}]  # of update 2, the schedule at step 1
+    log.flush()
+    assert _rows(tmp_path)[1]["train/loss"] == 5.5
+    metric_writer.close()
+
+
+def test_resume_drops_later_rows_and_a_line_cut_short(tmp_path):
+    path = tmp_path / writer.FILE_NAME
+    path.write_text('{"step": 2, "a": 1.0}\n{"step": 4, "a": 2.0}\n{"step": 6, "a"')
+    writer.MetricWriter(tmp_path, resume_step=2).close()
+    assert path.read_text() == '{"step": 2, "a": 1.0}\n'
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_loss_that_is_not_finite_is_named(tmp_path, bad):
+    log = _log(writer.MetricWriter(tmp_path, resume_step=0), every=4)
+    for step, loss in enumerate([1.0, bad, 1.0], 1):
+        log.add(step, _step_metrics(loss), waited=0.0)
+    with pytest.raises(FloatingPointError, match=rf"became {bad} at step 2, within steps \[1, 3\]"):
+        log.flush()
+
+
+def test_without_tensorflow_rows_are_written_and_the_missing_writer_is_named(
+    tmp_path, monkeypatch, capsys
+):
+    for name in [n for n in sys.modules if n.startswith(("clu.metric_writers", "tensorflow"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    metric_writer = writer.MetricWriter(tmp_path, resume_step=0)
+    metric_writer.write(1, {"val/auc": 0.5})
+    metric_writer.close()
+    assert "TensorBoard is off" in capsys.readouterr().out
+    assert _rows(tmp_path) == [{"step": 1, "val/auc": 0.5}]
