@@ -43,7 +43,7 @@ def clip_scores(scores: frame.Scores) -> ClipScores:
     label = scores.label[first]
     if (label[member] != scores.label).any():
         mixed = clips[member[np.argmax(label[member] != scores.label)]]
-        raise ValueError(f"clip {mixed!r} has crops of both labels: prepare the corpus anew")
+        raise ValueError(f"clip {str(mixed)!r} has crops of both labels: prepare the corpus anew")
     _, frame_of = np.unique(np.stack([member, scores.frame]), axis=1, return_inverse=True)
     frame_of = frame_of.ravel()
     frame_score = np.full(frame_of.max() + 1, -np.inf)

@@ -1,0 +1,1 @@
+"""The renderer of the synthetic corpus: heads, portraits, scenes, and forgeries of them."""

@@ -1,0 +1,169 @@
+"""A corpus of talking heads and forgeries of them, rendered from nothing: what a fresh clone trains on.
+
+It stands in for the corpora that need a licence: real .mp4 files, identity-disjoint splits, every fake
+made from an original of the same corpus. Scores on it say that the machinery works and nothing about
+real faces, so every place that prints one says "synthetic". Imports neither dlib nor JAX.
+"""
+
+import concurrent.futures
+import csv
+import dataclasses
+import functools
+import hashlib
+import multiprocessing
+import os
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+
+from dfjax import progress
+from dfjax.data.rendering import forgery, head, scene
+from dfjax.media import video
+
+FPS = 25
+METHODS = tuple(forgery.FORGERIES)
+TAKES = 2  # of each identity
+COLUMNS = ("path", "label", "split", "group", "method", "pair")
+# Any six identities in a row hold all splits; two thirds train.
+_SPLITS = ("train", "train", "train", "train", "val", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the corpus is a function of: three takes of each of `identities` people, `frames` long."""
+
+    seed: int = 0
+    identities: int = 144
+    frames: int = 16
+
+
+def write_corpus(
+    root: str | os.PathLike,
+    *,
+    seed: int = 0,
+    identities: int = 144,
+    frames: int = 16,
+    jobs: int | None = None,
+) -> pathlib.Path:
+    """Writes `root`/clips/*.mp4 and `root`/manifest.csv, and returns the path of the manifest.
+
+    Three originals of each identity, and of each original one fake, a method each: `METHODS`. The files
+    depend on `seed`, `identities` and `frames`, and not on `jobs`, the number of processes (None: one
+    per core). Clips that an interrupted call has finished are kept.
+
+    Raises:
+      ValueError: fewer than 12 identities; each split needs two, one to lend a face to the other.
+    """
+    if identities < 12:
+        raise ValueError(f"identities is {identities}: use 12 or more, so that each split has two")
+    clips = pathlib.Path(root) / "clips"
+    clips.mkdir(parents=True, exist_ok=True)
+    settings = Settings(seed, identities, frames)
+    write = functools.partial(_write_pair, clips, settings)
+    takes = [(person, take) for person in range(identities) for take in range(TAKES)]
+    rows = []
+    with progress.Progress("synthetic corpus", len(takes), unit="takes") as bar:
+        for done, pair in enumerate(_map(write, takes, jobs), 1):
+            rows += pair
+            bar.update(done)
+    return _write_manifest(clips.parent / "manifest.csv", rows)
+
+
+def record(settings: Settings, person: int, take: int) -> scene.Take:
+    """Returns a take of the identity number `person`, as the camera saw it."""
+    rng = np.random.default_rng([settings.seed, 1, person, take])
+    return scene.record(_identity(settings, person), settings.frames, rng)
+
+
+def forge(settings: Settings, person: int, take: int, original: scene.Take) -> list[np.ndarray]:
+    """Returns the frames of the fake of `original`, by the method that belongs to the take."""
+    rng = np.random.default_rng([settings.seed, 2, person, take])
+    donor = _identity(settings, _donor(settings, person, take))
+    return forgery.FORGERIES[_method(person, take)](original, donor, rng)
+
+
+def _identity(settings: Settings, person: int) -> head.Identity:
+    return head.make_identity(np.random.default_rng([settings.seed, 0, person]))
+
+
+def _donor(settings: Settings, person: int, take: int) -> int:
+    """The identity whose face goes into the fake of a take: another one of the same split."""
+    split = _split(person)
+    others = [i for i in range(settings.identities) if i != person and _split(i) == split]
+    rng = np.random.default_rng([settings.seed, 3, person, take])
+    return int(rng.choice(others))
+
+
+def _method(person: int, take: int) -> str:
+    """The forgery of a take; going round by blocks of identities, every split gets all alike."""
+    return METHODS[(person // len(_SPLITS) + take) % len(METHODS)]
+
+
+def _split(person: int) -> str:
+    return _SPLITS[person % len(_SPLITS)]
+
+
+def _write_pair(
+    clips: pathlib.Path, settings: Settings, person_take: tuple[int, int]
+) -> list[dict[str, str]]:
+    """Writes a take and its fake unless both are there; returns their rows of the manifest."""
+    person, take = person_take
+    method, pair = _method(person, take), f"{person:03d}_{take}"
+    paths = [clips / _file_name(settings, pair, name) for name in ("real", method)]
+    if not all(path.exists() for path in paths):
+        original = record(settings, person, take)
+        fake = forge(settings, person, take, original)
+        crf = int(np.random.default_rng([settings.seed, 4, person, take]).integers(18, 26))
+        for path, frames in zip(paths, (original.frames, fake), strict=True):
+            _write_clip(path, frames, crf)
+    people = {person} if method == "mouth" else {person, _donor(settings, person, take)}
+    shared = {"split": _split(person), "pair": pair}
+    return [
+        shared | _row(paths[0], "real", "real", {person}),
+        shared | _row(paths[1], "fake", method, people),
+    ]
+
+
+def _row(path: pathlib.Path, label: str, method: str, people: set[int]) -> dict[str, str]:
+    group = ";".join(f"person{i:03d}" for i in sorted(people))
+    return {"path": f"clips/{path.name}", "label": label, "method": method, "group": group}
+
+
+def _file_name(settings: Settings, pair: str, method: str) -> str:
+    """A name that tells nothing of the label, and is another one under other settings."""
+    text = f"{settings} {pair} {method}"
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest() + ".mp4"
+
+
+def _write_clip(path: pathlib.Path, frames: list[np.ndarray], crf: int) -> None:
+    unfinished = path.with_suffix(".part")
+    video.write_video(unfinished, frames, fps=FPS, crf=crf)
+    os.replace(unfinished, path)
+
+
+def _write_manifest(path: pathlib.Path, rows: list[dict[str, str]]) -> pathlib.Path:
+    unfinished = path.with_suffix(".part")
+    with open(unfinished, "w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted(rows, key=lambda row: (row["pair"], row["label"] == "fake")))
+    os.replace(unfinished, path)
+    return path
+
+
+def _map(function, items: list, jobs: int | None) -> Iterator:
+    """Yields the results in the order of `items`."""
+    jobs = jobs or len(os.sched_getaffinity(0))
+    if jobs == 1:
+        yield from map(function, items)
+        return
+    # Spawned, because a fork of a process that runs JAX or OpenCV threads may hang.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(jobs, context, cv2.setNumThreads, (1,)) as pool:
+        try:
+            yield from pool.map(function, items)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
