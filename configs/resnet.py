@@ -1,4 +1,13 @@
-"""A small ResNet-18 on the embedded synthetic corpus: the default that any machine can run."""
+"""A narrow ResNet-18 for two CPU cores, on the embedded synthetic corpus.
+
+    dfjax prepare --corpus synthetic --out data/synthetic --frames 10 --size 128
+    python -m dfjax.main --config configs/resnet.py --workdir runs/resnet
+
+Under four minutes on two cores; the README says what it reaches. Scores are those of a synthetic
+corpus. For real data set `--config.data.dir`, and on an accelerator the published network:
+`--config.model.name=resnet50 --config.model.width=64 --config.model.dtype=bfloat16
+--config.data.image_size=224`.
+"""
 
 import ml_collections
 
@@ -11,4 +20,11 @@ def get_config() -> ml_collections.ConfigDict:
     c.model.name = "resnet18"
     c.model.width = 16
     c.data.image_size = 112
+    c.num_steps = 700
+    c.optimizer.lr = 2e-3
+    c.optimizer.weight_decay = 0.02
+    c.optimizer.warmup_steps = 70
+    c.ema_decay = 0.99
+    c.eval_every = 350
+    c.checkpoint_every = 350
     return c

@@ -2,10 +2,10 @@
 
     DFJAX_TEST_DATA=DIR python scripts/real_faces.py --workdir runs/real_faces
 
-DIR holds `dfdc_faces/` (cropped faces of the Deepfake Detection Challenge, with a manifest.csv whose
-splits are train and val), `ciplab/` (retouched photographs) and `videos/`. Protocol: their val split
-is only tested, once; one in twenty of the training groups (an original and its fakes) chooses the
-checkpoint and the thresholds.
+DIR holds `dfdc_faces/` (cropped faces of the Deepfake Detection Challenge, with a manifest.csv
+whose splits are train and val), `ciplab/` (retouched photographs) and `videos/`. Protocol: their
+val split is only tested, once; one in twenty of the training groups (an original and its fakes)
+chooses the checkpoint and the thresholds.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""A corpus of talking heads and forgeries of them, rendered from nothing: what a fresh clone trains on.
+"""A corpus of talking heads and their forgeries, rendered from nothing: what a clone trains on.
 
-It stands in for the corpora that need a licence: real .mp4 files, identity-disjoint splits, every fake
-made from an original of the same corpus. Scores on it say that the machinery works and nothing about
-real faces, so every place that prints one says "synthetic". Imports neither dlib nor JAX.
+It stands in for the corpora that need a licence: real .mp4 files, identity-disjoint splits, every
+fake made from an original of the same corpus. Scores on it say that the machinery works and nothing
+about real faces, so every place that prints one says "synthetic". Imports neither dlib nor JAX.
 """
 
 import concurrent.futures
@@ -13,7 +13,7 @@ import hashlib
 import multiprocessing
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ _SPLITS = ("train", "train", "train", "train", "val", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the corpus is a function of: three takes of each of `identities` people, `frames` long."""
+    """What the corpus is a function of: three takes each of `identities` people, `frames` long."""
 
     seed: int = 0
     identities: int = 144
@@ -49,9 +49,9 @@ def write_corpus(
 ) -> pathlib.Path:
     """Writes `root`/clips/*.mp4 and `root`/manifest.csv, and returns the path of the manifest.
 
-    Three originals of each identity, and of each original one fake, a method each: `METHODS`. The files
-    depend on `seed`, `identities` and `frames`, and not on `jobs`, the number of processes (None: one
-    per core). Clips that an interrupted call has finished are kept.
+    Three originals of each identity, and of each original one fake, a method each: `METHODS`. The
+    files depend on `seed`, `identities` and `frames`, and not on `jobs`, the number of processes
+    (None: one per core). Clips that an interrupted call has finished are kept.
 
     Raises:
       ValueError: fewer than 12 identities; each split needs two, one to lend a face to the other.

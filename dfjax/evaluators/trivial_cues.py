@@ -1,8 +1,8 @@
-"""What a classifier reaches that looks at no face: a warning that a corpus can be solved by accident.
+"""What a classifier reaches that looks at no face: a warning of corpora solved by accident.
 
 File size, crop scale, brightness, sharpness and an 8x8 thumbnail tell fakes from reals wherever one
-class was recorded, scaled or compressed unlike the other. A logistic regression on them shows how much
-of a detector's score could come from there.
+class was recorded, scaled or compressed unlike the other. A logistic regression on them shows how
+much of a detector's score could come from there.
 """
 
 import cv2
@@ -38,8 +38,8 @@ def probe_auc(
     """Returns the ROC AUC of "fake" that the cues reach on clips they were not fitted to, 0..1.
 
     Features are [N, NUM_FEATURES], labels [N] of 0 real and 1 fake. Standardised, then logistic
-    regression with an L2 penalty (C = 0.1): deterministic. A corpus without such a shortcut stays near
-    0.5; keep the identities of the two sets apart, or a thumbnail recognises people.
+    regression with an L2 penalty (C = 0.1): deterministic. A corpus without such a shortcut stays
+    near 0.5; keep the identities of the two sets apart, or a thumbnail recognises people.
 
     Raises:
       ValueError: one of the label arrays lacks a class.

@@ -1,8 +1,9 @@
 """The three forgeries of the synthetic corpus, made as forgers make them: from a recorded clip.
 
-A rendered donor picture is bent onto the landmarks of the frame, matched in colour and blended in under
-a soft mask; no pixel beyond the mask changes. What gives these away is what gives real ones away: light
-from another side, skin that is smoother than its surroundings, a cast of colour and a seam.
+A rendered donor picture is bent onto the landmarks of the frame, matched in colour and blended in
+under a soft mask; no pixel beyond the mask changes. What gives these away is what gives real ones
+away: light from another side, skin that is smoother than its surroundings, a cast of colour and a
+seam.
 """
 
 import dataclasses
@@ -21,10 +22,10 @@ from dfjax.data.rendering.portrait import Portrait, Pose
 class Craft:
     """How well a forger works.
 
-    `resolution` of the donor picture, as a share of the frame's. `grow`: by how many pixels the mask
-    reaches past the landmarks; `seam`: how many the soft edge is wide. `match`: which share of the
-    difference in colour is corrected; `cast`: what is off in CIELAB after that, [3]. `noise`: standard
-    deviation of the noise of the donor's own camera, of 255.
+    `resolution` of the donor picture, as a share of the frame's. `grow`: by how many pixels the
+    mask reaches past the landmarks; `seam`: how many the soft edge is wide. `match`: which share of
+    the difference in colour is corrected; `cast`: what is off in CIELAB after that, [3]. `noise`:
+    standard deviation of the noise of the donor's own camera, of 255.
     """
 
     resolution: float
@@ -36,7 +37,7 @@ class Craft:
 
 
 def swap(take: scene.Take, donor: Identity, rng: np.random.Generator) -> list[np.ndarray]:
-    """Returns the frames of the take with the inner face of the donor, acting as the sitter does."""
+    """Returns the frames of the take with the inner face of the donor, who acts as the sitter."""
     return _forge(take, take.poses, donor, "face", rng)
 
 
@@ -69,7 +70,7 @@ FORGERIES: dict[str, Callable[..., list[np.ndarray]]] = {
 def _forge(
     take: scene.Take, poses: list[Pose], donor: Identity, part: str, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Lays a part of the donor, filmed elsewhere and turned a little away, over the sitter at `poses`."""
+    """Lays a part of the donor, filmed elsewhere and a little turned, over the sitter at `poses`."""
     craft = _make_craft(take, part, rng)
     lender = Portrait(donor, _light_from_elsewhere(take.sitter.light, rng))
     yaw, pitch = rng.uniform(-0.12, 0.12, 2).tolist()
@@ -155,7 +156,7 @@ def _paste(
 def warp(
     picture: np.ndarray, points: np.ndarray, new_points: np.ndarray, window: tuple[slice, slice]
 ) -> np.ndarray:
-    """Returns the window of `picture` bent so that `points` [L, 2] come to lie on `new_points` [L, 2].
+    """Returns the window of `picture` bent so that `points` [L, 2] lie on `new_points` [L, 2].
 
     A thin-plate spline (Bookstein 1989, doi:10.1109/34.24792) from the new points back to the old,
     evaluated on every eighth pixel.

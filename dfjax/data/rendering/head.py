@@ -1,11 +1,11 @@
 """A head drawn and lit: a height field with the features on it, skin, hair and a light.
 
-Drawn once per identity and light on a canvas in the head's own coordinates: `u` to the right, `v` down,
-the pupils at (-.5, 0) and (.5, 0), so that lengths are in units of the distance between them.
+Drawn once per identity and light on a canvas in the head's own coordinates: `u` to the right, `v`
+down, the pupils at (-.5, 0) and (.5, 0), so that lengths are in units of the distance between them.
 `portrait.py` poses the result. numpy and OpenCV only, all arrays float32.
 
-Albedo and light are linear. Whatever is a picture holds square roots of linear light, 0..1, which is
-close enough to sRGB to be shown as it is.
+Albedo and light are linear. Whatever is a picture holds square roots of linear light, 0..1, which
+is close enough to sRGB to be shown as it is.
 """
 
 import dataclasses
@@ -43,8 +43,8 @@ class Identity:
     """What stays the same about a person from take to take.
 
     Colours are float32 [3], RGB in 0..1; `texture` seeds pores, brows and strands. `eye_tilt`,
-    `brow_height`, `hairline` and `parting` are in head units, 0..1 run `age`, `beard`, `freckles`; the
-    rest are factors around 1.
+    `brow_height`, `hairline` and `parting` are in head units, 0..1 run `age`, `beard`, `freckles`;
+    the rest are factors around 1.
     """
 
     skin: np.ndarray
@@ -74,7 +74,7 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True)
 class Light:
-    """A key light from `direction` (right, down, towards the camera) over an even fill, linear RGB."""
+    """A key light from `direction` (right, down, to the camera) over an even fill, linear RGB."""
 
     direction: tuple[float, float, float]
     key: tuple[float, float, float]
@@ -122,7 +122,7 @@ def make_identity(rng: np.random.Generator) -> Identity:
 
 
 def draw(identity: Identity, light: Light) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the height towards the camera [H, W] and the lit head [H, W, 4], colour and coverage."""
+    """Returns the height to the camera [H, W] and the lit head [H, W, 4], colour and coverage."""
     rng = np.random.default_rng(identity.texture)
     u, v = _grid()
     reach = _reach(identity, u, v)
@@ -139,7 +139,7 @@ def draw(identity: Identity, light: Light) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_back_hair(identity: Identity) -> np.ndarray | None:
-    """Returns the hair behind the neck [H, W, 4], colour and coverage; None if the style has none."""
+    """Returns the hair behind the neck [H, W, 4], colour and coverage; None if there is none."""
     fall, volume, _, curl = _HAIR_STYLES[identity.hair_style]
     if fall < 1:
         return None
@@ -160,7 +160,7 @@ def surface(colour: np.ndarray, light: Light, u: np.ndarray, v: float) -> np.nda
 
 
 def _reach(identity: Identity, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """How far out a point lies on its ray from the middle of the face: 1 is the outline of the head."""
+    """How far out a point lies on its ray from the middle of the face: 1 is the outline."""
     outline = np.array([
         (0, -1.68), (0.5, -1.58), (0.86, -1.22), (1.04, -0.65), (1.08, -0.1), (1.05, 0.35),
         (0.98, 0.8), (0.89, 1.14), (0.7, 1.46), (0.42, 1.68), (0, CHIN),
@@ -177,7 +177,7 @@ def _reach(identity: Identity, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _relief(identity: Identity, u: np.ndarray, v: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """The height of the face towards the camera: an egg, and what stands out of it or lies in it."""
+    """The height of the face towards the camera: an egg, what stands out and what lies in it."""
     side, base = np.abs(u), 0.74 * identity.nose_length
     z = 1.05 * np.sqrt((1 - reach**2.6).clip(0.0025))
     ridge = ramp(v, -0.25, base - 0.16) * ramp(v, base + 0.07, base - 0.15)
@@ -336,7 +336,7 @@ def _strands(
 
 
 def _shade(albedo: np.ndarray, gloss: np.ndarray, height: np.ndarray, light: Light) -> np.ndarray:
-    """The skin under the light: Lambert, wrapped because light bleeds red through skin, and shine."""
+    """The skin under the light: shine, and Lambert, wrapped as light bleeds red through skin."""
     normals = _normals(height)
     wrap = np.float32([0.3, 0.16, 0.12])
     lambert = ((normals @ light.unit)[..., None] + wrap).clip(0) / (1 + wrap)
@@ -396,7 +396,7 @@ def _between(colours: tuple, position: float) -> np.ndarray:
 
 
 def blend(below: np.ndarray, above: np.ndarray, cover: np.ndarray) -> None:
-    """Lays `above`, [3] or [H, W, 3], over `below` [H, W, 3], in place, as far as `cover` [H, W] says."""
+    """Lays `above`, [3] or [H, W, 3], over `below` [H, W, 3] in place by the share `cover` [H, W]."""
     below += cover[..., None] * (above - below)
 
 

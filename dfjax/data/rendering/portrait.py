@@ -1,4 +1,4 @@
-"""A head in a pose: turned with parallax, talking, blinking and looking about, painted into frames."""
+"""A head in a pose: turned with parallax, talking, blinking, looking about, painted into frames."""
 
 import dataclasses
 import math
@@ -68,7 +68,7 @@ class Portrait:
         blend(frame[window], layer[..., :3], layer[..., 3])
 
     def landmarks(self, pose: Pose) -> np.ndarray:
-        """Returns inner-face points in frame pixels, float32 [33, 2], in the order `PARTS` counts."""
+        """Returns inner-face points in frame pixels, float32 [33, 2], in the order of `PARTS`."""
         points = _landmarks(self.identity, pose)
         z = _sample(self._height, points[:, :1], points[:, 1:])
         turned = np.column_stack([points, z]) @ _rotation(pose)[:2].T
@@ -120,7 +120,7 @@ def _landmarks(identity: Identity, pose: Pose) -> np.ndarray:
 def _lip_travel(
     identity: Identity, u: np.ndarray, v: np.ndarray | float, mouth: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How far up the upper lip and how far down the jaw has moved at a point of the face at rest."""
+    """How far the upper lip has moved up and the jaw down at a point of the face at rest."""
     gap = 0.3 * mouth
     lips = (1 - (u / (0.38 * identity.mouth_width)) ** 2).clip(0)
     near, deep = np.exp(-(((v - MOUTH) / 0.18) ** 2)), ramp(v, MOUTH, MOUTH + 0.4)
@@ -132,7 +132,8 @@ def _mouth_motion(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where each point of the moved face lies on the face at rest, and where the mouth is open.
 
-    The last array runs from 0 at the upper to 1 at the lower lip, and is NaN outside the opening."""
+    The last array runs from 0 at the upper to 1 at the lower lip, and is NaN outside the opening.
+    """
     v = v + 0.09 * pose.smile * bump(np.abs(u), v, 0.4 * identity.mouth_width, MOUTH, 0.2, 0.25)
     source_u = u * (1 - 0.1 * pose.smile * bump(u, v, 0, MOUTH, 0.5, 0.3))
     rise, drop = _lip_travel(identity, u, np.float32(MOUTH), pose.mouth)
@@ -196,7 +197,8 @@ def _eyeball(
     identity: Identity, light: Light, s: np.ndarray, x: np.ndarray, y: np.ndarray, side: int
 ) -> np.ndarray:
     """The lit eye without its lids; `s` runs from -1 at the inner to 1 at the outer corner, `x` and
-    `y` are measured from where it looks."""
+    `y` are measured from where it looks.
+    """
     ball = np.float32([0.88, 0.85, 0.83]) * (1 - 0.3 * s**2)[..., None]
     ball -= ramp(s, -0.75, -1)[..., None] * np.float32([0.05, 0.3, 0.3])
     r = np.hypot(x, y + 0.015) / 0.098
@@ -225,7 +227,7 @@ def _rotation(pose: Pose) -> np.ndarray:
 
 
 def _sample(canvas: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """The canvas at head coordinates; beyond its edge heights go on, and colours are transparent."""
+    """The canvas at head coordinates; beyond its edge heights go on, colours are transparent."""
     x, y = np.float32((u - head.LEFT) * head.UNIT), np.float32((v - head.TOP) * head.UNIT)
     border = cv2.BORDER_REPLICATE if canvas.ndim == 2 else cv2.BORDER_CONSTANT
     return cv2.remap(canvas, x, y, cv2.INTER_LINEAR, borderMode=border)

@@ -1,4 +1,4 @@
-"""What the camera of the synthetic corpus sees: a talking head in a room, filmed with blur and noise."""
+"""What the camera of the synthetic corpus sees: a talking head in a room, with blur and noise."""
 
 import dataclasses
 
@@ -35,7 +35,8 @@ def record(identity: Identity, num_frames: int, rng: np.random.Generator) -> Tak
     background = _background(rng)
     body = _body(identity, light, poses[0], rng)
     blur, noise = rng.uniform(0.4, 1.0), rng.uniform(1.0, 4.0)
-    # One sheet of noise, laid at another place every frame: a fresh one would cost more than the head.
+    # One sheet of noise, laid at another place every frame: a fresh one would cost more than the
+    # head.
     sheet = noise * rng.standard_normal((SIZE + 64, SIZE + 64, 3), np.float32)
     frames = []
     for pose in poses:
@@ -157,7 +158,7 @@ def _body(
     pose: Pose,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Neck, shoulders and clothes below a head at `pose`, float32 [H, W, 4], colour and coverage."""
+    """Neck, shoulders and clothes below a head at `pose`, float32 [H, W, 4], colour, coverage."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
     u, v = (x - pose.x) / pose.scale, (y - pose.y) / pose.scale
     side = np.abs(u)
