@@ -170,16 +170,17 @@ def _report(
     # A dataset of pictures has no clips to judge, and one of clips may be scored by a model that
     # was selected on pictures: its threshold per crop then serves for both.
     levels = _levels(scores)
+    measured = {
+        name: _measure(level, thresholds.get(name, thresholds["frame"]))
+        for name, level in levels.items()
+    }
     result = {
         "data": target,
         "synthetic": bool(metadata["synthetic"]),
         "protocol": protocol,
         "prepared": metadata,
         "trivial_cues_frame_auc": probe(target) if probe else None,
-        **{
-            name: _measure(level, thresholds.get(name, thresholds["frame"]))
-            for name, level in levels.items()
-        },
+        **measured,
     }
     if writes:
         (folder / "metrics.json").write_text(json.dumps(result, indent=2) + "\n")

@@ -70,7 +70,7 @@ FORGERIES: dict[str, Callable[..., list[np.ndarray]]] = {
 def _forge(
     take: scene.Take, poses: list[Pose], donor: Identity, part: str, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Lays a part of the donor, filmed elsewhere and a little turned, over the sitter at `poses`."""
+    """Lays a part of the donor, filmed elsewhere and a little turned, over the sitter."""
     craft = _make_craft(take, part, rng)
     lender = Portrait(donor, _light_from_elsewhere(take.sitter.light, rng))
     yaw, pitch = rng.uniform(-0.12, 0.12, 2).tolist()
@@ -90,9 +90,9 @@ def _make_craft(take: scene.Take, part: str, rng: np.random.Generator) -> Craft:
     return Craft(
         resolution=rng.uniform(coarse, fine),
         grow=int(rng.integers(2, 6)),
-        seam=int(rng.integers(3, 7)),
+        seam=int(rng.integers(4, 9)),
         match=rng.uniform(0.9, 1),
-        cast=np.float32(rng.uniform(4, 7) * cast / np.linalg.norm(cast)),
+        cast=np.float32(rng.uniform(2, 5) * cast / np.linalg.norm(cast)),
         noise=take.noise * rng.uniform(0, 1.2),
     )
 

@@ -396,7 +396,7 @@ def _between(colours: tuple, position: float) -> np.ndarray:
 
 
 def blend(below: np.ndarray, above: np.ndarray, cover: np.ndarray) -> None:
-    """Lays `above`, [3] or [H, W, 3], over `below` [H, W, 3] in place by the share `cover` [H, W]."""
+    """Lays `above`, [3] or [H, W, 3], over `below` [H, W, 3] by the share `cover` [H, W]."""
     below += cover[..., None] * (above - below)
 
 

@@ -13,7 +13,7 @@ from dfjax.data.rendering.head import MOUTH, Identity, Light, blend, bump, insid
 # mouth, cheek and chin of one side, 13 to 25 of the other, the rest lies in between.
 PARTS = {
     "face": (0, 1, 2, 10, 11, 12, 13, 14, 15, 23, 24, 25),
-    "eyes": (0, 1, 2, 3, 5, 6, 10, 13, 14, 15, 16, 18, 19, 23),
+    "eyes": (0, 1, 2, 5, 6, 13, 14, 15, 18, 19),
     "nose": (3, 16, 7, 8, 20, 21, 31, 32),
     "mouth": (11, 12, 24, 25, 31, 32),
 }
