@@ -32,6 +32,13 @@ _DISTRIBUTED = flags.DEFINE_bool(
 )
 
 
+def _parse_flags(argv: list[str]) -> list[str]:
+    try:
+        return app.parse_flags_with_usage(argv)
+    except KeyError as error:  # a field that the config does not have, with the likely one
+        sys.exit(f"dfjax: error: --config has no {' '.join(error.args[0].split())}")
+
+
 def _join_processes() -> None:
     count, index = (os.environ.get(f"DFJAX_{name}") for name in ("NUM_PROCESSES", "PROCESS_ID"))
     if (count is None) != (index is None):
@@ -65,4 +72,4 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     flags.mark_flags_as_required(["config", "workdir"])
-    app.run(main)
+    app.run(main, flags_parser=_parse_flags)

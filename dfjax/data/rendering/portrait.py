@@ -86,9 +86,9 @@ class Portrait:
         x, y = (x - pose.x) / pose.scale, (y - pose.y) / pose.scale
         (a, b), (c, d) = np.linalg.inv(rotation[:2, :2]).tolist()
         e, f = rotation[:2, 2].tolist()
-        # What stands out moves by its height: four rounds settle where the line of sight meets it.
+        # What stands out moves by its height: three rounds settle where the line of sight meets it.
         z = np.float32(0.6)
-        for _ in range(4):
+        for _ in range(3):
             u, v = a * (x - e * z) + b * (y - f * z), c * (x - e * z) + d * (y - f * z)
             z = _sample(self._height, u, v)
         return u, v, np.s_[y0:y1, x0:x1]
