@@ -155,7 +155,7 @@ def _positive(text: str) -> int:
 def _prepare(arguments: argparse.Namespace) -> int:
     from dfjax import prepare
     from dfjax.corpora import folder, synthetic  # noqa: F401  they register themselves
-    from dfjax.faces.align import CropSpec
+    from dfjax.faces.align import LICENCE_OF_68_LANDMARKS, CropSpec
 
     given = {
         name: value
@@ -164,6 +164,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
     }
     as_is = {"detector": "none", "landmarks": 0} if arguments.crops == "as-is" else {}
     spec = CropSpec(crops=arguments.crops, **{**as_is, **given})
+    if spec.landmarks == 68:
+        print(f"dfjax: note: {LICENCE_OF_68_LANDMARKS}", file=sys.stderr)
     clips = registry.build("corpus", arguments.corpus, **_corpus_options(arguments))
     report = prepare.prepare(
         clips,

@@ -13,9 +13,9 @@ def read_synthetic(
     root: str | os.PathLike,
     *,
     seed: int = 0,
-    identities: int = 96,
-    frames: int = 16,
-    jobs: int | None = None,
+    identities: int = synthetic.DEFAULTS.identities,
+    frames: int = synthetic.DEFAULTS.frames,
+    jobs: int = 1,
 ) -> list[Clip]:
     """Returns the clips of the synthetic corpus in the folder `root`, drawn where missing.
 
@@ -24,5 +24,5 @@ def read_synthetic(
     Raises:
       ValueError: fewer than 12 identities.
     """
-    synthetic.write_corpus(root, seed=seed, identities=identities, frames=frames, jobs=jobs)
+    synthetic.write_corpus(root, synthetic.Settings(seed, identities, frames), jobs=jobs)
     return folder.read_folder(root, name="synthetic")

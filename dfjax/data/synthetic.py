@@ -13,7 +13,7 @@ import hashlib
 import multiprocessing
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -22,7 +22,6 @@ from dfjax import progress
 from dfjax.data.rendering import forgery, head, scene
 from dfjax.media import video
 
-FPS = 25
 METHODS = tuple(forgery.FORGERIES)
 TAKES = 2  # of each identity
 COLUMNS = ("path", "label", "split", "group", "method", "pair")
@@ -32,37 +31,36 @@ _SPLITS = ("train", "train", "train", "train", "val", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the corpus is a function of: three takes each of `identities` people, `frames` long."""
+    """What the corpus is a function of; `frames` is the length of a clip."""
 
     seed: int = 0
-    identities: int = 144
+    identities: int = 90
     frames: int = 16
 
 
+DEFAULTS = Settings()
+
+
 def write_corpus(
-    root: str | os.PathLike,
-    *,
-    seed: int = 0,
-    identities: int = 144,
-    frames: int = 16,
-    jobs: int | None = None,
+    root: str | os.PathLike, settings: Settings = DEFAULTS, *, jobs: int = 1
 ) -> pathlib.Path:
     """Writes `root`/clips/*.mp4 and `root`/manifest.csv, and returns the path of the manifest.
 
-    Three originals of each identity, and of each original one fake, a method each: `METHODS`. The
-    files depend on `seed`, `identities` and `frames`, and not on `jobs`, the number of processes
-    (None: one per core). Clips that an interrupted call has finished are kept.
+    `TAKES` originals of each identity, and one fake of each original, by one of the `METHODS` in
+    turn: with 18 identities or a multiple, every split has equally many fakes of each. The files
+    depend on `settings` alone, not on `jobs`, the number of processes. Clips that an interrupted
+    call has finished are kept.
 
     Raises:
       ValueError: fewer than 12 identities; each split needs two, one to lend a face to the other.
     """
-    if identities < 12:
-        raise ValueError(f"identities is {identities}: use 12 or more, so that each split has two")
+    people = settings.identities
+    if people < 12:
+        raise ValueError(f"identities is {people}: use 12 or more, so that each split has two")
     clips = pathlib.Path(root) / "clips"
     clips.mkdir(parents=True, exist_ok=True)
-    settings = Settings(seed, identities, frames)
     write = functools.partial(_write_pair, clips, settings)
-    takes = [(person, take) for person in range(identities) for take in range(TAKES)]
+    takes = [(person, take) for person in range(people) for take in range(TAKES)]
     rows = []
     with progress.Progress("synthetic corpus", len(takes), unit="takes") as bar:
         for done, pair in enumerate(_map(write, takes, jobs), 1):
@@ -97,7 +95,7 @@ def _donor(settings: Settings, person: int, take: int) -> int:
 
 
 def _method(person: int, take: int) -> str:
-    """The forgery of a take; going round by blocks of identities, every split gets all alike."""
+    """The forgery of a take, in turn by blocks of identities, so that every split gets them all."""
     return METHODS[(person // len(_SPLITS) + take) % len(METHODS)]
 
 
@@ -139,7 +137,7 @@ def _file_name(settings: Settings, pair: str, method: str) -> str:
 
 def _write_clip(path: pathlib.Path, frames: list[np.ndarray], crf: int) -> None:
     unfinished = path.with_suffix(".part")
-    video.write_video(unfinished, frames, fps=FPS, crf=crf)
+    video.write_video(unfinished, frames, fps=scene.FPS, crf=crf)
     os.replace(unfinished, path)
 
 
@@ -153,9 +151,8 @@ def _write_manifest(path: pathlib.Path, rows: list[dict[str, str]]) -> pathlib.P
     return path
 
 
-def _map(function, items: list, jobs: int | None) -> Iterator:
+def _map(function: Callable, items: list, jobs: int) -> Iterator:
     """Yields the results in the order of `items`."""
-    jobs = jobs or len(os.sched_getaffinity(0))
     if jobs == 1:
         yield from map(function, items)
         return

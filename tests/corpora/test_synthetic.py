@@ -3,7 +3,7 @@ from dfjax.corpora.synthetic import read_synthetic
 
 def test_the_drawn_corpus_is_read_with_its_own_splits_and_drawn_once(tmp_path):
     clips = read_synthetic(tmp_path, identities=12, frames=1, jobs=1)
-    assert len(clips) == 12 * 3 * 2
+    assert len(clips) == 12 * 2 * 2
     assert {clip.key.split("/")[0] for clip in clips} == {"synthetic"}
     assert {(clip.split, clip.label) for clip in clips} == {
         (split, label) for split in ("train", "val", "test") for label in (0, 1)

@@ -10,33 +10,31 @@ from dfjax.data.rendering.head import Identity, Light, blend, ramp
 from dfjax.data.rendering.portrait import Portrait, Pose
 
 SIZE = 320
+FPS = 25
 
 
 @dataclasses.dataclass(frozen=True)
 class Take:
     """A recording and what was in front of the camera.
 
-    `frames` are uint8 [320, 320, 3]; `noise` is the standard deviation of the sensor noise, of 255,
-    `blur` that of the lens blur in pixels.
+    `frames` are uint8 [320, 320, 3]; `noise` is the standard deviation of the sensor noise, of 255.
     """
 
     frames: list[np.ndarray]
     sitter: Portrait
     poses: list[Pose]
-    blur: float
     noise: float
 
 
 def record(identity: Identity, num_frames: int, rng: np.random.Generator) -> Take:
-    """Films an identity in a random place, light and mood, at 25 frames a second."""
+    """Films an identity in a random place, light and mood."""
     light = make_light(rng)
     sitter = Portrait(identity, light)
     poses = _motion(num_frames, rng)
     background = _background(rng)
     body = _body(identity, light, poses[0], rng)
     blur, noise = rng.uniform(0.4, 1.0), rng.uniform(1.0, 4.0)
-    # One sheet of noise, laid at another place every frame: a fresh one would cost more than the
-    # head.
+    # One sheet of noise, moved every frame: a fresh one would cost more than the head does.
     sheet = noise * rng.standard_normal((SIZE + 64, SIZE + 64, 3), np.float32)
     frames = []
     for pose in poses:
@@ -47,7 +45,7 @@ def record(identity: Identity, num_frames: int, rng: np.random.Generator) -> Tak
         x, y = rng.integers(0, 64, 2)
         frame = 255 * cv2.GaussianBlur(frame, None, blur) + sheet[y : y + SIZE, x : x + SIZE]
         frames.append(np.rint(frame.clip(0, 255)).astype(np.uint8))
-    return Take(frames, sitter, poses, blur, noise)
+    return Take(frames, sitter, poses, noise)
 
 
 def make_light(rng: np.random.Generator) -> Light:
@@ -61,7 +59,7 @@ def make_light(rng: np.random.Generator) -> Light:
 
 def _motion(num_frames: int, rng: np.random.Generator) -> list[Pose]:
     """Poses of a head that sways, talks and now and then blinks."""
-    seconds = np.arange(num_frames) / 25
+    seconds = np.arange(num_frames) / FPS
     sway = {
         "x": (SIZE / 2, 12, 2.5),
         "y": (132, 8, 2.0),
@@ -105,7 +103,8 @@ def _background(rng: np.random.Generator) -> np.ndarray:
 
 def _plain(picture: np.ndarray, rng: np.random.Generator) -> None:
     edge = int(rng.uniform(-0.5, 1.2) * SIZE)
-    cv2.rectangle(picture, (edge, 0), (SIZE, SIZE), _shade(picture, rng, 0.08), -1)
+    colour = tuple((picture[0, 0] + rng.uniform(-0.08, 0.08)).tolist())
+    cv2.rectangle(picture, (edge, 0), (SIZE, SIZE), colour, -1)
 
 
 def _shelf(picture: np.ndarray, rng: np.random.Generator) -> None:
@@ -146,10 +145,6 @@ def _leaves(picture: np.ndarray, rng: np.random.Generator) -> None:
         axes = tuple(rng.integers(4, 22, 2).tolist())
         green = np.array([0.35, 0.5, 0.22]) * rng.uniform(0.4, 1.7) + rng.uniform(-0.06, 0.06, 3)
         cv2.ellipse(picture, centre, axes, float(rng.uniform(0, 180)), 0, 360, tuple(green), -1)
-
-
-def _shade(picture: np.ndarray, rng: np.random.Generator, spread: float) -> tuple[float, ...]:
-    return tuple((picture[0, 0] + rng.uniform(-spread, spread)).tolist())
 
 
 def _body(
