@@ -20,11 +20,11 @@ def get_config() -> ml_collections.ConfigDict:
     c.model.name = "resnet18"
     c.model.width = 16
     c.data.image_size = 112
-    c.num_steps = 700
+    c.num_steps = 600
     c.optimizer.lr = 2e-3
     c.optimizer.weight_decay = 0.02
-    c.optimizer.warmup_steps = 70
+    c.optimizer.warmup_steps = 40
     c.ema_decay = 0.99
-    c.eval_every = 350
-    c.checkpoint_every = 350
+    c.eval_every = 300
+    c.checkpoint_every = 300
     return c
