@@ -8,6 +8,7 @@ python -m dfjax.main --mode=evaluate --config configs/resnet.py --workdir runs/r
 import os
 import pathlib
 import sys
+from typing import NoReturn
 
 import jax
 from absl import app, flags, logging
@@ -35,8 +36,14 @@ _DISTRIBUTED = flags.DEFINE_bool(
 def _parse_flags(argv: list[str]) -> list[str]:
     try:
         return app.parse_flags_with_usage(argv)
-    except KeyError as error:  # a field that the config does not have, with the likely one
-        sys.exit(f"dfjax: error: --config has no {' '.join(error.args[0].split())}")
+    except (KeyError, AttributeError) as error:  # a field that the config does not have
+        reason = error.args[0].args[0] if isinstance(error, AttributeError) else error.args[0]
+        _exit(f"--config has no {' '.join(reason.split())}")
+
+
+def _exit(message: object) -> NoReturn:
+    print(f"dfjax: error: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _join_processes() -> None:
@@ -67,7 +74,7 @@ def main(argv: list[str]) -> None:
             train.train(config, workdir)
         evaluate.evaluate(config, workdir)
     except (ValueError, FileNotFoundError, FloatingPointError) as error:
-        sys.exit(f"dfjax: error: {error}")
+        _exit(error)
 
 
 if __name__ == "__main__":

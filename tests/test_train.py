@@ -202,10 +202,11 @@ def test_settings_that_do_not_fit_are_named(prepared, tmp_path, changes, message
     [
         ("--config.data.dir=/nowhere", "dfjax: error: /nowhere holds no prepared dataset"),
         ("--config.optimiser.lr=1", 'Did you mean "optimizer"'),
+        ("--config.optimizer.lrr=1", 'Did you mean "lr"'),
     ],
 )
 def test_command_ends_in_one_line_of_cause_and_fix(prepared, tmp_path, flag, message):
-    output = _run(prepared, tmp_path / "run", flag, status=1)
+    output = _run(prepared, tmp_path / "run", flag, status=2)
     assert message in output.strip().splitlines()[-1], output
     assert "Traceback" not in output
 
