@@ -241,7 +241,7 @@ def crop_clips(
     """Yields clips with their outcomes as `jobs` processes finish them, the crops being in `work`.
 
     `crop` makes the crops, in a worker. Whatever it raises is that clip's outcome, and so is the
-    death of its process, if it dies again when the clip has a process to itself.
+    death of its process, if it dies twice when the clip has a process to itself.
 
     Raises:
       OSError: crops cannot be kept; what is finished stays.
@@ -284,9 +284,13 @@ def _one_line(message: Any) -> str:
 
 
 def _in_processes(
-    task: Callable[[Clip], Any], clips: Sequence[Clip], jobs: int, *, ahead: int
+    task: Callable[[Clip], Any], clips: Sequence[Clip], jobs: int, *, ahead: int, tries: int = 2
 ) -> Iterator[tuple[Clip, Any]]:
-    """Yields clips with what `task` returns for them, or with the Outcome of a dead process."""
+    """Yields clips with what `task` returns for them, or with the Outcome of a dead process.
+
+    A process that dies takes those with it that share its pool: all of them are tried again, each
+    by itself, and there up to `tries` times.
+    """
     waiting = collections.deque(clips)
     while waiting:
         running: dict[concurrent.futures.Future, Clip] = {}
@@ -308,6 +312,8 @@ def _in_processes(
             suspects = list(running.values())
             if ahead * jobs > 1:
                 yield from _in_processes(task, suspects, jobs=1, ahead=1)
+            elif tries > 1:
+                yield from _in_processes(task, suspects, jobs=1, ahead=1, tries=tries - 1)
             else:
                 yield from ((clip, _death(clip)) for clip in suspects)
         finally:

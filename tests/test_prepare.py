@@ -155,8 +155,8 @@ def spoil_finished(root: pathlib.Path, out: pathlib.Path) -> int:
 
 def test_a_stopped_run_continues_and_ends_with_the_same_bytes(tmp_path):
     root, out = tmp_path / "large", tmp_path / "out"
-    for number in range(24):  # large, so that there is time to stop
-        picture = np.full((2000, 2000, 3), 10 * number, np.uint8)
+    for number in range(80):  # many and large, so that there is time to stop
+        picture = np.full((2000, 2000, 3), 3 * number, np.uint8)
         path = root / ("real", "fake")[number % 2] / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(media_image.encode_image(picture, "jpeg"))
@@ -164,16 +164,16 @@ def test_a_stopped_run_continues_and_ends_with_the_same_bytes(tmp_path):
 
     interrupted = start(root, out, more=3)
     os.killpg(interrupted.pid, signal.SIGINT)
-    _, output = interrupted.communicate(timeout=10)
+    _, output = interrupted.communicate(timeout=60)
     assert interrupted.returncode == 130
     assert output == "dfjax: interrupted: the same command continues\n"
 
     killed = start(root, out, more=3)
     killed.kill()
-    killed.communicate(timeout=10)  # its workers hold the pipe: they have ended as well
+    killed.communicate(timeout=60)  # its workers hold the pipe: they have ended as well
     assert not builder.dataset_dir(out).exists()
 
-    assert 6 <= spoil_finished(root, out) < 24
+    assert 6 <= spoil_finished(root, out) < 80
     assert run(root, out, "--jobs", "1") == 0
     assert errors(out) == []
     assert digests(out) == digests(tmp_path / "at_once")

@@ -7,6 +7,7 @@ it looks further: 875 kB of PNG can ask for 5 GB.
 import io
 import os
 import re
+import stat
 import warnings
 
 import cv2
@@ -39,14 +40,17 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
       MediaError: the file cannot be read, is over a limit, or is not a picture that decodes.
     """
     try:
-        size = os.stat(path).st_size
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # a pipe would never end
+            raise MediaError("unreadable", f"{path}: no regular file: give the path of a picture")
+        size = status.st_size
         if size > limits.MAX_IMAGE_BYTES:
             raise MediaError(
                 "too_large",
                 f"{path}: {size} bytes: a picture file may have {limits.MAX_IMAGE_BYTES}",
             )
         with open(path, "rb") as file:
-            data = file.read(size)  # a device file has size 0, and no end
+            data = file.read(size)
     except OSError as error:
         raise MediaError("unreadable", f"{path}: {error.strerror}: give a readable file") from error
     try:

@@ -1,6 +1,7 @@
 """Pictures come out the same however they were stored, and hostile ones are refused cheaply."""
 
 import io
+import os
 import resource
 import struct
 import subprocess
@@ -133,6 +134,9 @@ def test_broken_bytes_are_typed_errors(tmp_path):
     with pytest.raises(MediaError, match=r"no\.jpg: No such file") as error:
         image_lib.read_image(tmp_path / "no.jpg")
     assert error.value.code == "unreadable"
+    os.mkfifo(tmp_path / "pipe.jpg")  # reading it would wait for ever
+    with pytest.raises(MediaError, match=r"pipe\.jpg: no regular file"):
+        image_lib.read_image(tmp_path / "pipe.jpg")
     (tmp_path / "text.jpg").write_text("hello")
     with pytest.raises(MediaError, match=r"text\.jpg: not a JPEG"):
         image_lib.read_image(tmp_path / "text.jpg")
