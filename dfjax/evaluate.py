@@ -15,10 +15,12 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
 from rich import console as rich_console
 from rich import table as rich_table
 
-from dfjax import checkpoint, metrics, progress, sharding, steps, train
+from dfjax import checkpoint, metrics, model_card, progress, sharding, steps, train, tree
 from dfjax.data import builder
 from dfjax.evaluators import evaluator, figures, frame, trivial_cues, video
 from dfjax.faces import align
@@ -54,26 +56,39 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
         if not same and not config.eval.allow_other_crops:
             crop_spec.require_equal(_open(target)[0].crop_spec, where=target)
 
-    score, step = _make_scorer(run, workdir, config.eval.batch_size)
+    mesh = sharding.make_mesh()
+    model, variables, step = train.load_best(run, workdir, mesh)
+    score = _make_scorer(run, model, variables, mesh, config.eval.batch_size)
     validation = _levels(score(f"{run.data.dir}:{run.data.val_split}"))
-    thresholds = {
-        name: metrics.choose_threshold(level.label, level.score)
-        for name, level in validation.items()
+    decisions = {
+        name: _choose_decision(level, config.eval.error_rate) for name, level in validation.items()
     }
     probe = _fit_probe(run, config.eval.trivial_cues)
     protocol = {
         "checkpoint_step": step,
         "selected_by": f"{checkpoint.SELECT_BY} on {run.data.dir}:{run.data.val_split}",
-        "thresholds": thresholds,
+        "thresholds": {name: decision.threshold for name, decision in decisions.items()},
         "threshold_rule": "highest balanced accuracy on the validation split, then frozen",
         "video_score": video.RULE,
         "trained_on": f"{run.data.dir}:{run.data.train_split}",
         "seed": run.seed,
     }
+    if jax.process_index() == 0:
+        model_card.ModelCard(
+            model=run.model.name,
+            arguments={k: v for k, v in run.model.items() if k != "name"},
+            image_size=run.data.image_size,
+            crop_spec=crop_spec,
+            decisions=decisions,
+            weights=tree.digest(jax.device_get(variables)),
+            step=step,
+            synthetic=bool(builder.open_dataset(run.data.dir).metadata["synthetic"]),
+            protocol=protocol,
+        ).write(workdir)
     results, failures = {}, []
     for target in targets:
         try:
-            results[target] = _report(target, score(target), thresholds, probe, protocol, workdir)
+            results[target] = _report(target, score(target), decisions, probe, protocol, workdir)
         except ValueError as error:
             failures.append(f"{target}: {error}")
     if jax.process_index() == 0:
@@ -91,19 +106,21 @@ def _open(target: str) -> tuple[builder.Dataset, str]:
     return builder.open_dataset(data_dir), split
 
 
+def _choose_decision(level: _Level, error_rate: float) -> model_card.Decision:
+    threshold = metrics.choose_threshold(level.label, level.score)
+    low, high = metrics.choose_band(level.label, level.score, error_rate)
+    return model_card.Decision(threshold, low, high, error_rate)
+
+
 def _make_scorer(
-    run: ml_collections.ConfigDict, workdir: pathlib.Path, batch_size: int
-) -> tuple[Callable[[str], frame.Scores], int]:
-    """(function from "DIR:SPLIT" to its scores by the best checkpoint, that checkpoint's step)."""
-    mesh = sharding.make_mesh()
-    model, _, _, state = train.build(run, mesh)
-    checkpoints = checkpoint.Checkpoints(workdir, keep=run.keep_checkpoints)
-    step = checkpoints.best_step
-    if step is None:
-        raise ValueError(f"{workdir} holds no checkpoint: train first")
-    variables = checkpoints.restore(step, state).eval_variables
-    checkpoints.close()
-    predict = jax.jit(functools.partial(steps.predict, model=model))
+    run: ml_collections.ConfigDict,
+    model: nn.Module,
+    variables: dict[str, Any],
+    mesh: Mesh,
+    batch_size: int,
+) -> Callable[[str], frame.Scores]:
+    """A function from "DIR:SPLIT" to its scores."""
+    predict = jax.jit(functools.partial(steps.predict, model=model, image_size=run.data.image_size))
 
     def score(target: str) -> frame.Scores:
         dataset, split = _open(target)
@@ -119,7 +136,7 @@ def _make_scorer(
         with progress.Progress(f"score {target}", len(records)) as bar:
             return scorer.scores(variables, on_batch=bar.update)
 
-    return score, step
+    return score
 
 
 def _levels(scores: frame.Scores) -> dict[str, _Level]:
@@ -154,7 +171,7 @@ def _measure(level: _Level, threshold: float) -> dict[str, Any]:
 def _report(
     target: str,
     scores: frame.Scores,
-    thresholds: dict[str, float],
+    decisions: dict[str, model_card.Decision],
     probe: Callable[[str], float] | None,
     protocol: dict[str, Any],
     workdir: pathlib.Path,
@@ -170,10 +187,8 @@ def _report(
     # A dataset of pictures has no clips to judge, and one of clips may be scored by a model that
     # was selected on pictures: its threshold per crop then serves for both.
     levels = _levels(scores)
-    measured = {
-        name: _measure(level, thresholds.get(name, thresholds["frame"]))
-        for name, level in levels.items()
-    }
+    thresholds = {name: decisions.get(name, decisions["frame"]).threshold for name in levels}
+    measured = {name: _measure(level, thresholds[name]) for name, level in levels.items()}
     result = {
         "data": target,
         "synthetic": bool(metadata["synthetic"]),
@@ -188,10 +203,7 @@ def _report(
         figures.save_curves(
             folder / "curves.png",
             f"{title}{protocol['checkpoint_step']}",
-            {
-                name: (level.label, level.score, thresholds.get(name, thresholds["frame"]))
-                for name, level in levels.items()
-            },
+            {name: (level.label, level.score, thresholds[name]) for name, level in levels.items()},
         )
         print(f"wrote {folder}/scores.csv, metrics.json, curves.png", flush=True)
     return result

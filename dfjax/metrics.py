@@ -100,6 +100,19 @@ def threshold_metrics(label: np.ndarray, score: np.ndarray, threshold: float) ->
     }
 
 
+def choose_band(label: np.ndarray, score: np.ndarray, error_rate: float) -> tuple[float, float]:
+    """The scores (low, high) between which a detector should not decide.
+
+    At most `error_rate` of the fakes score below `low`, and at most `error_rate` of the reals
+    reach `high`. low >= high says that the classes lie apart: there is nothing to abstain from.
+    """
+    label, score = _checked(label, score)
+    fake, real = np.sort(score[label == 1]), np.sort(score[label == 0])[::-1]
+    low = fake[int(error_rate * len(fake))]
+    high = np.nextafter(real[int(error_rate * len(real))], np.inf)
+    return float(low), float(high)
+
+
 def choose_threshold(label: np.ndarray, score: np.ndarray) -> float:
     """The threshold of the highest balanced accuracy (Youden's J), the middle of its score gap.
 

@@ -55,6 +55,12 @@ def abstract_batch(batch_size: int, image_size: int, mesh: Mesh) -> dict[str, ja
     }
 
 
+def abstract_replicated(tree: Any, mesh: Mesh) -> Any:
+    """Shapes and types of a tree, each the same on every device."""
+    everywhere = replicated(mesh)
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere), tree)
+
+
 def local_rows(array: jax.Array) -> np.ndarray:
     """The rows of a `by_batch` array that live on this process, in order."""
     shards = sorted(array.addressable_shards, key=lambda s: s.index[0].start or 0)

@@ -14,6 +14,7 @@ import optax
 from flax import linen as nn
 
 from dfjax import metrics
+from dfjax.models import layers
 
 
 @flax.struct.dataclass
@@ -162,6 +163,12 @@ def _accumulated_gradients(
     return grads, batch_stats, jax.tree.map(jnp.ravel, outputs)
 
 
-def predict(variables: dict[str, Any], image: jax.Array, *, model: nn.Module) -> jax.Array:
-    """Logits [B] (float32) of images [B, H, W, 3] with frozen statistics and no dropout."""
-    return model.apply(variables, image, train=False)
+def predict(
+    variables: dict[str, Any], image: jax.Array, *, model: nn.Module, image_size: int
+) -> jax.Array:
+    """Logits [B] (float32) of crops [B, S, S, 3], with frozen statistics and no dropout.
+
+    Crops are uint8, or float in 0..1, of any size: they are resized to `image_size` here, so that
+    evaluation and every export see the same pixels.
+    """
+    return model.apply(variables, layers.resize(image, image_size), train=False)

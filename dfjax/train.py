@@ -4,6 +4,8 @@ import contextlib
 import functools
 import pathlib
 import time
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import ml_collections
@@ -37,18 +39,21 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     checkpoint.describe_run(workdir, config=config.to_dict(), crop_spec=dataset.crop_spec.to_json())
     say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
 
-    model, tx, schedule, state = build(config, mesh)
-    count = parameter_overview.count_parameters(state.params)
+    everywhere, (init_key, train_key) = sharding.replicated(mesh), _keys(config.seed)
+    model, tx, schedule, init = build(config)
+    like = abstract_state(init, mesh)
+    count = parameter_overview.count_parameters(like.params)
     say(f"{config.model.name}: {count:,} parameters, {mesh.size} x {jax.devices()[0].device_kind}")
 
     checkpoints = checkpoint.Checkpoints(workdir, keep=config.keep_checkpoints)
     start = checkpoints.latest_step or 0
     if start:
-        state = checkpoints.restore(start, state)
+        state = checkpoints.restore(start, like)
         say(f"resuming {workdir} at step {start}")
+    else:
+        state = jax.jit(init, out_shardings=everywhere)(init_key)
     history = [r["val/auc"] for r in writer.read_rows(workdir, to_step=start) if "val/auc" in r]
 
-    everywhere, (_, train_key) = sharding.replicated(mesh), _keys(config.seed)
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
     train_step = functools.partial(
         steps.train_step,
@@ -59,7 +64,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         accumulation=config.accumulation,
     )
     train_step = jax.jit(train_step, donate_argnums=0, out_shardings=(everywhere, everywhere))
-    predict = jax.jit(functools.partial(steps.predict, model=model))
+    predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
 
     stream = pipeline.train_stream(
         dataset.source(config.data.train_split),
@@ -69,12 +74,13 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         start=start,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
+        image_size=config.data.image_size,
         **reading(config),
     )
     validation = evaluator.Evaluator(
         "val",
         dataset.source(config.data.val_split),
-        predict=predict,
+        predict=jax.jit(predict),
         mesh=mesh,
         batch_size=config.eval.batch_size,
         **reading(config),
@@ -123,22 +129,44 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
 
 
 def build(
-    config: ml_collections.ConfigDict, mesh: Mesh
-) -> tuple[nn.Module, optax.GradientTransformation, optax.Schedule, steps.TrainState]:
-    """(model, optimiser, learning rate by step, state at step 0 on every device)."""
+    config: ml_collections.ConfigDict,
+) -> tuple[nn.Module, optax.GradientTransformation, optax.Schedule, Callable]:
+    """(model, optimiser, learning rate by step, function from a key to the state at step 0)."""
     model = models.build(**config.model)
     tx, schedule = optim.make_optimizer(num_steps=config.num_steps, **config.optimizer)
     init = functools.partial(
         steps.init, model=model, tx=tx, image_size=config.data.image_size, ema=config.ema_decay > 0
     )
-    key, _ = _keys(config.seed)
-    state = jax.jit(init, out_shardings=sharding.replicated(mesh))(key)
-    return model, tx, schedule, state
+    return model, tx, schedule, init
+
+
+def abstract_state(init: Callable[[jax.Array], steps.TrainState], mesh: Mesh) -> steps.TrainState:
+    """What a checkpoint restores to: shapes, types and places of the state that `init` makes."""
+    key, _ = _keys(0)
+    return sharding.abstract_replicated(jax.eval_shape(init, key), mesh)
+
+
+def load_best(
+    config: ml_collections.ConfigDict, workdir: pathlib.Path, mesh: Mesh
+) -> tuple[nn.Module, dict[str, Any], int]:
+    """(model, variables for evaluation, step) of the best checkpoint of the run in `workdir`.
+
+    Raises:
+      ValueError: it has none.
+    """
+    model, _, _, init = build(config)
+    checkpoints = checkpoint.Checkpoints(workdir, keep=config.keep_checkpoints)
+    step = checkpoints.best_step
+    if step is None:
+        raise ValueError(f"{workdir} holds no checkpoint: train first")
+    variables = checkpoints.restore(step, abstract_state(init, mesh)).eval_variables
+    checkpoints.close()
+    return model, variables, step
 
 
 def reading(config: ml_collections.ConfigDict) -> dict[str, int]:
     """How crops are read, for training and evaluation alike."""
-    names = ("image_size", "num_workers", "num_threads", "prefetch")
+    names = ("num_workers", "num_threads", "prefetch")
     return {name: config.data[name] for name in names}
 
 

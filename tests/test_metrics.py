@@ -111,3 +111,21 @@ def test_sigmoid_keeps_distinct_logits_apart():
 def test_input_that_cannot_be_measured_is_named(label, score, message):
     with pytest.raises(ValueError, match=message):
         metrics.ranking_metrics(np.array(label), np.array(score))
+
+
+def test_band_keeps_both_error_rates_on_random_and_tied_scores():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 200)
+    for score in (rng.random(200) + 0.3 * label, rng.integers(0, 4, 200) / 4 + 0.1 * label):
+        low, high = metrics.choose_band(label, score, 0.1)
+        assert (score[label == 1] < low).mean() <= 0.1
+        assert (score[label == 0] >= high).mean() <= 0.1
+        # As narrow as that allows: one more score inside would break a rate.
+        assert (score[label == 1] <= low).mean() > 0.1
+        assert (score[label == 0] >= np.nextafter(high, -1)).mean() > 0.1
+
+
+def test_band_of_classes_that_lie_apart_is_empty():
+    low, high = metrics.choose_band(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9]), 0.05)
+    assert low == 0.8
+    assert high == np.nextafter(0.2, 1)

@@ -37,7 +37,7 @@ def _settings(prepared) -> dict[str, object]:
         "checkpoint_every": 4,
         "eval.batch_size": 8,
         "eval.trivial_cues": 0,
-        "compile_cache": str(prepared / "xla"),
+        "compile_cache": jax.config.jax_compilation_cache_dir,
     }
 
 
@@ -78,7 +78,8 @@ def _config(prepared, **changes) -> ml_collections.ConfigDict:
 
 def _state(workdir, config) -> dict[str, np.ndarray]:
     """The leaves of the last checkpoint by name, wherever they were trained."""
-    _, _, _, like = train.build(config, sharding.make_mesh())
+    *_, init = train.build(config)
+    like = train.abstract_state(init, sharding.make_mesh())
     checkpoints = checkpoint.Checkpoints(workdir, keep=2)
     state = jax.device_get(checkpoints.restore(STEPS, like))
     checkpoints.close()

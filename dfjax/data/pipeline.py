@@ -97,7 +97,6 @@ def eval_stream(
     source: Any,
     *,
     batch_size: int,
-    image_size: int,
     num_workers: int,
     num_threads: int,
     prefetch: int,
@@ -106,13 +105,13 @@ def eval_stream(
 ) -> Iterator[dict[str, Any]]:
     """Batches that cover every record once: the record's fields, `index` and `mask` [B].
 
-    Images are uint8 [B, S, S, 3], numbers arrays [B], texts lists of B strings. Every process gets
-    the same number of batches; rows with mask 0 are padding.
+    Images are uint8 [B, S, S, 3] as stored, numbers arrays [B], texts lists of B strings. Every
+    process gets the same number of batches; rows with mask 0 are padding.
     """
     length = -(-len(source) // batch_size) * batch_size
     dataset = (
         grain.MapDataset.source(Padded(source, length))
-        .map(transforms.EvalExample(image_size))[process_index::process_count]
+        .map(transforms.decode_record)[process_index::process_count]
         .batch(batch_size // process_count, drop_remainder=True, batch_fn=_stack)
     )
     return _iterate(dataset, num_workers, num_threads, prefetch)

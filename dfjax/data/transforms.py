@@ -87,11 +87,9 @@ class TrainExample:
         return {"image": self.augment(image, rng), "label": np.int32(record["label"])}
 
 
-@dataclasses.dataclass(frozen=True)
-class EvalExample:
-    """Record → the same record with its image decoded to uint8 [size, size, 3]."""
+def decode_record(record: dict[str, Any]) -> dict[str, Any]:
+    """Record → the same record with its image decoded, uint8 [S, S, 3] at the stored size.
 
-    size: int
-
-    def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
-        return {**record, "image": resize(media_image.decode_image(record["image"]), self.size)}
+    `steps.predict` resizes, as part of the model: every runtime then does it alike.
+    """
+    return {**record, "image": media_image.decode_image(record["image"])}

@@ -76,6 +76,7 @@ class ResNet(nn.Module):
       zero_init_residual: start the last norm of every block at zero, so that a block begins as
         the identity (Goyal et al., arXiv:1706.02677).
       dropout: rate before the head.
+      folded: the norms are part of the convolutions (`models.fold`); for inference only.
       mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
     """
 
@@ -85,6 +86,7 @@ class ResNet(nn.Module):
     dtype: str = "float32"
     zero_init_residual: bool = True
     dropout: float = 0.0
+    folded: bool = False
     mean: tuple[float, float, float] = layers.IMAGENET_MEAN
     std: tuple[float, float, float] = layers.IMAGENET_STD
 
@@ -92,14 +94,19 @@ class ResNet(nn.Module):
     def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Logits [B] (float32) of images [B, H, W, 3]: uint8, or float in 0..1; H, W >= 32."""
         dtype = jnp.dtype(self.dtype)
-        conv = functools.partial(layers.conv, dtype=dtype, kernel_init=_he_normal)
+        conv = functools.partial(
+            layers.conv, dtype=dtype, kernel_init=_he_normal, use_bias=self.folded
+        )
         norm = functools.partial(layers.BatchNorm, use_running_average=not train, dtype=dtype)
+        norm = layers.folded_norm if self.folded else norm
         last_scale = nn.initializers.zeros if self.zero_init_residual else nn.initializers.ones
 
         x = layers.normalize(image, self.mean, self.std, dtype)
         x = conv(self.width, 7, 2, name="conv_stem")(x)
         x = nn.relu(norm(name="bn_stem")(x))
-        x = nn.max_pool(x, window_shape=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        # Padded apart, because jax2onnx drops the padding of a pool; XLA joins the two again.
+        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
+        x = nn.max_pool(x, window_shape=(3, 3), strides=(2, 2))
         for stage, num_blocks in enumerate(self.stage_sizes):
             for index in range(num_blocks):
                 x = self.block(
@@ -110,6 +117,7 @@ class ResNet(nn.Module):
                     last_scale=last_scale,
                     name=f"stage{stage + 1}_block{index + 1}",
                 )(x)
+        x = layers.expose_features(self, x)
         x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
         return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
 

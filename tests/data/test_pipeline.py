@@ -39,7 +39,6 @@ def _eval(source, *, batch_size=8, process=(0, 1), workers=0):
         pipeline.eval_stream(
             source,
             batch_size=batch_size,
-            image_size=32,
             num_workers=workers,
             num_threads=2,
             prefetch=2,
@@ -115,7 +114,7 @@ def test_evaluation_counts_every_record_once(prepared, batch_size, processes):
     batches = [batch for part in parts for batch in part]
     counted = np.concatenate([b["index"][b["mask"] > 0] for b in batches])
     assert sorted(counted) == list(range(11))
-    assert all(b["image"].shape == (batch_size // processes, 32, 32, 3) for b in batches)
+    assert all(b["image"].shape == (batch_size // processes, 40, 40, 3) for b in batches)
     clips = {b["index"][i]: b["clip"][i] for b in batches for i in np.flatnonzero(b["mask"])}
     assert clips == {i: source[i]["clip"] for i in range(11)}
 

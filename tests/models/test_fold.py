@@ -1,0 +1,72 @@
+"""Folding changes how a network computes, and not what."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dfjax import models, registry, tree
+from dfjax.models import fold, layers
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+SIZE = 32
+# Blocks of resnet50, repeated: the arithmetic of what is slow to compile is tested there.
+DEEPER = {"resnet101", "resnet152"}
+RANGES = {"scale": (0.3, 0.9), "bias": (-0.2, 0.2), "mean": (-0.3, 0.3), "var": (0.5, 2.0)}
+
+
+def _trained(name: str):
+    """A narrow model and variables whose norms all do something: move, scale and shift."""
+    model = models.build(name, width=8)
+    image = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image)
+    rng = np.random.default_rng(1)
+
+    def draw(path, leaf):
+        fan_in = np.prod(leaf.shape[:-1])
+        low, high = RANGES.get(path[-1].key, np.sqrt(3 / fan_in) * np.array([-1, 1]))
+        return rng.uniform(low, high, leaf.shape).astype(leaf.dtype)
+
+    shapes = {key: shapes[key] for key in ("params", "batch_stats") if key in shapes}
+    return model, jax.tree_util.tree_map_with_path(draw, shapes), image
+
+
+@pytest.mark.parametrize("name", [n for n in registry.names("model") if n not in DEEPER])
+def test_folded_model_gives_the_same_logits(name):
+    model, variables, image = _trained(name)
+    folded, constants = fold.fold(model, variables)
+    both = jax.jit(lambda v, c: (model.apply(v, image), folded.apply(c, image)))
+    expected, found = both(variables, constants)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    # No formality: were the statistics fresh ones, the logits would be others.
+    fresh = {**variables, "batch_stats": jax.tree.map(np.ones_like, variables["batch_stats"])}
+    other, _ = both(fresh, constants)
+    assert np.abs(other - expected).max() > 0.01
+
+
+@pytest.mark.parametrize("name", registry.names("model"))
+def test_folded_model_has_no_norm_left_and_every_constant_its_place(name):
+    model, variables, image = _trained(name)
+    folded, constants = fold.fold(model, variables)
+    assert set(constants) == {"params"}
+    names = tree.leaf_names(constants)
+    assert not [n for n in names if "/bn" in n]
+    assert {n.removesuffix("kernel") for n in names if n.endswith("kernel")} == {
+        n.removesuffix("bias") for n in names if n.endswith("bias")
+    }
+    assert jax.eval_shape(folded.apply, constants, image).shape == (2,)
+
+
+def test_a_norm_without_a_convolution_of_its_name_is_refused():
+    model, variables, _ = _trained("resnet18")
+    params = dict(variables["params"])
+    params["conv_first"] = params.pop("conv_stem")
+    with pytest.raises(ValueError, match="norm bn_stem has no convolution conv_stem beside it"):
+        fold.fold(model, {**variables, "params": params})
+
+
+def test_a_model_without_norms_stays_as_it_is():
+    head = layers.BinaryHead()
+    variables = head.init(jax.random.key(0), jnp.ones((2, 4)), train=False)
+    assert fold.fold(head, variables) == (head, {"params": variables["params"]})
