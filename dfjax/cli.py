@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from dfjax import registry
 from dfjax.media import limits
+from dfjax.media.errors import MediaError
 
 _EXIT_STATUS = """\
 exit status:
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
         return arguments.run(arguments)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MediaError) as error:
         print(f"dfjax: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -41,6 +42,9 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     subcommands = parser.add_subparsers(metavar="command", required=True)
     _add_prepare(subcommands)
+    _add_predict(subcommands)
+    _add_export(subcommands)
+    _add_serve(subcommands)
     return parser
 
 
@@ -116,13 +120,10 @@ def _add_crops(group) -> None:
         default=32,
         help="frames of a video, evenly spread (%(default)s)",
     )
-    group.add_argument(
-        "--encoding",
-        choices=("jpeg", "png"),
-        default="jpeg",
-        help="jpeg (quality 95, 4:4:4; the default) or png",
-    )
     # Without a default here: CropSpec has them.
+    group.add_argument(
+        "--encoding", choices=("jpeg", "png"), help="jpeg (quality 95, 4:4:4; the default) or png"
+    )
     group.add_argument("--size", type=int, metavar="PIXELS", help="side of a crop (256)")
     group.add_argument("--detector", choices=("hog", "mmod"), help="dlib's HOG (default) or MMOD")
     group.add_argument(
@@ -137,6 +138,101 @@ def _add_crops(group) -> None:
         type=int,
         metavar="N",
         help="double frames N times for detection: smaller faces, more time (0)",
+    )
+
+
+def _add_predict(subcommands) -> None:
+    parser = _describe(
+        subcommands.add_parser,
+        "predict",
+        help="judge pictures, videos, folders, a camera or a stream",
+        description="Judge pictures and videos, or a camera or stream while it runs.",
+    )
+    parser.set_defaults(run=_predict)
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="picture, video, folder, glob pattern, .txt file with a path a line, - for standard "
+        "input; with --live a camera's number, an rtsp:// or http:// address, or a video",
+    )
+    _add_model(parser)
+    parser.add_argument(
+        "--align",
+        action="store_true",
+        help="find and align faces even if the model was trained on pictures taken as they are",
+    )
+    files = parser.add_argument_group("files")
+    files.add_argument(
+        "--out", metavar="DIR", default="runs/predict", help="for the results (%(default)s)"
+    )
+    files.add_argument(
+        "--frames", type=_positive, metavar="N", default=32, help="of a video (%(default)s)"
+    )
+    files.add_argument("--no-reports", action="store_true", help="write the table of results only")
+    files.add_argument(
+        "--annotate", action="store_true", help="write copies with boxes, scores and heat maps"
+    )
+    live = parser.add_argument_group("live")
+    live.add_argument(
+        "--live",
+        action="store_true",
+        help="judge while SOURCE runs: JSON lines, and a window where there is a display",
+    )
+    live.add_argument(
+        "--search-every",
+        type=_positive,
+        metavar="K",
+        default=5,
+        help="search every K-th frame for faces and follow them in between (%(default)s)",
+    )
+
+
+def _add_export(subcommands) -> None:
+    parser = _describe(
+        subcommands.add_parser,
+        "export",
+        help="write a trained model as SavedModel, StableHLO and ONNX",
+        description="Write a trained model for other runtimes; each is compared with it first.",
+    )
+    parser.set_defaults(run=_export)
+    parser.add_argument("--model", metavar="RUN", required=True, help="workdir of a finished run")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the export")
+    parser.add_argument(
+        "--formats",
+        default="savedmodel,stablehlo,onnx",
+        help="which, joined by commas (%(default)s)",
+    )
+
+
+def _add_serve(subcommands) -> None:
+    parser = _describe(
+        subcommands.add_parser,
+        "serve",
+        help="answer over HTTP, with a web page",
+        description="Answer over HTTP, with a web page at /.",
+    )
+    parser.set_defaults(run=_serve)
+    _add_model(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="(%(default)s)")
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        default=_num_cores(),
+        help="processes that decode uploads (%(default)s)",
+    )
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", metavar="M", required=True, help="workdir of a run, or folder of an export"
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=("openvino", "onnx", "stablehlo", "savedmodel", "flax"),
+        help="to score with (the fastest that is there and installed)",
     )
 
 
@@ -159,7 +255,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
     given = {
         name: value
-        for name in ("size", "detector", "landmarks", "faces", "upsample")
+        for name in ("size", "detector", "landmarks", "faces", "upsample", "encoding")
         if (value := getattr(arguments, name)) is not None
     }
     as_is = {"detector": "none", "landmarks": 0} if arguments.crops == "as-is" else {}
@@ -172,7 +268,6 @@ def _prepare(arguments: argparse.Namespace) -> int:
         arguments.out,
         spec=spec,
         num_frames=arguments.frames,
-        encoding=arguments.encoding,
         seed=arguments.seed,
         synthetic=arguments.corpus == "synthetic",
         jobs=arguments.jobs,
@@ -180,6 +275,67 @@ def _prepare(arguments: argparse.Namespace) -> int:
     )
     prepare.print_report(report)
     return 0 if report.num_crops else 1
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from dfjax.inference.detector import Detector
+
+    model = Detector.load(arguments.model, runtime=arguments.runtime, always_align=arguments.align)
+    for warning in model.warnings:
+        print(f"dfjax: warning: {warning}", file=sys.stderr)
+    return _watch(arguments, model) if arguments.live else _predict_files(arguments, model)
+
+
+def _predict_files(arguments: argparse.Namespace, model) -> int:
+    from dfjax.inference import predict
+    from dfjax.media import stream
+
+    for source in arguments.sources:
+        if source.startswith(stream.URL_SCHEMES):
+            raise ValueError(f"{source} is an address: add --live to watch it, or download it")
+    rows = predict.predict(
+        arguments.sources,
+        model,
+        arguments.out,
+        num_frames=arguments.frames,
+        outputs=predict.Outputs(not arguments.no_reports, arguments.annotate),
+    )
+    predict.print_rows(rows, arguments.out)
+    return 0 if any(row["score"] is not None for row in rows) else 1
+
+
+def _watch(arguments: argparse.Namespace, model) -> int:
+    from dfjax.inference import live
+
+    if len(arguments.sources) != 1:
+        raise ValueError(f"--live takes one source, and {len(arguments.sources)} are given")
+    live.watch(arguments.sources[0], model, search_every=arguments.search_every)
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from dfjax import export
+
+    report = export.export(arguments.model, arguments.out, formats=arguments.formats.split(","))
+    for artefact, compared in report["deviations"].items():
+        for runtime, found in compared.items():
+            name, deviation = next(iter(found.items()))
+            print(f"{artefact} by {runtime}: {name} off by {deviation:.1e} at most")
+    print(f"wrote {arguments.out}, equal to the model of {arguments.model}")
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from dfjax.serve import app
+
+    app.serve(
+        arguments.model,
+        runtime=arguments.runtime,
+        host=arguments.host,
+        port=arguments.port,
+        jobs=arguments.jobs,
+    )
+    return 0
 
 
 def _corpus_options(arguments: argparse.Namespace) -> dict[str, object]:
