@@ -1,13 +1,16 @@
 """A test environment stricter than production: four devices, and no silent broadcasting."""
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
 
 import jax
 import numpy as np
 import pytest
 from absl import flags
 
-from dfjax import prepare
+from configs import resnet
+from dfjax import evaluate, export, prepare, train
 from dfjax.corpora import folder
 from dfjax.faces import align
 from dfjax.media import image
@@ -15,6 +18,10 @@ from dfjax.media import image
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Kept between sessions: most of what tests wait for is the compiler.
+COMPILE_CACHE = pathlib.Path("~/.cache/dfjax/tests").expanduser()
+jax.config.update("jax_compilation_cache_dir", str(COMPILE_CACHE))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 # Grain's worker processes read absl flags, which pytest never parses.
 flags.FLAGS.mark_as_parsed()
 
@@ -37,7 +44,61 @@ def prepared(tmp_path_factory) -> pathlib.Path:
             (root / name).write_bytes(image.encode_image(picture, "png"))
             rows.append(f"{name},{label},{split}")
     (root / "manifest.csv").write_text("\n".join(rows) + "\n")
-    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=40)
+    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=40, encoding="png")
     out = tmp_path_factory.mktemp("prepared")
-    prepare.prepare(folder.read_folder(root, seed=0), out, spec=spec, encoding="png", jobs=1)
+    prepare.prepare(folder.read_folder(root, seed=0), out, spec=spec, jobs=1)
     return out
+
+
+@contextlib.contextmanager
+def _compiling_quickly() -> Iterator[None]:
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(scope="module")
+def quick_compilation() -> Iterator[None]:
+    """For programs that run a few times: compiling them is what costs."""
+    with _compiling_quickly():
+        yield
+
+
+@pytest.fixture(scope="session")
+def run(prepared, tmp_path_factory) -> pathlib.Path:
+    """The workdir of a tiny run on `prepared`, trained and evaluated: it has a model card."""
+    config = resnet.get_config()
+    settings = {
+        "data.dir": str(prepared),
+        "data.image_size": 32,
+        "model.width": 8,
+        "batch_size": 8,
+        "num_steps": 4,
+        "optimizer.warmup_steps": 1,
+        "log_every": 2,
+        "eval_every": 4,
+        "checkpoint_every": 4,
+        "eval.batch_size": 8,
+    }
+    config.update_from_flattened_dict(settings)
+    workdir = tmp_path_factory.mktemp("run")
+    with _compiling_quickly():
+        train.train(config, workdir)
+        evaluate.evaluate(config, workdir)
+    return workdir
+
+
+@pytest.fixture(scope="session")
+def exported(run, tmp_path_factory) -> pathlib.Path:
+    """The folder of an export of `run` in every format."""
+    out = tmp_path_factory.mktemp("exported") / "model"
+    with _compiling_quickly():
+        export.export(run, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def crops() -> np.ndarray:
+    """33 crops as `run` takes them, uint8 [33, 40, 40, 3]."""
+    return np.random.default_rng(1).integers(0, 256, (33, 40, 40, 3), np.uint8)

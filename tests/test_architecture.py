@@ -23,10 +23,13 @@ FLOORS = [
     {"corpora"},
     {"cropping"},
     {"data"},
+    {"model_card"},
     {"steps", "checkpoint", "writer", "optim", "sharding"},
     {"evaluators"},
     {"prepare", "train"},
     {"evaluate"},
+    {"inference"},
+    {"export", "serve"},
     {"cli", "main"},
 ]
 # The embedded corpus is drawn, so its importer stands above the renderer.
@@ -54,8 +57,9 @@ def _uses(module: str, name: str, **kwargs) -> bool:
     [
         ("dlib", ["dfjax.faces"]),
         ("av", ["dfjax.media"]),
-        ("orbax", ["dfjax.checkpoint"]),
-        ("tensorflow", ["dfjax.writer", "dfjax.export"]),
+        ("orbax.checkpoint", ["dfjax.checkpoint"]),
+        ("orbax.export", ["dfjax.export"]),
+        ("tensorflow", ["dfjax.writer", "dfjax.export", "dfjax.inference.runtimes"]),
         ("fastapi", ["dfjax.serve"]),
     ],
 )

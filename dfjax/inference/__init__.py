@@ -1,0 +1,1 @@
+"""From media to a verdict with reasons, by a checkpoint or by any export of it."""

@@ -1,0 +1,91 @@
+"""The runtimes that an exported model can be scored with, each behind one function.
+
+Each takes the artefact and returns a function from crops uint8 [N, S, S, 3], N >= 1, to logits
+float32 [N] that several threads may call. All compute in float32, on request, because that is what
+the export was compared in. The libraries are imported where they are used: whoever serves by one
+need not install the others.
+"""
+
+import dataclasses
+import importlib.util
+import pathlib
+import sys
+import threading
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """`artefact` is a file or folder of an export, `package` what `open` needs to be installed."""
+
+    artefact: str
+    package: str
+    open: Callable[[pathlib.Path], Function]
+
+    @property
+    def installed(self) -> bool:
+        return importlib.util.find_spec(self.package) is not None
+
+
+def open_onnx(path: pathlib.Path) -> Function:
+    """Opens an ONNX file with ONNX Runtime on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda crops: session.run(["logit"], {"image": crops})[0]
+
+
+def open_openvino(path: pathlib.Path) -> Function:
+    """Opens an ONNX file with OpenVINO on the CPU."""
+    # Without this package OpenVINO uses a stub. With it, importing OpenVINO sends statistics to a
+    # server, and forks to do so, which may block JAX.
+    sys.modules.setdefault("openvino_telemetry", None)
+    import openvino
+
+    # Left to itself, OpenVINO computes in bfloat16 on processors that have it.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    compiled = openvino.Core().compile_model(path, "CPU", settings)
+    thread = threading.local()  # a request refuses a second thread
+
+    def logits(crops: np.ndarray) -> np.ndarray:
+        if not hasattr(thread, "request"):
+            thread.request = compiled.create_infer_request()
+        return thread.request.infer([crops], share_inputs=True)["logit"]
+
+    return logits
+
+
+def open_stablehlo(path: pathlib.Path) -> Function:
+    """Opens what `jax.export` serialised; runs on the devices that JAX has."""
+    call = jax.jit(jax.export.deserialize(bytearray(path.read_bytes())).call)
+    return lambda crops: np.asarray(call(crops))
+
+
+def open_savedmodel(path: pathlib.Path, signature: str = "crops") -> Function:
+    """Opens the newest version below `path` with TensorFlow; inputs are those of `signature`."""
+    import tensorflow
+
+    versions = [each for each in path.iterdir() if each.name.isdecimal()]
+    model = tensorflow.saved_model.load(str(max(versions, key=lambda each: int(each.name))))
+    (name,) = model.signatures[signature].structured_input_signature[1]
+
+    def logits(inputs: np.ndarray) -> np.ndarray:
+        # Through `model` each time: a signature alone does not keep its variables alive.
+        return model.signatures[signature](**{name: tensorflow.constant(inputs)})["logit"].numpy()
+
+    return logits
+
+
+# On a CPU from fast to slow (`scripts/benchmark.py runtimes`).
+RUNTIMES = {
+    "openvino": Runtime("model.onnx", "openvino", open_openvino),
+    "onnx": Runtime("model.onnx", "onnxruntime", open_onnx),
+    "stablehlo": Runtime("score.stablehlo", "jax", open_stablehlo),
+    "savedmodel": Runtime("saved_model", "tensorflow", open_savedmodel),
+}
+HEAT_MAPS = "explain.stablehlo"  # opened by `open_stablehlo`, beside any of them

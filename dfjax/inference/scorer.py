@@ -1,0 +1,130 @@
+"""Crops to scores by whatever a model was saved as: a checkpoint or one of its exports.
+
+Every runtime is given whole crops as the CropSpec cuts them; resizing and normalisation are part of
+the model.
+"""
+
+import dataclasses
+import functools
+import os
+import pathlib
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+from flax import linen as nn
+
+from dfjax import checkpoint, metrics, model_card, sharding, steps, train
+from dfjax.inference import explain, runtimes
+from dfjax.inference.runtimes import Function
+from dfjax.model_card import ModelCard
+
+MAX_BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Scorer:
+    """A loaded model; `runtime` is "flax" or a key of `runtimes.RUNTIMES`."""
+
+    card: ModelCard
+    runtime: str
+    _logits: Function
+    _heat_maps: Function | None
+
+    def logits(self, crops: np.ndarray) -> np.ndarray:
+        """The logits, float64 [N], of crops uint8 [N, S, S, 3]; N may be 0.
+
+        Raises:
+          ValueError: another kind of array, or another size than the model's crops have.
+        """
+        return self._in_batches(self._logits, crops).astype(np.float64)
+
+    def scores(self, crops: np.ndarray) -> np.ndarray:
+        """P(fake), float64 [N], of crops as `logits` takes them."""
+        return metrics.sigmoid(self.logits(crops) / self.card.temperature)
+
+    def heat_maps(self, crops: np.ndarray) -> np.ndarray | None:
+        """Heat maps, float32 [N, h, w] in 0..1 (see `explain`); None: the export has none."""
+        return None if self._heat_maps is None else self._in_batches(self._heat_maps, crops)
+
+    def _in_batches(self, function: Function, crops: np.ndarray) -> np.ndarray:
+        size = self.card.crop_spec.size
+        if crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
+            raise ValueError(
+                f"crops are {crops.dtype} {list(crops.shape)}: give uint8 [N, {size}, {size}, 3]"
+            )
+        if not len(crops):
+            return np.zeros(0, np.float32)
+        parts = [crops[start : start + MAX_BATCH] for start in range(0, len(crops), MAX_BATCH)]
+        return np.concatenate([function(_padded(part))[: len(part)] for part in parts])
+
+
+def _padded(crops: np.ndarray) -> np.ndarray:
+    """Adds rows up to a power of two: a runtime that compiles does so once per batch size."""
+    missing = (1 << (len(crops) - 1).bit_length()) - len(crops)
+    return np.pad(crops, ((0, missing), (0, 0), (0, 0), (0, 0)))
+
+
+def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
+    """Returns the model at `path`: the workdir of a run, or the folder of an export.
+
+    `runtime` None takes the fastest of those that the export holds and that are installed.
+
+    Raises:
+      ValueError: no model is there, or not for this runtime.
+    """
+    path = pathlib.Path(path)
+    if (path / checkpoint.CONFIG_FILE).is_file():
+        if runtime not in (None, "flax"):
+            raise ValueError(f"{path} is a run, for runtime flax: export it to use {runtime}")
+        return _make_scorer(*load_run(path))
+    card = model_card.read(path)
+    found = {n: each for n, each in runtimes.RUNTIMES.items() if (path / each.artefact).exists()}
+    usable = [name for name, each in found.items() if each.installed]
+    if runtime is not None and runtime not in usable:
+        raise ValueError(f"{path} cannot be run by {runtime!r}: here it can by {usable}")
+    if not usable:
+        raise ValueError(
+            f"{path} holds artefacts for {list(found)}, none of them installed: "
+            'pip install "dfjax[export]", or export another format'
+        )
+    chosen = found[runtime or usable[0]]
+    heat_maps = path / runtimes.HEAT_MAPS
+    return Scorer(
+        card,
+        runtime or usable[0],
+        chosen.open(path / chosen.artefact),
+        runtimes.open_stablehlo(heat_maps) if heat_maps.exists() else None,
+    )
+
+
+def load_run(workdir: pathlib.Path) -> tuple[ModelCard, nn.Module, dict[str, Any]]:
+    """(card, model, variables as numpy arrays) of a finished run.
+
+    Raises:
+      ValueError: no run is there, it was not evaluated, or trained on since.
+    """
+    config = ml_collections.ConfigDict(checkpoint.stored_config(workdir))
+    card = model_card.read(workdir)
+    model, variables, step = train.load_best(config, workdir, sharding.make_mesh())
+    if step != card.step:
+        raise ValueError(
+            f"{workdir} has a better checkpoint ({step}) than the one its model card is of "
+            f"({card.step}): run python -m dfjax.main --mode=evaluate again"
+        )
+    return card, model, jax.device_get(variables)
+
+
+def _make_scorer(card: ModelCard, model: nn.Module, variables: dict[str, Any]) -> Scorer:
+    # On one device: on all of them, each would compute the same.
+    variables = jax.device_put(variables, jax.local_devices()[0])
+    bound = {"model": model, "image_size": card.image_size}
+    predict = jax.jit(functools.partial(steps.predict, **bound))
+    grad_cam = jax.jit(functools.partial(explain.grad_cam, **bound))
+    return Scorer(
+        card,
+        "flax",
+        lambda crops: np.asarray(predict(variables, crops)),
+        lambda crops: np.asarray(grad_cam(variables, crops)),
+    )

@@ -1,0 +1,135 @@
+"""Heat maps against class activation maps worked out by hand, and against a planted cue."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+
+from dfjax import losses, models, registry, steps
+from dfjax.inference import explain
+from dfjax.models import layers
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+@functools.cache
+def _resnet():
+    """A model with a head that weighs some channels for and some against "fake"."""
+    model = models.build("resnet18", width=8, zero_init_residual=False)
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3), jnp.uint8))
+    return model, {key: variables[key] for key in ("params", "batch_stats")}
+
+
+def _images(batch: int, size: int = 64) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (batch, size, size, 3), np.uint8)
+
+
+def _grad_cam(model, variables, images, image_size: int = 64) -> np.ndarray:
+    grad_cam = functools.partial(explain.grad_cam, model=model, image_size=image_size)
+    return np.asarray(jax.jit(grad_cam)(variables, images))
+
+
+def _features(model, variables, images) -> np.ndarray:
+    apply = jax.jit(functools.partial(model.apply, mutable=["intermediates"]))
+    _, state = apply(variables, images)
+    return np.asarray(state["intermediates"]["features"][0], np.float64)
+
+
+def test_grad_cam_is_the_class_activation_map_of_pooling_and_a_linear_head():
+    model, variables = _resnet()
+    images = _images(3)
+    features = _features(model, variables, images)
+    head = variables["params"]["head"]["logit"]
+    weights, bias = (np.asarray(head[name], np.float64) for name in ("kernel", "bias"))
+    # These are the features that the logit is made of.
+    np.testing.assert_allclose(
+        features.mean((1, 2)) @ weights[:, 0] + bias,
+        jax.jit(model.apply)(variables, images),
+        atol=1e-5,
+    )
+    evidence = np.maximum(features @ weights[:, 0], 0)
+    expected = evidence / evidence.max((1, 2), keepdims=True)
+    found = _grad_cam(model, variables, images)
+    assert found.shape == (3, 2, 2)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    # One face does not colour another.
+    alone = _grad_cam(model, variables, images[1:2])
+    np.testing.assert_allclose(found[1:2], alone, atol=1e-5)
+
+
+def test_map_is_empty_where_nothing_speaks_for_fake():
+    model, variables = _resnet()
+    head = {"logit": {"kernel": -jnp.ones((64, 1)), "bias": jnp.zeros(1)}}
+    against = {**variables, "params": {**variables["params"], "head": head}}
+    found = _grad_cam(model, against, _images(2))
+    np.testing.assert_array_equal(found, np.zeros((2, 2, 2)))
+
+
+@pytest.mark.parametrize("name", registry.names("model"))
+def test_every_registered_model_has_heat_maps(name):
+    model = models.build(name, width=8)
+    crops = jax.ShapeDtypeStruct((2, 80, 80, 3), np.uint8)
+    variables = jax.eval_shape(model.init, jax.random.key(0), crops)
+    variables = {key: variables[key] for key in ("params", "batch_stats") if key in variables}
+    grad_cam = functools.partial(explain.grad_cam, model=model, image_size=64)
+    found = jax.eval_shape(grad_cam, variables, crops)
+    assert (found.shape[0], found.dtype) == (2, jnp.float32)
+    assert len(found.shape) == 3
+
+
+class _Bare(nn.Module):
+    """Two convolutions, pooling and a head; `marked` shows the maps, 8x8 of 32 px."""
+
+    marked: bool = True
+
+    @nn.compact
+    def __call__(self, image, *, train: bool = False):
+        x = layers.normalize(image, (0.5,) * 3, (0.25,) * 3, jnp.float32)
+        for number in (1, 2):
+            x = nn.relu(layers.conv(16, 3, 2, use_bias=True, name=f"conv{number}")(x))
+        x = layers.expose_features(self, x) if self.marked else x
+        return layers.BinaryHead(name="head")(x.mean((1, 2)), train=train)
+
+
+def _planted(rng: np.random.Generator, batch: int):
+    """Noise, in every other picture with a bright patch of 8 px; (images, labels, corners)."""
+    images = rng.integers(0, 128, (batch, 32, 32, 3), np.uint8)
+    corners = rng.integers(0, 25, (batch, 2))
+    labels = np.arange(batch) % 2
+    for image, (row, column) in zip(images[1::2], corners[1::2], strict=True):
+        image[row : row + 8, column : column + 8] += 128
+    return images, labels.astype(np.float32), corners
+
+
+def test_a_planted_cue_is_where_the_map_lights_up():
+    model, rng = _Bare(), np.random.default_rng(0)
+    tx = optax.adam(1e-2)
+    state = steps.init(jax.random.key(0), model=model, tx=tx, image_size=32, ema=False)
+    loss = losses.build("bce", label_smoothing=0.0)
+    step = functools.partial(
+        steps.train_step, model=model, tx=tx, loss=loss, ema_decay=0.0, accumulation=1
+    )
+    step = jax.jit(step)
+    for _ in range(60):
+        images, labels, _ = _planted(rng, 32)
+        state, _ = step(state, {"image": images, "label": labels}, jax.random.key(1))
+    images, labels, corners = _planted(rng, 64)
+    variables = {"params": state.params}
+    logits = steps.predict(variables, images, model=model, image_size=32)
+    assert ((logits > 0) == (labels > 0)).all()
+    heat = _grad_cam(model, variables, images[1::2], 32)
+    for each, corner in zip(heat, corners[1::2], strict=True):
+        brightest = (np.array(np.unravel_index(each.argmax(), each.shape)) + 0.5) * 4
+        # Within the patch, or a cell that its border reaches into.
+        assert (np.abs(brightest - (corner + 4)) <= 4 + 4).all()
+
+
+def test_a_model_that_marks_no_features_is_refused():
+    model = _Bare(marked=False)
+    variables = model.init(jax.random.key(0), _images(1, 32))
+    with pytest.raises(ValueError, match="_Bare marks no features: it has no heat map"):
+        explain.grad_cam(variables, _images(1, 32), model=model, image_size=32)

@@ -1,0 +1,140 @@
+"""One model, one score: whatever it was saved as and whoever runs it."""
+
+import concurrent.futures
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from dfjax import metrics, model_card, steps
+from dfjax.inference import runtimes, scorer
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+RUNTIMES = ["flax", *runtimes.RUNTIMES]
+
+
+@pytest.fixture(scope="module")
+def loaded(run, exported):
+    """Scorers of one model by the name of their runtime."""
+    by_name = {name: scorer.load(exported, name) for name in runtimes.RUNTIMES}
+    return {"flax": scorer.load(run), **by_name}
+
+
+@pytest.fixture(scope="module")
+def expected(run, crops):
+    """Logits of the network itself, without the package's batching."""
+    card, model, variables = scorer.load_run(run)
+    predict = functools.partial(steps.predict, model=model, image_size=card.image_size)
+    return np.asarray(jax.jit(predict)(variables, crops))
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_every_runtime_gives_the_scores_of_the_checkpoint(loaded, expected, crops, name):
+    found = loaded[name]
+    assert found.runtime == name
+    for count in (33, 1):
+        logits, scores = found.logits(crops[:count]), found.scores(crops[:count])
+        assert (scores.shape, scores.dtype) == ((count,), np.float64)
+        np.testing.assert_allclose(logits, expected[:count], atol=1e-5)
+        np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=1e-12)
+    assert found.scores(crops[:0]).shape == (0,)
+    assert np.ptp(expected) > 0.01  # scores that do not move would prove nothing
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_heat_maps_are_those_of_the_checkpoint(loaded, crops, name):
+    found = loaded[name].heat_maps(crops)
+    assert (found.shape, found.dtype) == ((33, 1, 1), np.float32)
+    np.testing.assert_allclose(found, loaded["flax"].heat_maps(crops), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_threads_do_not_disturb_each_other(loaded, expected, crops, name):
+    def score(row: int) -> float:
+        return loaded[name].logits(crops[row : row + 1])[0]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(score, range(33)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_other_arrays_than_crops_are_refused(loaded, name):
+    for shape, dtype in (((2, 32, 32, 3), np.uint8), ((2, 40, 40, 3), np.float32)):
+        with pytest.raises(ValueError, match=r"give uint8 \[N, 40, 40, 3\]"):
+            loaded[name].scores(np.zeros(shape, dtype))
+    with pytest.raises(ValueError, match=r"crops are uint8 \[40, 40, 3\]: give"):
+        loaded[name].scores(np.zeros((40, 40, 3), np.uint8))
+
+
+def test_one_card_travels_with_all(run, loaded):
+    card = model_card.read(run)
+    assert all(each.card == card for each in loaded.values())
+
+
+def test_temperature_softens_the_scores(run, tmp_path, crops, expected):
+    warm = tmp_path / "warm"
+    shutil.copytree(run, warm)
+    card = json.loads((warm / model_card.FILE).read_text())
+    (warm / model_card.FILE).write_text(json.dumps({**card, "temperature": 2.5}))
+    found = scorer.load(warm).scores(crops)
+    np.testing.assert_allclose(found, metrics.sigmoid(expected / 2.5), atol=1e-6)
+
+
+def test_fastest_runtime_that_is_there_is_taken(exported, tmp_path):
+    assert scorer.load(exported).runtime == next(iter(runtimes.RUNTIMES))
+    part = tmp_path / "part"
+    shutil.copytree(exported, part)
+    (part / "model.onnx").unlink()
+    (part / runtimes.HEAT_MAPS).unlink()
+    found = scorer.load(part)
+    assert found.runtime == "stablehlo"
+    assert found.heat_maps(np.zeros((1, 40, 40, 3), np.uint8)) is None
+
+
+def test_what_cannot_be_loaded_is_told(run, exported, tmp_path):
+    with pytest.raises(ValueError, match=r"cannot be run by 'tensorrt': here it can by \['op"):
+        scorer.load(exported, "tensorrt")
+    with pytest.raises(ValueError, match=r"is a run, for runtime flax: export it to use onnx"):
+        scorer.load(run, "onnx")
+    with pytest.raises(ValueError, match=r"has no model_card.json"):
+        scorer.load(tmp_path)
+    shutil.copy(exported / model_card.FILE, tmp_path)
+    with pytest.raises(ValueError, match=r"holds artefacts for \[\], none of them installed"):
+        scorer.load(tmp_path)
+
+
+def test_card_of_another_checkpoint_is_refused(run, tmp_path):
+    later = tmp_path / "later"
+    shutil.copytree(run, later)
+    card = json.loads((later / model_card.FILE).read_text())
+    (later / model_card.FILE).write_text(json.dumps({**card, "step": 2}))
+    with pytest.raises(ValueError, match=r"has a better checkpoint \(4\) than .* \(2\): run"):
+        scorer.load(later)
+
+
+def test_openvino_neither_forks_nor_phones_home(exported, tmp_path):
+    program = """
+import os, sys
+os.fork = None
+import numpy as np
+from dfjax.inference import scorer
+found = scorer.load(sys.argv[1], "openvino").scores(np.zeros((1, 40, 40, 3), np.uint8))
+assert 0 < found[0] < 1
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, exported],
+        env={**environment, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "intel").exists()  # where it keeps its client id
