@@ -1,0 +1,154 @@
+"""The timings that the documentation reports; each subcommand prints a table.
+
+    python scripts/benchmark.py runtimes
+    python scripts/benchmark.py stream --model runs/resnet
+
+They are of the machine that they run on, which should do nothing else meanwhile.
+"""
+
+import argparse
+import functools
+import pathlib
+import tempfile
+import time
+from collections.abc import Iterator
+
+import cv2
+import jax
+import numpy as np
+from rich import console, table
+
+from dfjax import export, model_card, models, steps
+from dfjax.data import synthetic
+from dfjax.faces import align
+from dfjax.inference import live
+from dfjax.inference import runtimes as model_runtimes
+from dfjax.inference.detector import Detector
+from dfjax.media import stream as media_stream
+from dfjax.media import video
+
+PEER = "onnx"  # what the others are compared with: ONNX Runtime
+ROUNDS, CALLS = 3, 3  # runtimes take turns, so that a busy moment of the machine meets them all
+
+
+def runtimes(arguments: argparse.Namespace) -> None:
+    """Prints how fast one network is by its checkpoint and by every runtime of its export."""
+    size = arguments.size
+    model = models.build(arguments.model)
+    crops = np.random.default_rng(0).integers(0, 256, (max(arguments.batches), size, size, 3))
+    crops = crops.astype(np.uint8)
+    variables = jax.device_get(jax.jit(model.init)(jax.random.key(0), crops[:1]))
+    variables = {name: variables[name] for name in ("params", "batch_stats")}
+    with tempfile.TemporaryDirectory() as parent:
+        folder = pathlib.Path(parent)
+        export.write(folder, _card(arguments.model, size), model, variables)
+        predict = functools.partial(steps.predict, model=model, image_size=size)
+        functions = {"flax": functools.partial(jax.jit(predict), jax.device_put(variables))}
+        for name, runtime in model_runtimes.RUNTIMES.items():
+            functions[name] = runtime.open(folder / runtime.artefact)
+        for batch in arguments.batches:
+            seconds = _measure(functions, crops[:batch])
+            _print(f"{arguments.model}, {size} px, batch {batch}", batch, seconds)
+
+
+def stream(arguments: argparse.Namespace) -> None:
+    """Prints what `dfjax predict --live` does with a video that plays as if it were live.
+
+    Without --source: two drawn people, 1280 x 720, 30 frames a second, no help for the finder.
+    """
+    model = Detector.load(arguments.model, runtime=arguments.runtime)
+    following = live.LiveDetector(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = arguments.source or str(_draw_clip(pathlib.Path(folder, "people.mp4"), 20))
+        began = time.monotonic()
+        with media_stream.LiveSource(path) as source:
+            results = list(following.run(source))
+        seconds = time.monotonic() - began
+    latency = np.array([result.latency for result in results])
+    faces = np.mean([len(result.faces) for result in results])
+    columns = table.Table(title=f"{model.model.runtime}, {faces:.1f} faces a frame")
+    for name in ("stage", "mean ms", "p95 ms"):
+        columns.add_column(name, justify="left" if name == "stage" else "right")
+    stages = {name: [r.seconds[name] for r in results] for name in results[0].seconds}
+    for name, values in {**stages, "all, from arrival": latency}.items():
+        mean, p95 = 1e3 * np.mean(values), 1e3 * np.percentile(values, 95)
+        columns.add_row(name, f"{mean:.1f}", f"{p95:.1f}")
+    console.Console().print(columns)
+    print(
+        f"looked at {len(results)} of {source.num_received} frames in {seconds:.1f} s: "
+        f"{len(results) / seconds:.1f} a second"
+    )
+
+
+def _draw_clip(path: pathlib.Path, seconds: int) -> pathlib.Path:
+    """Two people side by side, each as large as the picture is high."""
+    fps = 30
+    settings = synthetic.Settings(frames=fps * seconds)
+    people = [synthetic.record(settings, person, 0).frames for person in (3, 8)]
+
+    def frames() -> Iterator[np.ndarray]:
+        for pair in zip(*people, strict=True):
+            yield np.concatenate([cv2.resize(each, (640, 720)) for each in pair], axis=1)
+
+    video.write_video(path, frames(), fps=fps, crf=20)
+    return path
+
+
+def _card(model: str, size: int) -> model_card.ModelCard:
+    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=size)
+    decisions = {"frame": model_card.Decision(0.5, 0.5, 0.5, 0.05)}
+    return model_card.ModelCard(model, {}, size, spec, decisions, "", 0, True, {})
+
+
+def _measure(
+    functions: dict[str, model_runtimes.Function], crops: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Seconds of every call, after one that compiles."""
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for function in functions.values():
+        np.asarray(function(crops))
+    for _ in range(ROUNDS):
+        for name, function in functions.items():
+            for _ in range(CALLS):
+                began = time.perf_counter()
+                np.asarray(function(crops))
+                seconds[name].append(time.perf_counter() - began)
+    return {name: np.array(each) for name, each in seconds.items()}
+
+
+def _print(title: str, batch: int, seconds: dict[str, np.ndarray]) -> None:
+    shown = table.Table(title=title)
+    for column in ("runtime", "ms per batch, median", "fastest", "images/s", f"times {PEER}"):
+        shown.add_column(column, justify="left" if column == "runtime" else "right")
+    medians = {name: np.median(each) for name, each in seconds.items()}
+    for name in sorted(medians, key=medians.get):
+        shown.add_row(
+            name,
+            f"{1e3 * medians[name]:.1f}",
+            f"{1e3 * seconds[name].min():.1f}",
+            f"{batch / medians[name]:.1f}",
+            f"{medians[PEER] / medians[name]:.2f}",
+        )
+    console.Console().print(shown)
+
+
+def main() -> None:
+    """Runs one subcommand."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    subcommands = parser.add_subparsers(metavar="benchmark", required=True)
+    command = subcommands.add_parser("runtimes", help=runtimes.__doc__)
+    command.set_defaults(run=runtimes)
+    command.add_argument("--model", default="resnet50")
+    command.add_argument("--size", type=int, default=224, help="side of crops and input (224)")
+    command.add_argument("--batches", type=int, nargs="+", default=[1, 8])
+    command = subcommands.add_parser("stream", help=stream.__doc__.splitlines()[0])
+    command.set_defaults(run=stream)
+    command.add_argument("--model", required=True, help="a run of aligned faces, or its export")
+    command.add_argument("--runtime", choices=("flax", *model_runtimes.RUNTIMES))
+    command.add_argument("--source", help="a video to play instead of the drawn one")
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()
