@@ -63,7 +63,7 @@ class Outcome:
     damaged: bool = False
 
 
-def crop_clip(clip: Clip, spec: CropSpec, num_frames: int, encoding: str) -> ClipCrops:
+def crop_clip(clip: Clip, spec: CropSpec, num_frames: int) -> ClipCrops:
     """Returns the crops of one clip, a pure function of its file and of the other arguments.
 
     Of a video, `num_frames` frames as `read_video` spreads them; of a picture, itself.
@@ -85,7 +85,7 @@ def crop_clip(clip: Clip, spec: CropSpec, num_frames: int, encoding: str) -> Cli
     finder = FaceFinder(spec) if spec.crops == "align" else None
     crops = [
         {
-            "image": media_image.encode_image(crop.image, encoding),
+            "image": media_image.encode_image(crop.image, spec.encoding),
             "frame": index,
             "face": face,
             "landmarks": crop.landmarks,

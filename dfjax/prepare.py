@@ -68,7 +68,6 @@ def prepare(
     *,
     spec: CropSpec,
     num_frames: int = 32,
-    encoding: str = "jpeg",
     seed: int = 0,
     synthetic: bool = False,
     jobs: int = 1,
@@ -76,7 +75,7 @@ def prepare(
 ) -> Report:
     """Makes the dataset of `clips` in the folder `out`, or finishes what an earlier run began.
 
-    Records depend on clips, spec, num_frames and encoding alone, not on `jobs` or interruptions.
+    Records depend on clips, spec and num_frames alone, not on `jobs` or interruptions.
     `seed` (of the splits) and `synthetic` are noted in the metadata. `overwrite` replaces what
     other clips or settings left in `out`.
 
@@ -88,16 +87,14 @@ def prepare(
     if spec.crops == "align":
         FaceFinder(spec)  # a missing model is one error, not one for every clip
     out = pathlib.Path(out)
-    settings = {"crop_spec": spec.to_json(), "frames": num_frames, "encoding": encoding}
+    settings = {"crop_spec": spec.to_json(), "frames": num_frames}
     identity = {**settings, "clips": _digest(clips)}
     report = _finished(out, identity, overwrite)
     if report is not None:
         return report
     versions = {package: _version(package) for package in _PACKAGES}
     _begin(out, {**settings, "versions": versions}, overwrite)
-    crop = functools.partial(
-        cropping.crop_clip, spec=spec, num_frames=num_frames, encoding=encoding
-    )
+    crop = functools.partial(cropping.crop_clip, spec=spec, num_frames=num_frames)
     with cropping.Work(out / _WORK / "crops") as work:
         outcomes = _crop(clips, work, crop, jobs, out / _ERRORS)
         coverage = _coverage(clips, outcomes)
@@ -110,7 +107,7 @@ def prepare(
             clips=[clip for clip in clips if outcomes[clip.key].crops],
             crops_of=work.crops,
             size=spec.size,
-            encoding=encoding,
+            encoding=spec.encoding,
             metadata={**identity, **origin, "versions": versions, "coverage": coverage},
         )
     shutil.rmtree(out / _WORK)

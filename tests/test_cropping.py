@@ -13,7 +13,7 @@ from dfjax.media import image as media_image
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 
-AS_IS = CropSpec(crops="as-is", detector="none", landmarks=0, size=16)
+AS_IS = CropSpec(crops="as-is", detector="none", landmarks=0, size=16, encoding="png")
 CROP = {
     "image": b"encoded",
     "frame": 3,
@@ -37,7 +37,7 @@ def noise(*shape: int) -> np.ndarray:
 def test_a_picture_gives_one_crop_and_a_video_its_spread_frames(tmp_path):
     picture = noise(16, 16, 3)
     clip = make_clip(tmp_path / "a.PNG", media_image.encode_image(picture, "png"))
-    found = cropping.crop_clip(clip, AS_IS, 32, "png")
+    found = cropping.crop_clip(clip, AS_IS, 32)
     assert (found.num_frames, found.damaged, len(found.crops)) == (1, False, 1)
     assert found.crops[0]["landmarks"].shape == (0, 2)
     np.testing.assert_array_equal(media_image.decode_image(found.crops[0]["image"]), picture)
@@ -45,7 +45,7 @@ def test_a_picture_gives_one_crop_and_a_video_its_spread_frames(tmp_path):
     frames = [np.full((16, 16, 3), 20 * shade, np.uint8) for shade in range(10)]
     media_video.write_video(tmp_path / "v.mp4", frames, fps=25, crf=10)
     clip = dataclasses.replace(clip, path=str(tmp_path / "v.mp4"))
-    found = cropping.crop_clip(clip, AS_IS, 4, "png")
+    found = cropping.crop_clip(clip, AS_IS, 4)
     assert [crop["frame"] for crop in found.crops] == [0, 3, 6, 9]
     shades = [media_image.decode_image(crop["image"]).mean() for crop in found.crops]
     np.testing.assert_allclose(shades, [0, 60, 120, 180], atol=3)
@@ -59,14 +59,14 @@ def test_a_video_that_ends_early_is_damaged(tmp_path):
     start, end = whole.index(b"mdat") + 4, whole.index(b"moov") - 4
     middle = (start + end) // 2
     clip = make_clip(tmp_path / "cut.mp4", whole[:middle] + bytes(end - middle) + whole[end:])
-    found = cropping.crop_clip(clip, AS_IS, 8, "jpeg")
+    found = cropping.crop_clip(clip, dataclasses.replace(AS_IS, encoding="jpeg"), 8)
     assert found.damaged
     assert 0 < found.num_frames <= 8
 
 
 def test_a_suffix_that_is_no_picture_or_video_is_unsupported(tmp_path):
     with pytest.raises(MediaError, match=r"its suffix is none of \.avi"):
-        cropping.crop_clip(make_clip(tmp_path / "a.txt"), AS_IS, 32, "png")
+        cropping.crop_clip(make_clip(tmp_path / "a.txt"), AS_IS, 32)
 
 
 def test_work_gives_back_what_it_keeps_until_the_file_changes(tmp_path):

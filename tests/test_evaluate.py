@@ -30,8 +30,8 @@ def clips(tmp_path_factory):
             rows.append(f"{name},{int(bool(method))},{split},{method}")
     (root / "manifest.csv").write_text("\n".join(rows) + "\n")
     out = tmp_path_factory.mktemp("prepared_clips")
-    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=32)
-    prepare.prepare(folder.read_folder(root), out, spec=spec, num_frames=3, encoding="png", jobs=1)
+    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
+    prepare.prepare(folder.read_folder(root), out, spec=spec, num_frames=3, jobs=1)
     return out
 
 
@@ -112,9 +112,9 @@ def test_split_without_a_class_is_an_error_in_words_and_keeps_its_scores(clips, 
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     (root / "a.png").write_bytes(image.encode_image(picture, "png"))
     (root / "manifest.csv").write_text("path,label,split\na.png,real,test\n")
-    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=32)
+    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
     out = tmp_path / "prepared_real"
-    prepare.prepare(folder.read_folder(root), out, spec=spec, encoding="png", jobs=1)
+    prepare.prepare(folder.read_folder(root), out, spec=spec, jobs=1)
     message = "prepared_real:test: metrics need both classes, got 1 real and 0 fake"
     with pytest.raises(ValueError, match=message):
         evaluate.evaluate(_config(clips, **{"eval.data": (f"{out}:test",)}), trained)

@@ -98,9 +98,11 @@ def test_crops_as_is_of_the_right_size_are_the_pictures_themselves(corpus, prepa
 
 def test_the_metadata_say_how_the_crops_were_made(prepared):
     dataset = builder.open_dataset(prepared)
-    assert dataset.crop_spec == CropSpec(crops="as-is", detector="none", landmarks=0, size=SIZE)
+    assert dataset.crop_spec == CropSpec(
+        crops="as-is", detector="none", landmarks=0, size=SIZE, encoding="png"
+    )
     metadata = dataset.metadata
-    assert (metadata["corpus"], metadata["frames"], metadata["encoding"]) == ("noise", 3, "png")
+    assert (metadata["corpus"], metadata["frames"]) == ("noise", 3)
     assert (metadata["seed"], metadata["synthetic"]) == (0, False)
     assert metadata["versions"]["av"][0].isdigit()
     assert metadata["coverage"]["train"]["fake"] == {
@@ -205,7 +207,6 @@ def test_unfinished_work_of_other_settings_is_not_mixed_in(corpus, tmp_path, cap
     settings = {
         "crop_spec": CropSpec().to_json(),
         "frames": 3,
-        "encoding": "png",
         "versions": {},
     }
     (tmp_path / "work" / "settings.json").write_text(json.dumps(settings))

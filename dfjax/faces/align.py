@@ -25,6 +25,8 @@ _NOSE_TIP_AND_MOUTH = np.array([[56.0252, 71.7366], [41.5493, 92.3655], [70.7299
 # DeepfakeBench's points for the latter template: upper eyelids, nose tip, lips beside the corners.
 _ANCHORS_OF_68 = [37, 44, 30, 49, 55]
 
+_MARGIN = 8  # frame pixels around the window that a crop is cut from, for the filters
+
 _ACCEPTED = {
     "crops": ("align", "as-is"),
     "detector": ("hog", "mmod", "none"),
@@ -32,6 +34,7 @@ _ACCEPTED = {
     "faces": ("largest", "all"),
     "border": ("reflect",),
     "resampling": ("area-linear",),
+    "encoding": ("jpeg", "png"),
 }
 _RANGES = {
     "scale": (0.5, 4.0),
@@ -57,7 +60,8 @@ class CropSpec:
     `detection_border`: where no face is found, a second try reflects this share of the long side
     outwards on each side; 0 tries once.
     `border`: what a crop shows outside the frame. `resampling` "area-linear": box-filtered when
-    shrinking, then linear.
+    shrinking, then linear. `encoding`: how crops are stored, "jpeg" (quality 95, 4:4:4) or "png";
+    a model trained on stored crops is shown crops that went through the same encoding.
 
     Raises:
       ValueError: a value that is not accepted, named in one line.
@@ -74,6 +78,7 @@ class CropSpec:
     detection_border: float = 0.25
     border: str = "reflect"
     resampling: str = "area-linear"
+    encoding: str = "jpeg"
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -139,6 +144,8 @@ class Crop:
     `image` is RGB uint8 [S, S, 3]; `landmarks` float32 [L, 2] are in pixels of the crop, `box`
     float32 [4] (x0, y0, x1, y1) in pixels of the frame. `scale` is crop pixels per frame pixel:
     above 1 the crop is enlarged. `padded` is the share of the crop, 0 to 1, outside the frame.
+    `matrix` float64 [2, 3] takes a point (x, y, 1) of the frame to the crop; a pixel's centre
+    has whole coordinates.
     """
 
     image: np.ndarray
@@ -146,6 +153,7 @@ class Crop:
     box: np.ndarray
     scale: float
     padded: float
+    matrix: np.ndarray
 
 
 def template(spec: CropSpec) -> np.ndarray:
@@ -193,6 +201,7 @@ def align_face(image: np.ndarray, landmarks: np.ndarray, box: np.ndarray, spec: 
         box=np.asarray(box, np.float32),
         scale=math.hypot(*matrix[:, 0]),
         padded=1.0 - float(inside.mean()),
+        matrix=matrix,
     )
 
 
@@ -200,6 +209,7 @@ def resize_crop(image: np.ndarray, spec: CropSpec) -> Crop:
     """Returns a picture that is a face crop already, stretched to the spec's size."""
     height, width = image.shape[:2]
     scale = spec.size / math.sqrt(height * width)
+    x, y = spec.size / width, spec.size / height
     resampling = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return Crop(
         image=cv2.resize(image, (spec.size, spec.size), interpolation=resampling),
@@ -207,12 +217,14 @@ def resize_crop(image: np.ndarray, spec: CropSpec) -> Crop:
         box=np.array([0, 0, width, height], np.float32),
         scale=scale,
         padded=0.0,
+        matrix=np.array([[x, 0.0, x / 2 - 0.5], [0.0, y, y / 2 - 0.5]]),
     )
 
 
 def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     scale = math.hypot(*matrix[:, 0])
     if scale < 1:
+        image, matrix = _cut_window(image, matrix, size)
         # A linear warp reads 4 pixels wherever it lands, so a large face would alias: shrink first.
         height, width = image.shape[:2]
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -224,3 +236,20 @@ def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     return cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
+
+
+def _cut_window(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(the part of a frame that its crop shows, the matrix from there): the rest need not shrink.
+
+    Beyond the frame the crop shows a reflection: the window then reaches as far inside.
+    """
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) - matrix[:, 2]
+    corners = corners @ np.linalg.inv(matrix[:, :2]).T
+    sides = np.array(image.shape[1::-1])
+    low, high = corners.min(0) - _MARGIN, corners.max(0) + _MARGIN
+    low, high = np.minimum(low, 2 * sides - high), np.maximum(high, -low)
+    low, high = low.clip(0, sides).astype(int), np.ceil(high.clip(0, sides)).astype(int)
+    if (high - low <= 1).any():
+        return image, matrix
+    window = image[low[1] : high[1], low[0] : high[0]]
+    return window, np.column_stack([matrix[:, :2], matrix[:, :2] @ low + matrix[:, 2]])

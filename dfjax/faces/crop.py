@@ -1,10 +1,21 @@
 """The one path from a frame to face crops, for training, evaluation, prediction and serving."""
 
+import dataclasses
+
 import numpy as np
 
 from dfjax.faces import align
 from dfjax.faces.align import Crop, CropSpec
 from dfjax.faces.detect import FaceFinder
+from dfjax.media import image as media_image
+
+
+def as_stored(crop: Crop, spec: CropSpec) -> Crop:
+    """Returns the crop as it comes back from a dataset of this spec: what a model is trained on."""
+    if spec.encoding == "png":
+        return crop
+    stored = media_image.encode_image(crop.image, spec.encoding)
+    return dataclasses.replace(crop, image=media_image.decode_image(stored))
 
 
 def crop_faces(image: np.ndarray, finder: FaceFinder | None, spec: CropSpec) -> list[Crop]:

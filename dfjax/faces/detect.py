@@ -15,7 +15,7 @@ import cv2
 import dlib
 import numpy as np
 
-from dfjax.faces.align import CropSpec
+from dfjax.faces.align import CropSpec, similarity
 
 MAX_FACES = 32  # a frame; a crowd must not cost minutes
 
@@ -63,13 +63,37 @@ class FaceFinder:
 
     def find(self, image: np.ndarray) -> list[Face]:
         """Returns the faces of an RGB uint8 frame [H, W, 3], largest first, MAX_FACES at most."""
-        height, width = image.shape[:2]
-        shrink = min(1.0, self.spec.working_size / max(height, width))
-        small_size = max(1, round(width * shrink)), max(1, round(height * shrink))
-        small = cv2.resize(image, small_size, interpolation=cv2.INTER_AREA)
+        small, stretch = self._shrunk(image)
         faces = self._find(small) or self._find_with_border(small)
-        stretch = np.array([width, height], np.float32) / np.array(small_size, np.float32)
         return [_map(face, stretch, 0) for face in faces]
+
+    def _shrunk(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(the frame at the working size, its pixels per pixel of that: float32 [2])."""
+        height, width = image.shape[:2]
+        shrink = self.spec.working_size / max(height, width)
+        if shrink >= 1:
+            return image, np.ones(2, np.float32)
+        size = max(1, round(width * shrink)), max(1, round(height * shrink))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return small, np.array([width, height], np.float32) / np.array(size, np.float32)
+
+    def follow(self, image: np.ndarray, face: Face) -> Face:
+        """Returns where a face of the frame before is in this one, without searching for it.
+
+        The landmarks are found anew inside the old box, which moves and grows as they do: about a
+        twentieth of the cost of `find`, right as long as a face moves by less than half of itself.
+        Whether it is still a face, only `find` tells.
+        """
+        small, stretch = self._shrunk(image)
+        box = dlib.rectangle(*np.rint(face.box / np.tile(stretch, 2)).astype(int).tolist())
+        points = _points(_predictor(self._landmark_file)(small, box))
+        landmarks = (points + 0.5) * stretch - 0.5
+        matrix = similarity(face.landmarks, landmarks)
+        scale = float(np.clip(np.hypot(*matrix[:, 0]), 0.9, 1.1))
+        centre, half = (face.box[:2] + face.box[2:]) / 2, (face.box[2:] - face.box[:2]) / 2
+        centre = centre + landmarks.mean(0) - face.landmarks.mean(0)
+        box = np.concatenate([centre - scale * half, centre + scale * half]).astype(np.float32)
+        return Face(box, landmarks.astype(np.float32), face.confidence)
 
     def _find_with_border(self, image: np.ndarray) -> list[Face]:
         # A face that fills a tight picture lacks the surroundings that detectors look for.

@@ -65,7 +65,7 @@ def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
     """
     if num_frames < 1:
         raise ValueError(f"num_frames is {num_frames}: use 1 or more")
-    with _open(path) as container:
+    with open_container(path) as container:
         num_declared, fps = _declared(container)
         num_guessed = min(num_declared, limits.MAX_VIDEO_FRAMES)
         frames, num_decoded = _pick_frames(container, _spread(num_guessed, num_frames))
@@ -74,7 +74,7 @@ def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
     indices = _spread(num_decoded, num_frames)
     if num_decoded != num_guessed:
         frames.clear()  # or memory would hold both passes
-        with _open(path) as container:
+        with open_container(path) as container:
             frames, _ = _pick_frames(container, indices)
     return Video(frames, indices, num_decoded, num_declared, fps)
 
@@ -120,8 +120,12 @@ def _spread(num_available: int, num_frames: int) -> list[int]:
     return positions.tolist()
 
 
-def _open(path: str | os.PathLike) -> InputContainer:
-    """Opens a container and sets up the decoder of its first video stream; the caller closes it."""
+def open_container(path: str | os.PathLike) -> InputContainer:
+    """Opens a file and sets up the decoder of its first video stream; the caller closes it.
+
+    Raises:
+      MediaError: the file cannot be read, is no accepted video, or is over a limit.
+    """
     _check_file(path)
     options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
     try:
@@ -132,7 +136,7 @@ def _open(path: str | os.PathLike) -> InputContainer:
         message = f"{path}: broken, or no mp4, mov, mkv, webm, avi or ts: encode the video anew"
         raise MediaError(code, message) from error
     try:
-        _set_up_decoder(container, path)
+        set_up_decoder(container, path)
     except MediaError:
         container.close()
         raise
@@ -150,7 +154,12 @@ def _check_file(path: str | os.PathLike) -> None:
         raise MediaError("empty", f"{path}: the video has no bytes: copy it anew")
 
 
-def _set_up_decoder(container: InputContainer, path: str | os.PathLike) -> None:
+def set_up_decoder(container: InputContainer, path: str | os.PathLike) -> None:
+    """Checks the first video stream of `container` and bounds its decoder; `path` is for messages.
+
+    Raises:
+      MediaError: no video stream, a codec that is not accepted, or frames over the limit.
+    """
     if not container.streams.video:
         raise MediaError("no_video", f"{path}: holds no video stream: give a video with pictures")
     decoder = container.streams.video[0].codec_context
@@ -181,10 +190,10 @@ def _declared(container: InputContainer) -> tuple[int, float]:
 def _pick_frames(container: InputContainer, wanted: list[int]) -> tuple[list[np.ndarray], int]:
     """Returns the wanted ones of the frames that decode, and how many decode."""
     frames, num_decoded, remaining = [], 0, set(wanted)
-    for frame in itertools.islice(_decode(container), limits.MAX_VIDEO_FRAMES):
+    for frame in itertools.islice(decode_frames(container), limits.MAX_VIDEO_FRAMES):
         if num_decoded in remaining:
             try:
-                frames.append(_to_rgb(frame))
+                frames.append(to_rgb(frame))
             except av.FFmpegError as error:  # ICtCp, YCgCo, constant luminance
                 message = f"{container.name}: colour matrix {frame.colorspace}: encode it as BT.709"
                 raise MediaError("unsupported", message) from error
@@ -192,7 +201,7 @@ def _pick_frames(container: InputContainer, wanted: list[int]) -> tuple[list[np.
     return frames, num_decoded
 
 
-def _decode(container: InputContainer) -> Iterator[av.VideoFrame]:
+def decode_frames(container: InputContainer) -> Iterator[av.VideoFrame]:
     """Yields every frame that decodes; a packet that does not is passed over."""
     packets = container.demux(container.streams.video[0])
     while True:
@@ -206,7 +215,12 @@ def _decode(container: InputContainer) -> Iterator[av.VideoFrame]:
             continue
 
 
-def _to_rgb(frame: av.VideoFrame) -> np.ndarray:
+def to_rgb(frame: av.VideoFrame) -> np.ndarray:
+    """Returns a decoded frame as RGB uint8 [H, W, 3], upright.
+
+    Raises:
+      av.FFmpegError: it has a colour matrix that cannot be converted.
+    """
     image = frame.reformat(format="rgb24", interpolation=_EXACT, threads=1).to_ndarray()
     quarter_turns = round(frame.rotation / 90)  # counterclockwise, as np.rot90 turns
     return np.ascontiguousarray(np.rot90(image, quarter_turns))

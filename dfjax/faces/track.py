@@ -1,0 +1,82 @@
+"""Which face of a frame is which face of the frames before."""
+
+import dataclasses
+
+import numpy as np
+
+from dfjax.faces.detect import Face
+
+MIN_IOU = 0.3
+MAX_LANDMARK_DISTANCE = 0.6  # in distances between the eyes
+
+
+@dataclasses.dataclass
+class _Track:
+    number: int
+    face: Face
+    last_seen: int
+
+
+class Tracker:
+    """Numbers faces from frame to frame; numbers count up from 0 and are never used again.
+
+    A face continues the track that it overlaps most (intersection over union, with the landmarks as
+    judges where faces crowd), if the track was seen within `max_gap` frames.
+    """
+
+    def __init__(self, max_gap: int = 25):
+        self._max_gap = max_gap
+        self._tracks: list[_Track] = []
+        self._next = 0
+
+    def update(self, frame: int, faces: list[Face]) -> list[int]:
+        """Returns the track of each face of frame number `frame`; frames come in rising order."""
+        self._tracks = [t for t in self._tracks if frame - t.last_seen <= self._max_gap]
+        pairs = sorted(
+            (
+                (-_likeness(track.face, face), position, index)
+                for position, track in enumerate(self._tracks)
+                for index, face in enumerate(faces)
+                if _likeness(track.face, face) > 0
+            ),
+        )
+        numbers: dict[int, int] = {}
+        taken: set[int] = set()
+        for _, position, index in pairs:
+            if position in taken or index in numbers:
+                continue
+            track = self._tracks[position]
+            track.face, track.last_seen = faces[index], frame
+            numbers[index] = track.number
+            taken.add(position)
+        for index, face in enumerate(faces):
+            if index not in numbers:
+                numbers[index] = self._next
+                self._tracks.append(_Track(self._next, face, frame))
+                self._next += 1
+        return [numbers[index] for index in range(len(faces))]
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    """Returns intersection over union, 0..1, of boxes [4] (x0, y0, x1, y1)."""
+    width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    if width <= 0 or height <= 0:
+        return 0.0
+    inside = width * height
+    both = np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])
+    return float(inside / (both - inside))
+
+
+def _likeness(a: Face, b: Face) -> float:
+    """0 for two faces that are not one, else rising with overlap and with nearness of landmarks."""
+    overlap = iou(a.box, b.box)
+    distance = np.linalg.norm(a.landmarks - b.landmarks, axis=1).mean() / _eye_distance(a)
+    if overlap < MIN_IOU and distance > MAX_LANDMARK_DISTANCE:
+        return 0.0
+    return overlap + max(0.0, 1.0 - distance)
+
+
+def _eye_distance(face: Face) -> float:
+    left, right = (slice(2, 4), slice(0, 2)) if len(face.landmarks) == 5 else ([36, 39], [42, 45])
+    gap = face.landmarks[left].mean(0) - face.landmarks[right].mean(0)
+    return max(1.0, float(np.linalg.norm(gap)))

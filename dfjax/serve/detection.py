@@ -1,0 +1,62 @@
+"""Files to reports: at once, or as a job to be fetched."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from dfjax.serve import upload
+from dfjax.serve.jobs import Job
+from dfjax.serve.service import Service
+from dfjax.serve.upload import Upload
+
+router = APIRouter(prefix="/v1")
+
+
+@router.post("/detect")
+async def detect(request: Request) -> JSONResponse:
+    """The report on a picture or a short video."""
+    service: Service = request.app.state.service
+    service.decoder.check_room()
+    sent = await _read(request)
+    return JSONResponse(await service.detect(sent, service.settings.request_seconds))
+
+
+@router.post("/jobs")
+async def start_job(request: Request) -> JSONResponse:
+    """A job that reports on a picture or a video."""
+    service: Service = request.app.state.service
+    job = service.start_job(await _read(request))
+    href = f"/v1/jobs/{job.id}"
+    content = {"id": job.id, "status": job.status, "href": href}
+    return JSONResponse(content, 202, {"location": href})
+
+
+@router.get("/jobs/{number}")
+async def show_job(request: Request, number: str) -> JSONResponse:
+    """How far a job is; its report when it is done."""
+    job = request.app.state.service.jobs.get(number)
+    job.fetched |= job.finished
+    return JSONResponse(_describe(job))
+
+
+@router.delete("/jobs/{number}")
+async def delete_job(request: Request, number: str) -> Response:
+    """Stops a job and forgets it."""
+    request.app.state.service.jobs.delete(number)
+    return Response(status_code=204)
+
+
+async def _read(request: Request) -> Upload:
+    content_type = request.headers.get("content-type", "")
+    return await asyncio.to_thread(upload.parse, await request.body(), content_type)
+
+
+def _describe(job: Job) -> dict[str, Any]:
+    described = {"id": job.id, "status": job.status, "progress": round(job.progress, 3)}
+    if job.report is not None:
+        described["report"] = job.report
+    if job.error is not None:
+        described["error"] = {"code": job.error.code, "message": str(job.error)}
+    return described

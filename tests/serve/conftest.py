@@ -1,0 +1,135 @@
+"""A server in a process of its own, the model it serves, and a drawn face to show it."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from dfjax import model_card
+from dfjax.data import synthetic
+from dfjax.faces.align import CropSpec
+from dfjax.media import image, video
+
+SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "load_server.py"
+
+
+class Server:
+    """A running server: its process, its folder for uploads, and a client for it."""
+
+    def __init__(self, process, port, folder, log):
+        self.process, self.port, self.folder, self._log = process, port, folder, log
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=self.url, timeout=60)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def metric(self, name: str) -> float:
+        """The sum over all labels of a counter."""
+        lines = self.client.get("/metrics").text.splitlines()
+        found = [line for line in lines if line.partition("{")[0].partition(" ")[0] == name]
+        assert found, name
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    def workers(self) -> list[int]:
+        """The process ids of its decode workers."""
+        task = pathlib.Path(f"/proc/{self.process.pid}/task")
+        children = [each.read_text().split() for each in task.glob("*/children")]
+        return [int(pid) for pids in children for pid in pids]
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory):
+    """A function that starts a server on a model, with settings, and gives it when it is ready."""
+    cache = tmp_path_factory.mktemp("compiled")
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+    @contextlib.contextmanager
+    def start(model, slow=0.0, **settings):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        given = {"model": str(model), "port": port, **settings}
+        folder = tmp_path_factory.mktemp("server")
+        log = tmp_path_factory.mktemp("log") / "log"
+        with open(log, "w") as file:
+            process = subprocess.Popen(
+                [sys.executable, str(SCRIPT), "serve", json.dumps(given), str(slow)],
+                env={**environment, "TMPDIR": str(folder)},
+                stderr=file,
+            )
+        server = Server(process, port, folder, log)
+        try:
+            _wait_until_ready(server)
+            yield server
+        finally:
+            server.client.close()
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            process.kill()
+
+    return start
+
+
+def _wait_until_ready(server):
+    for _ in range(600):
+        assert server.process.poll() is None, server.log
+        with contextlib.suppress(httpx.TransportError):
+            if server.client.get("/v2/health/ready").status_code == 200:
+                return
+        time.sleep(0.2)
+    raise TimeoutError(server.log)
+
+
+@pytest.fixture(scope="session")
+def model(run, tmp_path_factory):
+    """The tiny run, said to be of aligned crops of 40 px: it looks for faces."""
+    workdir = tmp_path_factory.mktemp("aligned") / "run"
+    shutil.copytree(run, workdir)
+    card = model_card.read(workdir)
+    dataclasses.replace(card, crop_spec=CropSpec(size=40, working_size=320)).write(workdir)
+    return workdir
+
+
+@pytest.fixture(scope="session")
+def server(start, model):
+    """A server that tests share; they leave it as they found it."""
+    with start(model) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def face():
+    """A drawn person, frames [12, H, W, 3]."""
+    return synthetic.record(synthetic.Settings(frames=12), 3, 0).frames
+
+
+@pytest.fixture(scope="session")
+def picture(face) -> bytes:
+    """The face as a PNG file."""
+    return image.encode_image(face[0], "png")
+
+
+@pytest.fixture(scope="session")
+def clip(face, tmp_path_factory) -> bytes:
+    """The face as an .mp4 file."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    video.write_video(path, face, fps=25, crf=18)
+    return path.read_bytes()

@@ -1,0 +1,133 @@
+"""Crops of many requests are scored together, in order, in bounded turn; who leaves, leaves."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+
+from dfjax.serve.batcher import Batcher
+from dfjax.serve.errors import RequestError
+
+
+class Model:
+    """Scores a crop by its first pixel; waits for `go` before every batch."""
+
+    def __init__(self):
+        self.batches = []
+        self.go = threading.Event()
+        self.go.set()
+
+    def logits(self, crops):
+        self.go.wait()
+        self.batches.append(crops[:, 0].tolist())
+        if 255 in crops:
+            raise ValueError("a broken model")
+        return crops[:, 0].astype(np.float64)
+
+
+def crops(*values):
+    return np.array(values, np.uint8)[:, None]
+
+
+def play(scene, **settings):
+    """Runs a coroutine function of (batcher, model), and returns what it does."""
+
+    async def run():
+        settings.setdefault("max_crops", 8)
+        batcher, model = Batcher(**{"max_batch": 4, "seconds": 0.01, **settings}), Model()
+        try:
+            return await scene(batcher, model)
+        finally:
+            model.go.set()
+            await batcher.close()
+
+    return asyncio.run(run())
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def test_requests_share_batches_and_get_their_own():
+    async def scene(batcher, model):
+        asked = [crops(1), crops(2, 3), crops(4), crops(5)]
+        got = await asyncio.gather(*(batcher.logits(model, each) for each in asked))
+        assert [part.tolist() for part in got] == [[1], [2, 3], [4], [5]]
+        assert model.batches == [[1, 2, 3, 4], [5]]
+        assert batcher.num_crops == 0
+
+    play(scene)
+
+
+def test_a_large_request_is_split_and_put_together():
+    async def scene(batcher, model):
+        got = await batcher.logits(model, crops(*range(7)))
+        assert got.tolist() == list(range(7))
+        assert [len(batch) for batch in model.batches] == [4, 3]
+        with pytest.raises(RequestError, match="send 8 at a time") as error:
+            await batcher.logits(model, crops(*range(9)))
+        assert error.value.status == 413
+        got = await batcher.logits_of_file(model, crops(*range(20)))
+        assert got.tolist() == list(range(20))
+        assert (await batcher.logits_of_file(model, np.zeros((0, 1), np.uint8))).shape == (0,)
+
+    play(scene)
+
+
+def test_a_full_queue_says_when_to_come_again():
+    async def scene(batcher, model):
+        model.go.clear()
+        busy = asyncio.create_task(batcher.logits(model, crops(0)))
+        await asyncio.sleep(0.05)
+        waiting = [asyncio.create_task(batcher.logits(model, crops(n))) for n in range(1, 9)]
+        await until(lambda: batcher.num_crops == 8)
+        with pytest.raises(RequestError) as error:
+            await batcher.logits(model, crops(9))
+        assert error.value.status == 429
+        assert error.value.retry_after >= 1
+        model.go.set()
+        assert np.concatenate(await asyncio.gather(busy, *waiting)).tolist() == list(range(9))
+
+    play(scene)
+
+
+def test_who_leaves_is_not_scored_and_makes_room():
+    async def scene(batcher, model):
+        model.go.clear()
+        busy = asyncio.create_task(batcher.logits(model, crops(0)))
+        await asyncio.sleep(0.05)
+        leaving = asyncio.create_task(batcher.logits(model, crops(*range(1, 9))))
+        await until(lambda: batcher.num_crops == 8)
+        file = asyncio.create_task(batcher.logits_of_file(model, crops(20, 21)))
+        await asyncio.sleep(0.01)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        assert batcher.num_crops == 0
+        model.go.set()
+        assert (await file).tolist() == [20, 21]
+        await busy
+        assert model.batches == [[0], [20, 21]]
+
+    play(scene)
+
+
+def test_models_are_never_mixed_in_a_batch():
+    async def scene(batcher, old):
+        new = Model()
+        asked = [(old, 1), (old, 2), (new, 3), (old, 4)]
+        await asyncio.gather(*(batcher.logits(model, crops(n)) for model, n in asked))
+        assert (old.batches, new.batches) == ([[1, 2], [4]], [[3]])
+
+    play(scene)
+
+
+def test_a_model_that_fails_fails_its_batch_alone():
+    async def scene(batcher, model):
+        with pytest.raises(ValueError, match="a broken model"):
+            await batcher.logits(model, crops(255))
+        assert (await batcher.logits(model, crops(1))).tolist() == [1]
+
+    play(scene)

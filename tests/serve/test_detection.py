@@ -1,0 +1,126 @@
+"""A file gets the report that the detector gives it on this machine, at once or as a job."""
+
+import json
+import os
+import pathlib
+import time
+
+import jsonschema
+import pytest
+
+from dfjax.inference import report
+from dfjax.inference.detector import Detector
+
+
+@pytest.fixture(scope="module")
+def detector(model):
+    return Detector.load(model)
+
+
+def check_equal(got, result):
+    """The report says what the result does, and nothing that its schema does not know."""
+    jsonschema.validate(got, json.loads(report.SCHEMA_FILE.read_text()))
+    assert got["verdict"]["label"] == result.verdict.label
+    assert got["verdict"]["score"] == pytest.approx(result.verdict.score, abs=1e-5)
+    faces = [face for frame in got["timeline"] for face in frame["faces"]]
+    assert [face["score"] for face in faces] == pytest.approx(
+        [face.score for face in result.faces], abs=1e-5
+    )
+    assert [face["track"] for face in faces] == [face.track for face in result.faces]
+    assert len(faces) > 0
+
+
+def test_a_picture_and_a_clip_get_the_report_of_the_detector(
+    server, detector, picture, clip, tmp_path
+):
+    for data, name in ((picture, "face.png"), (clip, "clip.mp4")):
+        (tmp_path / name).write_bytes(data)
+        answer = server.client.post("/v1/detect", files={"file": (name, data)})
+        assert answer.status_code == 200, answer.text
+        check_equal(answer.json(), detector.file(tmp_path / name))
+        assert answer.json()["media"]["name"] == name
+
+
+def test_a_job_gives_the_same_report(server, detector, clip, tmp_path):
+    (tmp_path / "clip.mp4").write_bytes(clip)
+    started = server.client.post("/v1/jobs", files={"file": ("clip.mp4", clip)})
+    assert started.status_code == 202
+    href = started.json()["href"]
+    assert href == started.headers["location"] == f"/v1/jobs/{started.json()['id']}"
+    progress = []
+    while True:
+        job = server.client.get(href).json()
+        progress.append(job["progress"])
+        if job["status"] not in ("queued", "running"):
+            break
+        time.sleep(0.02)
+    assert job["status"] == "done"
+    assert progress == sorted(progress)
+    assert progress[-1] == 1.0
+    check_equal(job["report"], detector.file(tmp_path / "clip.mp4"))
+    assert server.client.delete(href).status_code == 204
+    assert server.client.get(href).status_code == 404
+    assert server.client.get("/v1/jobs/1").json()["error"]["code"] == "no_job"
+
+
+def test_a_job_on_a_broken_file_fails_with_its_code(server, clip):
+    job = server.client.post("/v1/jobs", files={"file": ("a.mp4", clip[:2000])}).json()
+    while (state := server.client.get(job["href"]).json())["status"] in ("queued", "running"):
+        time.sleep(0.05)
+    assert (state["status"], state["error"]["code"]) == ("failed", "corrupt")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "<script>alert(1)</script>.png", "-rf", "a" * 200, "ä\u202e.png"]
+)
+def test_a_name_is_text_and_nothing_else(server, picture, name):
+    answer = server.client.post("/v1/detect", files={"file": (name, picture)})
+    assert answer.status_code == 200
+    assert answer.json()["media"]["name"] == name
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert name not in server.log
+
+
+def test_what_is_refused_is_named(server, clip, picture):
+    def send(**request):
+        answer = server.client.post("/v1/detect", **request)
+        error = answer.json()["error"]
+        assert "/tmp" not in error["message"]
+        return answer.status_code, error["code"]
+
+    def file(data, name="a.png"):
+        return send(files={"file": (name, data)})
+
+    assert file(b"") == (422, "empty")
+    assert file(b"#EXTM3U\n/etc/passwd\n", "a.mp4") == (415, "unsupported")
+    assert file(b"GIF89a" + bytes(100)) == (415, "unsupported")
+    assert file(clip[:2000]) == (422, "corrupt")
+    assert file(picture[: len(picture) // 2]) == (422, "corrupt")
+    assert send(content=b"x") == (415, "unsupported")
+    assert send(data={"url": "http://127.0.0.1/"}) == (415, "unsupported")
+    two = {"one": ("a.png", b"1"), "two": ("b.png", b"2")}
+    assert send(files=two) == (400, "bad_request")
+    fields = {f"field{n}": "x" for n in range(20)}
+    assert send(files={"file": ("a.png", b"1")}, data=fields) == (400, "bad_request")
+    broken = {"content-type": "multipart/form-data; boundary=x"}
+    assert send(content=b"--x\r\nbroken", headers=broken) == (400, "bad_request")
+
+
+def test_the_page_comes_with_a_strict_policy(server):
+    for path in ("/", "/app.js", "/style.css"):
+        answer = server.client.get(path)
+        assert answer.status_code == 200
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert "unsafe" not in policy
+        assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+def test_real_faces_get_the_report_of_the_detector(server, detector):
+    if not (folder := os.environ.get("DFJAX_TEST_DATA")):
+        pytest.skip("DFJAX_TEST_DATA is not set")
+    root = pathlib.Path(folder)
+    for path in (next((root / "ffhq_real").rglob("*.jpg")), root / "videos/fake/FakeClinton.mp4"):
+        answer = server.client.post("/v1/detect", files={"file": (path.name, path.read_bytes())})
+        check_equal(answer.json(), detector.file(path))

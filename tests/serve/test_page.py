@@ -1,0 +1,235 @@
+"""The page in a real browser, against a real server."""
+
+import hashlib
+import json
+import pathlib
+import re
+import shutil
+
+import pytest
+from playwright import sync_api
+
+from dfjax.inference import report
+from dfjax.serve import app
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --use-fake-device-for-media-stream"
+)
+SETTLED = "it => it.seeking && new Promise(go => it.addEventListener('seeked', go, {once: true}))"
+PAGE = pathlib.Path(app.__file__).with_name("page")
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    """The page, opened; at the end it must have kept to its server, its policy and its silence."""
+    context = browser.new_context(permissions=["camera"])
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    asked, complaints = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(f"{message.text} {message.location}"))
+    page.goto(server.url)
+    yield page
+    context.close()
+    assert [url for url in asked if not url.startswith((server.url, "blob:", "data:"))] == []
+    # Chromium itself notes every answer from 400 on.
+    assert [each for each in complaints if not re.search("status of 4.*/v1/", each)] == []
+
+
+def give(page, name, data):
+    page.set_input_files("#file", {"name": name, "mimeType": "", "buffer": data})
+
+
+def wait_for_report(page):
+    page.locator("#headline").wait_for()
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    return json.loads(pathlib.Path(download.value.path()).read_text()), download.value
+
+
+def fits(page):
+    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@needs_browser
+def test_a_picture_gets_a_verdict_with_boxes_and_heat_maps(page, picture):
+    give(page, "face.png", picture)
+    found, download = wait_for_report(page)
+    assert download.suggested_filename == "face.png.report.json"
+    assert found["media"]["sha256"] == hashlib.sha256(picture).hexdigest()
+    assert page.locator("#headline").text_content() == found["verdict"]["headline"]
+    assert page.locator("#meaning").text_content() == found["verdict"]["meaning"]
+    assert page.evaluate("document.activeElement.id") in ("headline", "download")
+    assert found["media"]["sha256"] in page.locator("#facts").text_content()
+    assert page.locator("#time").is_hidden()
+
+    (box,) = (face["box"] for entry in found["timeline"] for face in entry["faces"])
+    stage = page.locator("#stage").bounding_box()
+    drawn = page.locator("#boxes .line").bounding_box()
+    scale = stage["width"] / found["media"]["width"]
+    assert drawn["x"] - stage["x"] == pytest.approx(scale * box[0], abs=3)
+    assert drawn["height"] == pytest.approx(scale * (box[3] - box[1]), abs=6)
+
+    face = page.locator("#strongest img")
+    assert face.get_attribute("src") == found["strongest"][0]["heat_map"]
+    page.locator("#heat").focus()
+    page.keyboard.press("Space")
+    assert face.get_attribute("src") == found["strongest"][0]["crop"]
+    assert face.get_attribute("alt") == "Face of track 0"
+
+
+@needs_browser
+def test_the_timeline_leads_through_the_video(page, clip):
+    give(page, "clip.mp4", clip)
+    found, _ = wait_for_report(page)
+    assert found["media"]["frames"]["analysed"] == len(found["timeline"]) == 12
+    timeline = page.locator("#timeline")
+    chart = page.locator("#timeline > svg").bounding_box()
+
+    def moment():
+        page.locator("#stage video").evaluate(SETTLED)
+        words = timeline.get_attribute("aria-valuetext")
+        return page.evaluate("document.querySelector('#stage video').currentTime"), words
+
+    # 12 frames at 25 a second: the seventh lies at half of the time, in mid-frame at 0.26 s.
+    left = chart["x"] - timeline.bounding_box()["x"]
+    timeline.click(position={"x": left + chart["width"] / 2, "y": 60})
+    time, words = moment()
+    assert time == pytest.approx(0.26, abs=1e-3)
+    likelihood = report.percent(found["timeline"][6]["faces"][0]["score"])
+    label = {"inconclusive": "no verdict"}.get(label := found["tracks"][0]["label"], label)
+    assert words == f"0:00.2, track 0: {label}, {likelihood} here"
+    assert page.locator("#moment").text_content() == f"{words}."
+    for key, expected in (("ArrowRight", 7), ("Home", 0), ("ArrowLeft", 0), ("End", 11)):
+        timeline.press(key)
+        time, _ = moment()
+        assert time == pytest.approx((expected + 0.5) / 25, abs=1e-3)
+        assert timeline.get_attribute("aria-valuenow") == str(expected)
+        assert page.locator("#boxes .line").count() == len(found["timeline"][expected]["faces"])
+    timeline.press("Home")
+    page.locator("#play").click()
+    page.get_by_role("button", name="Pause").wait_for()
+    page.get_by_role("button", name="Play").wait_for()  # again: half a second later it is over
+    assert moment()[0] == pytest.approx(12 / 25, abs=0.05)
+    assert timeline.get_attribute("aria-valuenow") == "11"
+    page.locator("#strongest button").first.click()
+    time, _ = moment()
+    assert time == pytest.approx(found["strongest"][0]["time_s"] + 0.02, abs=1e-3)
+
+
+@needs_browser
+@pytest.mark.parametrize("name", ["<script>window.hacked=1</script>.png", "../../x.png"])
+def test_a_name_is_text(page, picture, name):
+    give(page, name, picture)
+    found, download = wait_for_report(page)
+    assert found["media"]["name"] == name
+    assert page.locator("#name").text_content() == name
+    assert page.evaluate("window.hacked") is None
+    assert re.fullmatch(r"[A-Za-z0-9_.-]+\.report\.json", download.suggested_filename)
+
+
+@needs_browser
+def test_a_large_file_becomes_a_job(page, picture, server):
+    with page.expect_response("**/v1/jobs") as started:
+        give(page, "large.png", picture + bytes(9 * 2**20))
+    with page.expect_request(lambda request: request.method == "DELETE") as forgotten:
+        found, _ = wait_for_report(page)
+    assert found["media"]["bytes"] == len(picture) + 9 * 2**20
+    href = started.value.json()["href"]
+    assert forgotten.value.url == server.url + href
+    forgotten.value.response()
+    assert server.client.get(href).status_code == 404
+
+
+@needs_browser
+def test_a_broken_file_is_explained(page, picture):
+    give(page, "face.png", picture)
+    wait_for_report(page)
+    give(page, "broken.png", picture[:1000])
+    page.locator("#failure").wait_for()
+    assert "save the picture anew" in page.get_by_role("alert").text_content()
+    assert page.locator("#result").is_hidden()
+    assert page.locator("#busy").is_hidden()
+
+
+@needs_browser
+def test_a_busy_server_is_asked_again(page, picture):
+    answers = [{"status": 429, "headers": {"Retry-After": "1"}, "json": {"error": {}}}]
+
+    def answer(route):
+        route.fulfill(**answers.pop()) if answers else route.continue_()
+
+    page.route("**/v1/detect", answer)
+    give(page, "face.png", picture)
+    page.get_by_text("The server is busy, trying again in 1 s.").wait_for()
+    wait_for_report(page)
+    assert page.locator("#busy").is_hidden()
+
+
+@needs_browser
+def test_waiting_can_be_cancelled(page, picture):
+    page.route("**/v1/detect", lambda _: None)  # no answer ever comes
+    give(page, "face.png", picture)
+    page.locator("#cancel").click()
+    assert page.locator("#busy").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "file"
+    page.unroute("**/v1/detect")
+    give(page, "face.png", picture)
+    wait_for_report(page)
+
+
+@needs_browser
+def test_the_camera_takes_a_picture(page):
+    page.locator("#camera-open").click()
+    page.locator("#camera-take").click()
+    found, _ = wait_for_report(page)
+    assert found["media"]["name"] == "camera.jpg"
+    assert found["verdict"]["reason"] == "no_face"  # Chromium's own test picture
+    assert page.locator("#camera").is_hidden()
+    assert page.evaluate("document.getElementById('camera-video').srcObject") is None
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_and_report_fit_a_phone(page, browser, clip, tmp_path, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert fits(page)
+    give(page, "clip.mp4", clip)
+    found, _ = wait_for_report(page)
+    assert fits(page)
+    (tmp_path / "report.html").write_text(report.render_html(found))
+    context = browser.new_context(java_script_enabled=False, color_scheme=scheme)
+    alone = context.new_page()
+    asked, complaints = [], []
+    alone.on("request", lambda request: asked.append(request.url))
+    alone.on("console", lambda message: complaints.append(message.text))
+    alone.set_viewport_size({"width": 320, "height": 640})
+    alone.goto((tmp_path / "report.html").as_uri())
+    assert alone.locator("h1").text_content() == found["verdict"]["headline"]
+    assert fits(alone)
+    assert [url for url in asked if not url.startswith("data:")] == [alone.url]
+    assert complaints == []
+    context.close()
+
+
+def test_the_page_keeps_to_its_own_rules():
+    text = (PAGE / "index.html").read_text()
+    script = (PAGE / "app.js").read_text()
+    assert re.findall(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?://", text) == []
+    assert re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", script) == []
+    named = set(re.findall(r'\$\("([\w-]+)"\)', script))
+    assert named - {"cursor"} <= set(re.findall(r'id="([\w-]+)"', text))
