@@ -231,7 +231,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--runtime",
-        choices=("openvino", "onnx", "stablehlo", "savedmodel", "flax"),
+        choices=("onnx", "openvino", "savedmodel", "stablehlo", "flax"),
         help="to score with (the fastest that is there and installed)",
     )
 

@@ -83,9 +83,9 @@ def open_savedmodel(path: pathlib.Path, signature: str = "crops") -> Function:
 
 # On a CPU from fast to slow (`scripts/benchmark.py runtimes`).
 RUNTIMES = {
-    "openvino": Runtime("model.onnx", "openvino", open_openvino),
     "onnx": Runtime("model.onnx", "onnxruntime", open_onnx),
-    "stablehlo": Runtime("score.stablehlo", "jax", open_stablehlo),
+    "openvino": Runtime("model.onnx", "openvino", open_openvino),
     "savedmodel": Runtime("saved_model", "tensorflow", open_savedmodel),
+    "stablehlo": Runtime("score.stablehlo", "jax", open_stablehlo),
 }
 HEAT_MAPS = "explain.stablehlo"  # opened by `open_stablehlo`, beside any of them
