@@ -227,7 +227,10 @@ def _add_serve(subcommands) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model", metavar="M", required=True, help="workdir of a run, or folder of an export"
+        "--model",
+        metavar="M",
+        required=True,
+        help="workdir of a run, folder of an export, or a file of it",
     )
     parser.add_argument(
         "--runtime",

@@ -67,9 +67,10 @@ def _padded(crops: np.ndarray) -> np.ndarray:
 
 
 def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
-    """Returns the model at `path`: the workdir of a run, or the folder of an export.
+    """Returns the model at `path`: the workdir of a run, the folder of an export, or a file of it.
 
-    `runtime` None takes the fastest of those that the export holds and that are installed.
+    `runtime` None takes the fastest of those that the export holds and that are installed; given
+    one artefact of an export, of those that run it.
 
     Raises:
       ValueError: no model is there, or not for this runtime.
@@ -79,8 +80,12 @@ def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
         if runtime not in (None, "flax"):
             raise ValueError(f"{path} is a run, for runtime flax: export it to use {runtime}")
         return _make_scorer(*load_run(path))
+    known = runtimes.RUNTIMES
+    if path.name in {each.artefact for each in known.values()}:
+        known = {name: each for name, each in known.items() if each.artefact == path.name}
+        path = path.parent
     card = model_card.read(path)
-    found = {n: each for n, each in runtimes.RUNTIMES.items() if (path / each.artefact).exists()}
+    found = {name: each for name, each in known.items() if (path / each.artefact).exists()}
     usable = [name for name, each in found.items() if each.installed]
     if runtime is not None and runtime not in usable:
         raise ValueError(f"{path} cannot be run by {runtime!r}: here it can by {usable}")

@@ -95,12 +95,13 @@ def test_fastest_runtime_that_is_there_is_taken(exported, tmp_path):
     (part / "model.onnx").unlink()
     (part / runtimes.HEAT_MAPS).unlink()
     found = scorer.load(part)
-    assert found.runtime == "stablehlo"
+    assert found.runtime == "savedmodel"
+    assert scorer.load(part / "score.stablehlo").runtime == "stablehlo"
     assert found.heat_maps(np.zeros((1, 40, 40, 3), np.uint8)) is None
 
 
 def test_what_cannot_be_loaded_is_told(run, exported, tmp_path):
-    with pytest.raises(ValueError, match=r"cannot be run by 'tensorrt': here it can by \['op"):
+    with pytest.raises(ValueError, match=r"cannot be run by 'tensorrt': here it can by \['on"):
         scorer.load(exported, "tensorrt")
     with pytest.raises(ValueError, match=r"is a run, for runtime flax: export it to use onnx"):
         scorer.load(run, "onnx")
