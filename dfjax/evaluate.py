@@ -109,6 +109,9 @@ def _open(target: str) -> tuple[builder.Dataset, str]:
 def _choose_decision(level: _Level, error_rate: float) -> model_card.Decision:
     threshold = metrics.choose_threshold(level.label, level.score)
     low, high = metrics.choose_band(level.label, level.score, error_rate)
+    if low < high:
+        # Wider keeps both rates, and no verdict then contradicts the threshold.
+        low, high = min(low, threshold), max(high, threshold)
     return model_card.Decision(threshold, low, high, error_rate)
 
 

@@ -9,7 +9,7 @@ import pytest
 import sklearn.metrics
 
 from configs import resnet
-from dfjax import evaluate, prepare, train
+from dfjax import evaluate, model_card, prepare, train
 from dfjax.corpora import folder
 from dfjax.faces import align
 from dfjax.media import image, video
@@ -93,6 +93,20 @@ def test_report_agrees_with_scikit_learn_on_its_own_scores(clips, trained, capsy
     assert 0 <= found["trivial_cues_frame_auc"] <= 1
     assert image.read_image(folder_name / "curves.png").shape[2] == 3
     assert "swap" in capsys.readouterr().out
+
+
+def test_card_s_band_holds_the_error_rate_and_the_threshold(clips, trained):
+    config = _config(clips, **{"eval.error_rate": 0.2, "eval.data": (f"{clips}:val",)})
+    evaluate.evaluate(config, trained)
+    decision = model_card.read(trained).decision("video")
+    rows = csv.DictReader((trained / "eval" / f"{clips.name}-val" / "scores.csv").open())
+    scores = {}
+    for row in rows:
+        scores.setdefault((row["clip"], int(row["label"])), []).append(float(row["score"]))
+    verdicts = [(label, decision.decide(np.mean(found))) for (_, label), found in scores.items()]
+    assert sum(verdict == "fake" for label, verdict in verdicts if label == 0) <= 0.2 * 4
+    assert sum(verdict == "real" for label, verdict in verdicts if label == 1) <= 0.2 * 4
+    assert decision.low >= decision.high or decision.low <= decision.threshold <= decision.high
 
 
 def test_data_of_another_crop_spec_is_refused_unless_asked_for(prepared, clips, trained):
