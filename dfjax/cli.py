@@ -173,6 +173,11 @@ def _add_predict(subcommands) -> None:
     files.add_argument(
         "--annotate", action="store_true", help="write copies with boxes, scores and heat maps"
     )
+    files.add_argument(
+        "--reidentify",
+        action="store_true",
+        help="follow people across cuts by face recognition (dlib), 40 ms more where one appears",
+    )
     live = parser.add_argument_group("live")
     live.add_argument(
         "--live",
@@ -283,7 +288,12 @@ def _prepare(arguments: argparse.Namespace) -> int:
 def _predict(arguments: argparse.Namespace) -> int:
     from dfjax.inference.detector import Detector
 
-    model = Detector.load(arguments.model, runtime=arguments.runtime, always_align=arguments.align)
+    model = Detector.load(
+        arguments.model,
+        runtime=arguments.runtime,
+        always_align=arguments.align,
+        reidentify=arguments.reidentify,
+    )
     for warning in model.warnings:
         print(f"dfjax: warning: {warning}", file=sys.stderr)
     return _watch(arguments, model) if arguments.live else _predict_files(arguments, model)

@@ -19,6 +19,9 @@ from dfjax.faces.align import CropSpec, similarity
 
 MAX_FACES = 32  # a frame; a crowd must not cost minutes
 
+SAME_PERSON = 0.6  # distance of embeddings
+
+_EMBEDDING_FILE = "dlib_face_recognition_resnet_model_v1.dat"
 _MMOD_FILE = "mmod_human_face_detector.dat"
 _LANDMARK_FILES = {
     5: "shape_predictor_5_face_landmarks.dat",
@@ -120,6 +123,25 @@ class FaceFinder:
         ]
 
 
+class FaceEmbedder:
+    """Tells people apart: dlib's face recognition network (free licence).
+
+    Two faces whose vectors lie less than `SAME_PERSON` apart are taken for one person, as dlib's
+    documentation does. About 40 ms a face on a CPU.
+    """
+
+    def __init__(self, model_dir: str | os.PathLike | None = None):
+        """Raises FileNotFoundError where the model file is missing; `model_dir` as FaceFinder's."""
+        self._file = _locate(_EMBEDDING_FILE, model_dir)
+
+    def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
+        """Returns the float64 [128] vector of a face of an RGB uint8 frame [H, W, 3]."""
+        box = dlib.rectangle(*np.rint(face.box).astype(int).tolist())
+        points = [dlib.point(*point) for point in np.rint(face.landmarks).astype(int).tolist()]
+        shape = dlib.full_object_detection(box, points)
+        return np.array(_embedder(self._file).compute_face_descriptor(image, shape))
+
+
 def _locate(name: str, model_dir: str | os.PathLike | None) -> str:
     if model_dir is None:
         package = importlib.util.find_spec("face_recognition_models")
@@ -154,6 +176,11 @@ def _mmod(path: str):
     if path not in _of_thread.mmod:
         _of_thread.mmod[path] = dlib.cnn_face_detection_model_v1(path)
     return _of_thread.mmod[path]
+
+
+@functools.cache
+def _embedder(path: str):
+    return dlib.face_recognition_model_v1(path)
 
 
 @functools.cache

@@ -4,6 +4,7 @@ Imports no JAX, so that a server can have it done in a process of its own (`medi
 """
 
 import dataclasses
+import functools
 import os
 import pathlib
 import time
@@ -13,7 +14,7 @@ import numpy as np
 
 from dfjax.faces import align, crop, track
 from dfjax.faces.align import Crop, CropSpec
-from dfjax.faces.detect import FaceFinder
+from dfjax.faces.detect import FaceEmbedder, FaceFinder
 from dfjax.media import image as media_image
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
@@ -65,11 +66,16 @@ class Searcher:
     a verdict looks at everybody, also where training looked at one subject per picture.
     """
 
-    def __init__(self, spec: CropSpec):
-        """Raises FileNotFoundError where the model files of the finder are missing."""
+    def __init__(self, spec: CropSpec, *, reidentify: bool = False):
+        """`reidentify`: whoever comes back, after a cut or an absence, continues an old track.
+
+        Raises:
+          FileNotFoundError: the model files of the finder are missing.
+        """
         as_is = spec.crops == "as-is"
         self.spec = spec if as_is else dataclasses.replace(spec, faces="all")
         self.finder = None if as_is else FaceFinder(self.spec)
+        self._embedder = FaceEmbedder() if reidentify and not as_is else None
 
     def file(
         self,
@@ -146,9 +152,11 @@ class Searcher:
         """(track, crop) of every face of a frame."""
         if self.finder is None:
             return [(0, crop.as_stored(align.resize_crop(frame, self.spec), self.spec))]
-        faces = self.finder.find(frame)
+        faces, embed = self.finder.find(frame), None
+        if self._embedder is not None:
+            embed = functools.partial(self._embedder.embed, frame)
         crops = [
             crop.as_stored(align.align_face(frame, f.landmarks, f.box, self.spec), self.spec)
             for f in faces
         ]
-        return list(zip(tracker.update(position, faces), crops, strict=True))
+        return list(zip(tracker.update(position, faces, embed), crops, strict=True))

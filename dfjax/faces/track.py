@@ -1,10 +1,11 @@
 """Which face of a frame is which face of the frames before."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
-from dfjax.faces.detect import Face
+from dfjax.faces.detect import SAME_PERSON, Face
 
 MIN_IOU = 0.3
 MAX_LANDMARK_DISTANCE = 0.6  # in distances between the eyes
@@ -21,16 +22,23 @@ class Tracker:
     """Numbers faces from frame to frame; numbers count up from 0 and are never used again.
 
     A face continues the track that it overlaps most (intersection over union, with the landmarks as
-    judges where faces crowd), if the track was seen within `max_gap` frames.
+    judges where faces crowd), if the track was seen within `max_gap` frames. Where embeddings are
+    given, a face that continues none is a person seen before if its embedding says so.
     """
 
     def __init__(self, max_gap: int = 25):
         self._max_gap = max_gap
         self._tracks: list[_Track] = []
         self._next = 0
+        self._people: dict[int, np.ndarray] = {}
 
-    def update(self, frame: int, faces: list[Face]) -> list[int]:
-        """Returns the track of each face of frame number `frame`; frames come in rising order."""
+    def update(
+        self, frame: int, faces: list[Face], embed: Callable[[Face], np.ndarray] | None = None
+    ) -> list[int]:
+        """Returns the track of each face of frame number `frame`; frames come in rising order.
+
+        `embed` gives a face's embedding (`detect.FaceEmbedder`); it is asked where a track begins.
+        """
         self._tracks = [t for t in self._tracks if frame - t.last_seen <= self._max_gap]
         pairs = sorted(
             (
@@ -51,10 +59,21 @@ class Tracker:
             taken.add(position)
         for index, face in enumerate(faces):
             if index not in numbers:
-                numbers[index] = self._next
-                self._tracks.append(_Track(self._next, face, frame))
-                self._next += 1
+                numbers[index] = self._begin(None if embed is None else embed(face), numbers)
+                self._tracks = [t for t in self._tracks if t.number != numbers[index]]
+                self._tracks.append(_Track(numbers[index], face, frame))
         return [numbers[index] for index in range(len(faces))]
+
+    def _begin(self, embedding: np.ndarray | None, seen: dict[int, int]) -> int:
+        """The number of a person seen before and not in this frame, or a new one."""
+        if embedding is not None:
+            absent = {n: each for n, each in self._people.items() if n not in seen.values()}
+            apart = {n: np.linalg.norm(each - embedding) for n, each in absent.items()}
+            if apart and min(apart.values()) < SAME_PERSON:
+                return min(apart, key=apart.get)
+            self._people[self._next] = embedding
+        self._next += 1
+        return self._next - 1
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:

@@ -56,9 +56,10 @@ class Detector:
     they are).
     """
 
-    def __init__(self, model: Scorer, *, always_align: bool = False):
+    def __init__(self, model: Scorer, *, always_align: bool = False, reidentify: bool = False):
         """`always_align`: find and align faces even if the model was trained on pictures that were
         taken as they are; results then carry a warning, because the model saw other crops.
+        `reidentify`: tracks follow a person across cuts and absences, by face recognition.
         """
         self.model = model
         self.warnings: tuple[str, ...] = ()
@@ -73,19 +74,22 @@ class Detector:
                 "the model was trained on the synthetic corpus: its verdicts say nothing about "
                 "real faces",
             )
-        self._searcher = Searcher(spec)
+        self._searcher = Searcher(spec, reidentify=reidentify)
+        self.reidentify = reidentify
         self.spec, self.finder = self._searcher.spec, self._searcher.finder
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike, *, runtime: str | None = None, always_align: bool = False
+        cls, path: str | os.PathLike, *, runtime: str | None = None, **options: bool
     ) -> "Detector":
         """Returns a detector with the model at `path`: a run's workdir or an export's folder.
+
+        `options` are those of the constructor.
 
         Raises:
           ValueError: no model is there, or not for this runtime.
         """
-        return cls(scorer.load(path, runtime), always_align=always_align)
+        return cls(scorer.load(path, runtime), **options)
 
     def file(self, path: str | os.PathLike, *, num_frames: int = 32) -> Result:
         """Returns the result for a picture or video, told apart by suffix; errors are results."""

@@ -93,7 +93,12 @@ def predict(
     """
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    settings = {"num_frames": num_frames, "crops": model.spec.crops, **dataclasses.asdict(outputs)}
+    settings = {
+        "num_frames": num_frames,
+        "crops": model.spec.crops,
+        "reidentify": model.reidentify,
+        **dataclasses.asdict(outputs),
+    }
     run = [model.model.card.weights, model.model.runtime, settings]
     done = _read_rows(out / ROWS)
     rows = []

@@ -1,8 +1,15 @@
+import collections
+import csv
+import dataclasses
+import os
+import pathlib
+
 import numpy as np
 import pytest
 
-from dfjax.faces import track
+from dfjax.faces import align, detect, track
 from dfjax.faces.detect import Face
+from dfjax.media import image
 
 # Two corners of the eye on the right, two of the one on the left, nose base; on a box of side 1.
 POINTS = np.float32([(0.85, 0.3), (0.65, 0.3), (0.15, 0.3), (0.35, 0.3), (0.5, 0.6)])
@@ -61,3 +68,43 @@ def test_a_face_that_moves_by_most_of_its_box_in_one_step_is_lost():
     tracker.update(0, [make_face(0, 0)])
     assert tracker.update(1, [make_face(30, 0)]) == [0]
     assert tracker.update(2, [make_face(110, 0)]) == [1]
+
+
+def test_somebody_who_comes_back_elsewhere_is_known_by_the_embedding():
+    people = {"anna": np.array([0.0, 0.0]), "ben": np.array([1.0, 0.0])}
+    faces = {"anna": make_face(0, 0), "ben": make_face(300, 0)}
+
+    def embed(face):
+        return people["anna" if face.confidence == 1.0 else "ben"] + 0.1
+
+    faces["ben"] = dataclasses.replace(faces["ben"], confidence=2.0)
+    tracker = track.Tracker(max_gap=2)
+    assert tracker.update(0, [faces["anna"], faces["ben"]], embed) == [0, 1]
+    # A cut: both are elsewhere, and each is where the other was.
+    assert tracker.update(9, [faces["ben"], faces["anna"]], embed) == [1, 0]
+    moved = dataclasses.replace(make_face(600, 300), confidence=2.0)
+    assert tracker.update(10, [moved], embed) == [1]
+    # Nobody is twice in a frame, however alike.
+    assert tracker.update(20, [moved, faces["ben"]], embed) == [1, 2]
+
+
+@pytest.mark.skipif("DFJAX_TEST_DATA" not in os.environ, reason="needs real faces")
+def test_embeddings_of_real_people_follow_them():
+    folder = pathlib.Path(os.environ["DFJAX_TEST_DATA"], "studio")
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    by_person = collections.defaultdict(list)
+    for row in rows:
+        by_person[row["identity"]].append(folder / row["path"])
+    pairs = [paths[:2] for paths in by_person.values() if len(paths) > 1][:12]
+    finder, embedder = detect.FaceFinder(align.CropSpec()), detect.FaceEmbedder()
+
+    def embed(path):
+        picture = image.read_image(path)
+        return embedder.embed(picture, finder.find(picture)[0])
+
+    vectors = np.array([[embed(path) for path in pair] for pair in pairs])
+    same = np.linalg.norm(vectors[:, 0] - vectors[:, 1], axis=1)
+    apart = np.linalg.norm(vectors[:, None, 0] - vectors[None, :, 1], axis=-1)
+    assert (same < detect.SAME_PERSON).mean() > 0.9
+    assert (apart.argmin(1) == np.arange(len(pairs))).mean() > 0.9
