@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from absl import flags
 
-from configs import resnet
 from dfjax import evaluate, export, prepare, train
 from dfjax.corpora import folder
 from dfjax.faces import align
 from dfjax.media import image
+from tests import tiny_run
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 4)
@@ -68,20 +68,7 @@ def quick_compilation() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def run(prepared, tmp_path_factory) -> pathlib.Path:
     """The workdir of a tiny run on `prepared`, trained and evaluated: it has a model card."""
-    config = resnet.get_config()
-    settings = {
-        "data.dir": str(prepared),
-        "data.image_size": 32,
-        "model.width": 8,
-        "batch_size": 8,
-        "num_steps": 4,
-        "optimizer.warmup_steps": 1,
-        "log_every": 2,
-        "eval_every": 4,
-        "checkpoint_every": 4,
-        "eval.batch_size": 8,
-    }
-    config.update_from_flattened_dict(settings)
+    config = tiny_run.make_config(prepared)
     workdir = tmp_path_factory.mktemp("run")
     with _compiling_quickly():
         train.train(config, workdir)

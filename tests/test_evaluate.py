@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from configs import resnet
 from dfjax import evaluate, model_card, prepare, train
 from dfjax.corpora import folder
 from dfjax.faces import align
 from dfjax.media import image, video
+from tests import tiny_run
 
 
 @pytest.fixture(scope="module")
@@ -35,33 +35,15 @@ def clips(tmp_path_factory):
     return out
 
 
-def _config(data_dir, **changes):
-    config = resnet.get_config()
-    settings = {
-        "data.dir": str(data_dir),
-        "data.image_size": 32,
-        "model.width": 8,
-        "batch_size": 8,
-        "num_steps": 4,
-        "optimizer.warmup_steps": 1,
-        "log_every": 2,
-        "eval_every": 4,
-        "checkpoint_every": 4,
-        "eval.batch_size": 8,
-    }
-    config.update_from_flattened_dict({**settings, **changes})
-    return config
-
-
 @pytest.fixture(scope="module")
 def trained(clips, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("trained")
-    train.train(_config(clips), workdir)
+    train.train(tiny_run.make_config(clips), workdir)
     return workdir
 
 
 def test_report_agrees_with_scikit_learn_on_its_own_scores(clips, trained, capsys):
-    evaluate.evaluate(_config(clips), trained)
+    evaluate.evaluate(tiny_run.make_config(clips), trained)
     folder_name = trained / "eval" / f"{clips.name}-test"
     found = json.loads((folder_name / "metrics.json").read_text())
     rows = list(csv.DictReader((folder_name / "scores.csv").open()))
@@ -96,7 +78,7 @@ def test_report_agrees_with_scikit_learn_on_its_own_scores(clips, trained, capsy
 
 
 def test_card_s_band_holds_the_error_rate_and_the_threshold(clips, trained):
-    config = _config(clips, **{"eval.error_rate": 0.2, "eval.data": (f"{clips}:val",)})
+    config = tiny_run.make_config(clips, **{"eval.error_rate": 0.2, "eval.data": (f"{clips}:val",)})
     evaluate.evaluate(config, trained)
     decision = model_card.read(trained).decision("video")
     rows = csv.DictReader((trained / "eval" / f"{clips.name}-val" / "scores.csv").open())
@@ -112,9 +94,9 @@ def test_card_s_band_holds_the_error_rate_and_the_threshold(clips, trained):
 def test_data_of_another_crop_spec_is_refused_unless_asked_for(prepared, clips, trained):
     target = f"{prepared}:test"
     with pytest.raises(ValueError, match="has other face crops: size 40 instead of 32"):
-        evaluate.evaluate(_config(clips, **{"eval.data": (target,)}), trained)
+        evaluate.evaluate(tiny_run.make_config(clips, **{"eval.data": (target,)}), trained)
     changes = {"eval.data": (target,), "eval.allow_other_crops": True}
-    found = evaluate.evaluate(_config(clips, **changes), trained)
+    found = evaluate.evaluate(tiny_run.make_config(clips, **changes), trained)
     # Pictures are clips of one frame: there is nothing to average.
     assert "video" not in found[target]
     assert found[target]["frame"]["real"] == 5
@@ -131,7 +113,7 @@ def test_split_without_a_class_is_an_error_in_words_and_keeps_its_scores(clips, 
     prepare.prepare(folder.read_folder(root), out, spec=spec, jobs=1)
     message = "prepared_real:test: metrics need both classes, got 1 real and 0 fake"
     with pytest.raises(ValueError, match=message):
-        evaluate.evaluate(_config(clips, **{"eval.data": (f"{out}:test",)}), trained)
+        evaluate.evaluate(tiny_run.make_config(clips, **{"eval.data": (f"{out}:test",)}), trained)
     assert (trained / "eval" / "prepared_real-test" / "scores.csv").exists()
 
 
@@ -139,4 +121,4 @@ def test_evaluation_without_a_checkpoint_says_so(clips, trained, tmp_path):
     for name in ("config.json", "crop_spec.json"):
         shutil.copy(trained / name, tmp_path)
     with pytest.raises(ValueError, match="holds no checkpoint: train first"):
-        evaluate.evaluate(_config(clips), tmp_path)
+        evaluate.evaluate(tiny_run.make_config(clips), tmp_path)

@@ -32,6 +32,11 @@ class Tracker:
         self._next = 0
         self._people: dict[int, np.ndarray] = {}
 
+    @property
+    def numbers(self) -> set[int]:
+        """The tracks that a face may still continue."""
+        return {each.number for each in self._tracks}
+
     def update(
         self, frame: int, faces: list[Face], embed: Callable[[Face], np.ndarray] | None = None
     ) -> list[int]:

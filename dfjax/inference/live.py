@@ -114,6 +114,7 @@ class LiveDetector:
             for number, score, each in zip(numbers, scores, crops, strict=True)
         )
         tracks = tuple(self._judge(face) for face in faces)
+        self._scores = {n: s for n, s in self._scores.items() if n in self._tracker.numbers}
         marks.append(time.monotonic())
         spent = dict(
             zip(("convert", "find", "crop", "score"), np.diff(marks).tolist(), strict=True)

@@ -21,11 +21,13 @@ from rich import text
 from dfjax import progress
 from dfjax.inference import annotate, detector, report
 from dfjax.inference.detector import Detector
+from dfjax.media.errors import MediaError
 
 ROWS = "results.jsonl"
 TABLE = "results.csv"
 COLUMNS = ("source", "verdict", "score", "reason", "text", "tracks", "frames", "report")
 
+INTERNAL = "internal"
 STDIN = "-"
 LIST_SUFFIX = ".txt"
 
@@ -112,8 +114,9 @@ def predict(
             row = done.get(key)
             if row is None or path == STDIN:
                 row = _judge(path, model, out, settings, outputs)
-                kept.write(json.dumps({"key": key, "row": row}) + "\n")
-                kept.flush()
+                if row["reason"] != INTERNAL:  # another version may fare better
+                    kept.write(json.dumps({"key": key, "row": row}) + "\n")
+                    kept.flush()
             rows.append(row)
             bar.update(number, last=row["verdict"])
     _write_table(out / TABLE, rows)
@@ -146,7 +149,7 @@ def _judge(
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         local = _spool(folder) if path == STDIN else path
-        result = model.file(local, num_frames=settings["num_frames"])
+        result = _try(model, local, settings["num_frames"])
         row = {
             "source": path,
             "verdict": result.verdict.label,
@@ -163,8 +166,19 @@ def _judge(
             _write_report(result, model, local, path, out / "reports" / name, settings)
         if outputs.annotated and result.media is not None:
             (out / "annotated").mkdir(exist_ok=True)
-            annotate.write_annotated(local, result, model, out / "annotated" / name)
+            try:
+                annotate.write_annotated(local, result, model, out / "annotated" / name)
+            except MediaError as error:
+                row["text"] += f" No annotated copy: {error}."
     return row
+
+
+def _try(model: Detector, path: str, num_frames: int) -> detector.Result:
+    try:
+        return model.file(path, num_frames=num_frames)
+    except Exception as error:  # one file must not stop the others, whatever it finds in the code
+        message = " ".join(f"{path}: {type(error).__name__}: {error}".split())
+        return detector.failed(MediaError(INTERNAL, message))
 
 
 def _spool(folder: str) -> str:

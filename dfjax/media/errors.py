@@ -12,6 +12,7 @@ class MediaError(Exception):
     - `too_large`    over a limit of `dfjax.media.limits`
     - `corrupt`      an accepted format that does not decode
     - `no_video`     a container without a video stream
+    - `internal`     the code failed on it; the message says how
     """
 
     def __init__(self, code: str, message: str):

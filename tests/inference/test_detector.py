@@ -152,6 +152,26 @@ def test_folder_with_broken_files_gives_every_file_a_row(take, clip, tmp_path):
     assert (tmp_path / "out" / "results.csv").read_bytes() != before
 
 
+def test_a_fault_in_the_code_costs_one_row(clip, tmp_path):
+    detector = make_detector()
+    judge = detector.file
+
+    def fail_once(path, **options):
+        if path.endswith("bad.mp4"):
+            raise KeyError("surprise")
+        return judge(path, **options)
+
+    detector.file = fail_once
+    sources = [str(tmp_path / name) for name in ("bad.mp4", "good.mp4")]
+    for source in sources:
+        shutil.copy(clip, source)
+    rows = predict.predict(
+        sources, detector, tmp_path / "out", num_frames=3, outputs=predict.Outputs()
+    )
+    assert [row["reason"] for row in rows] == ["internal", None]
+    assert "KeyError: 'surprise'" in rows[0]["text"]
+
+
 def test_sources_are_expanded(tmp_path, monkeypatch):
     for name in ("a.png", "b.png", "c.mp4"):
         (tmp_path / name).write_bytes(b"x")
