@@ -1,3 +1,4 @@
+import contextlib
 import http.server
 import io
 import socket
@@ -88,14 +89,16 @@ def test_server_that_never_answers_is_given_up(monkeypatch, scheme):
     assert time.monotonic() - began < 10
 
 
-def test_lost_connection_is_opened_again(clip, monkeypatch):
-    monkeypatch.setattr(stream, "_FIRST_PAUSE", 0.05)
-    data, requests = as_transport_stream(clip), []
+@contextlib.contextmanager
+def serving(data, content_type):
+    """An HTTP server that answers everything with `data`: (its address, the paths asked for)."""
+    requests = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             requests.append(self.path)
             self.send_response(200)
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
@@ -103,42 +106,33 @@ def test_lost_connection_is_opened_again(clip, monkeypatch):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        # Every connection ends after one playing of the clip: what a camera that restarts does.
-        url = f"http://127.0.0.1:{server.server_port}/clip.ts"
-        with stream.LiveSource(url) as source:
-            for frame in source:
-                if frame.number > 130:
-                    break
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", requests
+        server.shutdown()
+
+
+def test_lost_connection_is_opened_again(clip, monkeypatch):
+    monkeypatch.setattr(stream, "_FIRST_PAUSE", 0.05)
+    # Every connection ends after one playing of the clip: what a camera that restarts does.
+    with (
+        serving(as_transport_stream(clip), "video/mp2t") as (url, requests),
+        stream.LiveSource(f"{url}/clip.ts") as source,
+    ):
+        for frame in source:
+            if frame.number > 130:
+                break
         assert source.num_reconnects >= 2
         assert len(requests) >= 3
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
-def test_playlist_behind_an_address_opens_no_local_file(tmp_path, clip, monkeypatch):
+def test_playlist_behind_an_address_opens_no_local_file(clip, monkeypatch):
     monkeypatch.setattr(stream, "_OPEN_SECONDS", 2.0)
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{clip}\n#EXT-X-ENDLIST\n"
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "application/vnd.apple.mpegurl")
-            self.end_headers()
-            self.wfile.write(playlist.encode())
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        url = f"http://127.0.0.1:{server.server_port}/list.m3u8"
-        with stream.LiveSource(url) as source, pytest.raises(MediaError):
-            next(iter(source))
-    finally:
-        server.shutdown()
-        server.server_close()
+    with (
+        serving(playlist.encode(), "application/vnd.apple.mpegurl") as (url, requests),
+        stream.LiveSource(f"{url}/list.m3u8") as source,
+        pytest.raises(MediaError),
+    ):
+        next(iter(source))
+    assert requests
