@@ -1,6 +1,7 @@
 """Every field a run can have, once, with its default. Other configs start from `base()`."""
 
 import ml_collections
+from ml_collections.config_dict import placeholder
 
 
 def base() -> ml_collections.ConfigDict:
@@ -11,10 +12,23 @@ def base() -> ml_collections.ConfigDict:
 
     c.model = ml_collections.ConfigDict()
     c.model.name = "resnet50"  # a name of the model registry
-    c.model.width = 64  # channels of the first stage
     c.model.dtype = "float32"  # compute type: float32 or bfloat16; parameters stay float32
-    c.model.zero_init_residual = True  # blocks begin as the identity
-    c.model.dropout = 0.0  # rate before the head
+    # None is the family's own default; a family that lacks the field refuses another value.
+    c.model.width = placeholder(int)  # channels of the first stage, or of every token
+    c.model.native_size = placeholder(int)  # side of the input that published weights expect
+    c.model.dropout = placeholder(float)  # rate before the head
+    c.model.stochastic_depth = placeholder(float)  # drop rate of the last residual branch
+    c.model.zero_init_residual = placeholder(bool)  # residual blocks begin as the identity
+    c.model.pool = placeholder(str)  # of a transformer: token, mean or attention
+    c.model.class_token = placeholder(bool)  # of a transformer: a token that is no patch
+    c.model.gelu = placeholder(str)  # of a transformer: exact, tanh or quick
+    c.model.norm_epsilon = placeholder(float)  # of the norms, as published weights expect
+    c.model.remat = placeholder(bool)  # compute activations twice instead of keeping them
+    c.model.mean = placeholder(tuple)  # of RGB in 0..1, taken from every pixel
+    c.model.std = placeholder(tuple)  # of RGB in 0..1, divides every pixel
+
+    c.init_from = ""  # a file of weights, a workdir or a checkpoint to start from; "" is none
+    c.init_fresh = r"head/.*"  # parameters that do not come from there; "" is none
 
     c.data = ml_collections.ConfigDict()
     c.data.dir = "data/synthetic"  # what `dfjax prepare --out` wrote
@@ -50,6 +64,8 @@ def base() -> ml_collections.ConfigDict:
     c.optimizer.weight_decay = 1e-4  # decoupled
     c.optimizer.decay_rule = r".*/kernel"  # parameters that decay: names that match fully
     c.optimizer.clip_norm = 1.0  # largest global gradient norm; 0 is off
+    # (names that match fully, factor of the learning rate): the first that matches; 0 freezes.
+    c.optimizer.lr_rules = ()
 
     c.log_every = 50  # steps between rows of metrics; divides the next two
     c.eval_every = 1_000  # steps between evaluations of val_split

@@ -132,7 +132,7 @@ class FaceEmbedder:
 
     def __init__(self, model_dir: str | os.PathLike | None = None):
         """Raises FileNotFoundError where the model file is missing; `model_dir` as FaceFinder's."""
-        self._file = _locate(_EMBEDDING_FILE, model_dir)
+        self._file = embedding_file(model_dir)
 
     def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
         """Returns the float64 [128] vector of a face of an RGB uint8 frame [H, W, 3]."""
@@ -140,6 +140,11 @@ class FaceEmbedder:
         points = [dlib.point(*point) for point in np.rint(face.landmarks).astype(int).tolist()]
         shape = dlib.full_object_detection(box, points)
         return np.array(_embedder(self._file).compute_face_descriptor(image, shape))
+
+
+def embedding_file(model_dir: str | os.PathLike | None = None) -> str:
+    """The path of the network of a `FaceEmbedder`; raises what that does."""
+    return _locate(_EMBEDDING_FILE, model_dir)
 
 
 def _locate(name: str, model_dir: str | os.PathLike | None) -> str:

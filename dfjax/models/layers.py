@@ -11,9 +11,28 @@ from flax import linen as nn
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+INCEPTION_MEAN = INCEPTION_STD = (0.5, 0.5, 0.5)
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
 # Under a jitted step over a sharded batch the statistics are those of the global batch, because
 # the array is global: no axis_name and no synchronisation before evaluation.
 BatchNorm = functools.partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
+
+
+def require_size(image: jax.Array, *, at_least: int, multiple_of: int = 1) -> None:
+    """Refuses images [B, H, W, 3] of a size that the network cannot take.
+
+    Raises:
+      ValueError: H or W is less than `at_least`, or no multiple of `multiple_of`.
+    """
+    height, width = image.shape[1:3]
+    if min(height, width) < at_least or height % multiple_of or width % multiple_of:
+        step = f", multiples of {multiple_of}" if multiple_of > 1 else ""
+        raise ValueError(
+            f"images of {height} x {width} pixels: this model takes {at_least} x {at_least} "
+            f"or more{step}; set data.image_size"
+        )
 
 
 def normalize(
@@ -88,17 +107,51 @@ def expose_features(module: nn.Module, x: jax.Array) -> jax.Array:
     return module.perturb("features", x)
 
 
+class StochasticDepth(nn.Module):
+    """Drops the branch of a residual block for some images of a batch (arXiv:1603.09382).
+
+    Attributes:
+      rate: probability in [0, 1) that an image goes without the branch [B, ...] in training; what
+        remains is divided by 1 - rate, so that nothing changes afterwards.
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, branch: jax.Array, *, train: bool) -> jax.Array:
+        axes = tuple(range(1, branch.ndim))
+        return nn.Dropout(self.rate, broadcast_dims=axes, deterministic=not train)(branch)
+
+
+class Affine(nn.Module):
+    """scale * x + bias per channel of [B, H, W, C]: a folded BatchNorm that follows an activation."""
+
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+        scale, bias = (v.astype(self.dtype).reshape(1, 1, 1, -1) for v in (scale, bias))
+        return x.astype(self.dtype) * scale + bias
+
+
 def folded_norm(**_: Any) -> Any:
     """In the place of a BatchNorm whose affine map `models.fold` has put into the convolution."""
     return lambda x: x
 
 
 class BinaryHead(nn.Module):
-    """Pooled features [B, C] to one logit of "fake" per row, [B], in float32."""
+    """Pooled features [B, C] to one logit of "fake" per row, [B], in float32.
+
+    The features come out as `intermediates/head/embedding` (see `steps.embed`).
+    """
 
     dropout: float = 0.0
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        x = nn.Dropout(self.dropout, deterministic=not train)(x.astype(jnp.float32))
+        x = x.astype(jnp.float32)
+        self.sow("intermediates", "embedding", x)
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return nn.Dense(1, dtype=jnp.float32, name="logit")(x)[:, 0]

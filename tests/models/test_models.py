@@ -1,110 +1,207 @@
 """What every registered model must do; a new family is covered by being registered."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from flax import linen as nn
 
-from dfjax import losses, models, registry, tree
+from dfjax import losses, models, registry, steps, tree
+from dfjax.models import layers
+from tests.models import small
 
-SIZE = 32
-# torchvision's published counts without their 1000-class layer, plus our one-logit layer.
-PARAMETERS = {
-    "resnet18": 11_689_512 - 513_000 + 513,
-    "resnet34": 21_797_672 - 513_000 + 513,
-    "resnet50": 25_557_032 - 2_049_000 + 2_049,
-    "resnet101": 44_549_160 - 2_049_000 + 2_049,
-    "resnet152": 60_192_808 - 2_049_000 + 2_049,
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+# Parameters and classes as torchvision, timm and MesoNet's authors publish them.
+PUBLISHED = {
+    "clip_vit_b16": (86_568_424, 1000),
+    "clip_vit_l14": (304_204_776, 1000),
+    "convnext_base": (88_591_464, 1000),
+    "convnext_small": (50_223_688, 1000),
+    "convnext_tiny": (28_589_128, 1000),
+    "dinov2_vit_b14": (86_579_712, 0),
+    "dinov2_vit_l14": (304_367_616, 0),
+    "dinov2_vit_s14": (22_056_192, 0),
+    "efficientnet_b0": (5_288_548, 1000),
+    "efficientnet_b1": (7_794_184, 1000),
+    "efficientnet_b2": (9_109_994, 1000),
+    "efficientnet_b3": (12_233_232, 1000),
+    "efficientnet_b4": (19_341_616, 1000),
+    "efficientnet_b5": (30_389_784, 1000),
+    "efficientnet_b6": (43_040_704, 1000),
+    "efficientnet_b7": (66_347_960, 1000),
+    "meso4": (27_977, 1),
+    "mesoinception4": (28_615, 1),
+    "resnet101": (44_549_160, 1000),
+    "resnet152": (60_192_808, 1000),
+    "resnet18": (11_689_512, 1000),
+    "resnet34": (21_797_672, 1000),
+    "resnet50": (25_557_032, 1000),
+    "resnext101": (88_791_336, 1000),
+    "resnext50": (25_028_904, 1000),
+    "vgg11": (132_863_336, 1000),
+    "vgg11_bn": (132_868_840, 1000),
+    "vgg13": (133_047_848, 1000),
+    "vgg13_bn": (133_053_736, 1000),
+    "vgg16": (138_357_544, 1000),
+    "vgg16_bn": (138_365_992, 1000),
+    "vgg19": (143_667_240, 1000),
+    "vgg19_bn": (143_678_248, 1000),
+    "vit_b16": (86_567_656, 1000),
+    "vit_l16": (304_326_632, 1000),
+    "vit_s16": (22_050_664, 1000),
+    "xception": (22_855_952, 1000),
 }
+LABELS = jnp.array([0, 1, 0, 1, 0, 1, 0, 1], jnp.float32)
 
 
-# Blocks of resnet50, repeated: what is slow to compile is tested there.
-DEEPER = {"resnet101", "resnet152"}
+def _images(batch: int = 8) -> jax.Array:
+    shape = (batch, small.SIZE, small.SIZE, 3)
+    return jnp.asarray(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 
 
-def _narrow(name: str, **kwargs):
-    """The model with few channels: the structure is what these tests look at."""
-    return models.build(name, width=8, **kwargs)
+@functools.cache
+def _variables(name: str) -> dict:
+    # A branch that starts at zero would hide its inner layers from the first gradients.
+    model = _model(name)
+    variables = jax.jit(model.init)(jax.random.key(0), _images(1))
+    return {key: variables.get(key, {}) for key in ("params", "batch_stats")}
 
 
-def _images(batch: int = 4) -> jax.Array:
-    return jnp.asarray(np.random.default_rng(0).integers(0, 256, (batch, SIZE, SIZE, 3), np.uint8))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _compile_quickly():
-    """Every network runs a few times only: its compilation is what costs."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
-@pytest.fixture(scope="module", params=registry.names("model"))
-def built(request):
-    model = _narrow(request.param)
-    return request.param, model, jax.jit(model.init)(jax.random.key(0), _images(1))
+def _model(name: str, **settings) -> nn.Module:
+    model = small.build(name, **settings)
+    awake = {"zero_init_residual": False, "layer_scale": 0.5}
+    return model.clone(**{k: v for k, v in awake.items() if getattr(model, k, None) is not None})
 
 
 @pytest.mark.parametrize("name", registry.names("model"))
-def test_parameter_count_is_the_published_one(name):
-    shapes = jax.eval_shape(models.build(name).init, jax.random.key(0), _images(1))
-    assert sum(x.size for x in jax.tree.leaves(shapes["params"])) == PARAMETERS[name]
+def test_every_parameter_is_used_and_their_number_is_the_published_one(name):
+    model = models.build(name)
+    side = max(model.native_size // 4 // 14 * 14, 112)  # legal for patches of 14 and of 16
+    image = jax.ShapeDtypeStruct((1, side, side, 3), jnp.uint8)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image)
+    variables = {key: shapes[key] for key in ("params", "batch_stats") if key in shapes}
+    jaxpr = jax.make_jaxpr(model.apply)(variables, image)
+    _, used = jax.interpreters.partial_eval.dce_jaxpr(jaxpr.jaxpr, [True])
+    unused = [n for n, u in zip(tree.leaf_names(variables), used[:-1], strict=True) if not u]
+    assert unused == []
+    if name in PUBLISHED:
+        published, classes = PUBLISHED[name]
+        width = shapes["params"]["head"]["logit"]["kernel"].shape[0]
+        count = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+        assert count == published - classes * (width + 1) + (width + 1)
 
 
-def test_one_finite_logit_per_image_and_the_same_every_time(built):
-    _, model, variables = built
-    apply = jax.jit(model.apply)
-    logit = apply(variables, _images())
-    assert logit.shape == (4,)
-    assert logit.dtype == jnp.float32
-    assert jnp.isfinite(logit).all()
-    np.testing.assert_array_equal(logit, apply(variables, _images()))
-
-
-def test_uint8_and_unit_float_images_mean_the_same(built):
-    _, model, variables = built
-    apply = jax.jit(model.apply)
+@pytest.mark.parametrize("name", small.structures())
+def test_one_logit_the_same_every_time_in_either_precision_and_for_either_type_of_image(name):
+    model, half, variables = _model(name), _model(name, dtype="bfloat16"), _variables(name)
     as_float = _images().astype(jnp.float32) / 255
-    np.testing.assert_allclose(
-        apply(variables, _images()), apply(variables, as_float), rtol=1e-5, atol=1e-5
+    assert "bf16" in str(jax.make_jaxpr(half.apply)(variables, as_float))
+    apply = jax.jit(lambda v: (model.apply(v, _images()), half.apply(v, as_float)))
+    logit, of_half = apply(variables)
+    assert logit.shape == (8,)
+    assert logit.dtype == of_half.dtype == jnp.float32
+    assert jnp.isfinite(logit).all()
+    assert jnp.std(logit) > 0
+    np.testing.assert_array_equal(logit, apply(variables)[0])
+    np.testing.assert_allclose(of_half, logit, atol=0.15)
+
+
+@pytest.mark.parametrize("name", small.structures())
+def test_gradients_reach_every_parameter_and_lower_the_loss(name):
+    model, variables = _model(name), _variables(name)
+    tx = optax.adam(1e-3)
+    state = steps.TrainState(
+        step=jnp.zeros((), jnp.int32), opt_state=tx.init(variables["params"]), ema=None, **variables
+    )
+    step = functools.partial(
+        steps.train_step,
+        model=model,
+        tx=tx,
+        loss=losses.build("bce", label_smoothing=0.0),
+        ema_decay=0.0,
+        accumulation=1,
+    )
+    step = jax.jit(step)
+    batch, seen = {"image": _images(), "label": LABELS}, []
+    for _ in range(8):
+        state, metrics = step(state, batch, jax.random.key(1))
+        seen.append(float(metrics.compute()["loss"]))
+    # Adam's first moment holds a share of every gradient.
+    moments = state.opt_state[0].mu
+    names = tree.leaf_names(moments)
+    dead = [n for n, m in zip(names, jax.tree.leaves(moments), strict=True) if not jnp.any(m)]
+    assert dead == []
+    assert min(seen[-3:]) < seen[0]
+
+
+@pytest.mark.parametrize("name", small.structures())
+def test_features_are_maps_and_the_embedding_is_what_the_head_sees(name):
+    model, variables = _model(name), _variables(name)
+    _, state = jax.eval_shape(
+        lambda v: model.apply(v, _images(), mutable=["intermediates"]), variables
+    )
+    features = state["intermediates"]["features"][0]
+    assert features.ndim == 4
+    assert features.shape[0] == 8
+    kernel = variables["params"]["head"]["logit"]["kernel"]
+    assert state["intermediates"]["head"]["embedding"][0].shape == (8, kernel.shape[0])
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in small.structures() if hasattr(small.build(n), "stochastic_depth")]
+)
+def test_stochastic_depth_draws_in_training_alone(name):
+    plain, deep = _model(name), _model(name, stochastic_depth=0.5)
+
+    def program(model, **kwargs):
+        apply = functools.partial(model.apply, rngs={"dropout": jax.random.key(0)}, **kwargs)
+        return str(jax.make_jaxpr(apply)(_variables(name), _images()))
+
+    training = {"train": True, "mutable": ["batch_stats"]}
+    assert program(deep) == program(plain)
+    assert "random_bits" not in program(plain, **training)
+    assert "random_bits" in program(deep, **training)
+
+
+def test_stochastic_depth_drops_whole_branches_and_keeps_the_mean():
+    branch = jnp.ones((20_000, 2, 3))
+    rngs = {"dropout": jax.random.key(0)}
+    out = layers.StochasticDepth(0.25).apply({}, branch, train=True, rngs=rngs)
+    assert set(np.unique(out)) == {0.0, np.float32(1 / 0.75)}
+    assert (np.ptp(out, axis=(1, 2)) == 0).all()
+    assert abs(float(out.mean()) - 1) < 0.02
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in small.structures() if hasattr(small.build(n), "remat")]
+)
+def test_remat_computes_again_and_names_every_parameter_as_before(name):
+    plain, again = _model(name), _model(name, remat=True)
+    programs = [
+        str(jax.make_jaxpr(each.apply)(_variables(name), _images())) for each in (plain, again)
+    ]
+    assert ["remat" in program for program in programs] == [False, True]
+    shapes = [jax.eval_shape(m.init, jax.random.key(0), _images(1)) for m in (plain, again)]
+    assert jax.tree.map(jnp.shape, shapes[0]["params"]) == jax.tree.map(
+        jnp.shape, shapes[1]["params"]
     )
 
 
-def test_gradients_reach_every_parameter(built):
-    # Zero-initialised residual branches would hide their inner layers at the first step.
-    name, _, _ = built
-    if name in DEEPER:
-        return
-    model = _narrow(name, zero_init_residual=False)
-    variables = jax.jit(model.init)(jax.random.key(0), _images(1))
-    loss = losses.build("bce", label_smoothing=0.0)
-
-    def objective(params):
-        logit, _ = model.apply(
-            {**variables, "params": params}, _images(), train=True, mutable=["batch_stats"]
-        )
-        return loss(logit, jnp.array([0.0, 1.0, 0.0, 1.0])).mean()
-
-    grads = jax.jit(jax.grad(objective))(variables["params"])
-    names = tree.leaf_names(grads)
-    dead = [n for n, g in zip(names, jax.tree.leaves(grads), strict=True) if not jnp.any(g)]
-    assert not dead
-
-
-def test_bfloat16_computes_in_half_and_answers_in_full_precision(built):
-    name, model, variables = built
-    if name in DEEPER:
-        return
-    half = _narrow(name, dtype="bfloat16")
-    text = str(jax.make_jaxpr(half.apply)(variables, _images()))
-    assert "bf16" in text
-    logit = jax.jit(half.apply)(variables, _images())
-    assert logit.dtype == jnp.float32
-    np.testing.assert_allclose(logit, jax.jit(model.apply)(variables, _images()), atol=0.1)
+@pytest.mark.parametrize("name", ["resnet50", "vit_b16", "dlib_resnet", "vgg11"])
+def test_images_of_another_size_than_is_legal_are_named(name):
+    model = models.build(name)
+    image = jax.ShapeDtypeStruct((1, 30, 30, 3), jnp.uint8)
+    with pytest.raises(ValueError, match=r"images of 30 x 30 pixels: this model takes"):
+        jax.eval_shape(model.init, jax.random.key(0), image)
 
 
 def test_zero_init_residual_starts_blocks_as_identity():
-    variables = jax.jit(_narrow("resnet18").init)(jax.random.key(0), _images(1))
+    model = small.build("resnet18", zero_init_residual=True)
+    variables = jax.jit(model.init)(jax.random.key(0), _images(1))
     block = variables["params"]["stage1_block1"]
     assert not block["bn2"]["scale"].any()
     assert block["bn1"]["scale"].all()
@@ -113,3 +210,9 @@ def test_zero_init_residual_starts_blocks_as_identity():
 def test_unknown_model_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"unknown model 'resnet19': choose one of .*resnet18"):
         models.build("resnet19")
+
+
+def test_setting_of_another_family_is_refused_and_none_is_the_default():
+    assert models.build("vgg11", pool=None, dropout=None).dropout == 0.5
+    with pytest.raises(ValueError, match=r"vgg11 has no setting pool: .*one of batch_norm, "):
+        models.build("vgg11", pool="token")

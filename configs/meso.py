@@ -1,0 +1,25 @@
+"""Meso-4 on a CPU: the smallest published detector, from nothing or from its authors' weights.
+
+    dfjax prepare --corpus synthetic --out data/synthetic --frames 10 --size 128
+    python -m dfjax.main --config configs/meso.py --workdir runs/meso
+
+128 px, half its native size, which two cores can afford. The authors' weights are fine-tuned by
+`--config.init_from=Meso4_DF.h5 --config.init_fresh="" --config.data.image_size=256`: their last
+layer already tells real from fake. `--config.model.name=mesoinception4` is the other network.
+"""
+
+import ml_collections
+
+from configs import common
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """`common.base()` and what differs from it."""
+    c = common.base()
+    c.model.name = "meso4"
+    c.data.image_size = 128
+    c.num_steps = 2_000
+    c.optimizer.warmup_steps = 40
+    c.eval_every = 500
+    c.checkpoint_every = 500
+    return c

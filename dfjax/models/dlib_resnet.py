@@ -1,0 +1,142 @@
+"""The network of dlib's face recognition, a ResNet of 29 convolutions: 5.6 million parameters.
+
+Davis King, "High Quality Face Recognition with Deep Metric Learning" (2017), in dlib's example
+dnn_face_recognition_ex.cpp; the residual network is that of He et al. (arXiv:1512.03385) with fewer
+layers and half the filters. Its weights (CC0) come with the package `face_recognition_models`. They
+take aligned faces of 150x150 pixels and normalise by (pixel - mean) / 256 in the range 0..255. The
+embedding is dlib's descriptor of a face [128]: two of one person lie less than 0.6 apart.
+
+dlib pads no convolution and no pool that has a stride; where a branch and its shortcut then differ
+in size, or in channels, it pads the smaller with zeros at the end. Its norms are frozen into the
+convolutions, so this network has none: it is made for fine-tuning from these weights.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from dfjax import registry
+from dfjax.models import foreign, layers, pooling
+
+_he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions, and a shortcut without parameters."""
+
+    filters: int
+    downsample: bool
+    drop_rate: float
+    dtype: jnp.dtype
+    last_init: nn.initializers.Initializer
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        y = _conv(self.filters, 3, 2 if self.downsample else 1, self.dtype, name="conv1")(x)
+        y = nn.relu(y)
+        y = _conv(self.filters, 3, 1, self.dtype, kernel_init=self.last_init, name="conv2")(y)
+        y = layers.StochasticDepth(self.drop_rate)(y, train=train)
+        if self.downsample:
+            x = nn.avg_pool(x, window_shape=(2, 2), strides=(2, 2))
+        return nn.relu(_pad_to(x, y.shape) + _pad_to(y, x.shape))
+
+
+class DlibResNet(nn.Module):
+    """dlib's face recognition network, which ends in one logit of "fake".
+
+    Attributes:
+      stage_sizes: residual blocks per stage; the resolution halves between stages.
+      widths: channels of each stage; the first is that of the stem.
+      embedding_size: length of the descriptor.
+      dtype: compute type of the convolutions ("float32" or "bfloat16"); parameters, descriptor and
+        logit stay in float32.
+      zero_init_residual: start the last convolution of every block at zero: without norms, blocks
+        that begin as the identity keep a network trained from scratch from exploding
+        (arXiv:1901.09321).
+      stochastic_depth: drop rate of the last block's branch; it grows from 0 at the first.
+      dropout: rate before the head.
+      native_size: side in pixels of the images that the published weights were trained on.
+      mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
+    """
+
+    stage_sizes: Sequence[int] = (3, 4, 3, 3, 1)
+    widths: Sequence[int] = (32, 64, 128, 256, 256)
+    embedding_size: int = 128
+    dtype: str = "float32"
+    zero_init_residual: bool = True
+    stochastic_depth: float = 0.0
+    dropout: float = 0.0
+    native_size: int = 150
+    mean: tuple[float, float, float] = (122.782 / 255, 117.001 / 255, 104.298 / 255)
+    std: tuple[float, float, float] = (256 / 255, 256 / 255, 256 / 255)
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
+        """Logits [B] (float32) of images [B, H, W, 3]: uint8, or float in 0..1; H, W >= 103."""
+        layers.require_size(image, at_least=self._least_size())
+        dtype = jnp.dtype(self.dtype)
+        last_init = nn.initializers.zeros if self.zero_init_residual else _he_normal
+        stages = zip(self.stage_sizes, self.widths, strict=True)
+        drop_rates = iter(np.linspace(0, self.stochastic_depth, sum(self.stage_sizes)).tolist())
+
+        x = layers.normalize(image, self.mean, self.std, dtype)
+        x = nn.relu(_conv(self.widths[0], 7, 2, dtype, name="conv_stem")(x))
+        x = pooling.max_pool(x, 3, 2)
+        for stage, (num_blocks, filters) in enumerate(stages, 1):
+            for index in range(num_blocks):
+                x = Block(
+                    filters=filters,
+                    downsample=stage > 1 and index == 0,
+                    drop_rate=next(drop_rates),
+                    dtype=dtype,
+                    last_init=last_init,
+                    name=f"stage{stage}_block{index + 1}",
+                )(x, train)
+        x = layers.expose_features(self, x)
+        x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
+        x = nn.Dense(self.embedding_size, use_bias=False, dtype=jnp.float32, name="descriptor")(x)
+        return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
+
+    def _least_size(self) -> int:
+        """The least side that leaves every convolution a whole window."""
+        side = 1
+        for _ in self.stage_sizes[1:]:
+            side = max(3, 2 * side)
+        return 2 * (2 * side) + 7
+
+
+def _conv(filters: int, kernel: int, strides: int, dtype: jnp.dtype, **kwargs) -> nn.Conv:
+    return nn.Conv(
+        filters,
+        (kernel, kernel),
+        (strides, strides),
+        padding=kernel // 2 if strides == 1 else "VALID",
+        dtype=dtype,
+        **{"kernel_init": _he_normal, **kwargs},
+    )
+
+
+def _pad_to(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """x [B, H, W, C] with zeros at its ends, where it is smaller than `shape`."""
+    missing = [max(new - old, 0) for old, new in zip(x.shape, shape, strict=True)]
+    return jnp.pad(x, [(0, count) for count in missing]) if any(missing) else x
+
+
+@foreign.register(DlibResNet, "dlib")
+def _dlib_names(model: DlibResNet) -> foreign.Names:
+    """`models.dlib_file` counts convolutions from the input."""
+    paths = ["conv_stem"]
+    for stage, num_blocks in enumerate(model.stage_sizes, 1):
+        for index in range(num_blocks):
+            block = f"stage{stage}_block{index + 1}"
+            paths += [f"{block}/conv1", f"{block}/conv2"]
+    names = {f"con{number}": path for number, path in enumerate(paths, 1)}
+    return {**names, "fc1": "descriptor"}
+
+
+@registry.register("model", "dlib_resnet")
+def dlib_resnet() -> DlibResNet:
+    return DlibResNet()

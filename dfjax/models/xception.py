@@ -1,0 +1,174 @@
+"""Xception: depthwise separable convolutions; the baseline of FaceForensics++.
+
+Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions" (arXiv:1610.02357);
+Roessler et al., "FaceForensics++" (arXiv:1901.08971), made it what other detectors are measured by.
+20.8 M parameters with this head. Weights of timm's `legacy_xception` fit: 299 px, mean and
+standard deviation 0.5. As there, and unlike in Keras, poolings are padded alike on both sides and
+the BatchNorms have an epsilon of 1e-5.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from dfjax import registry
+from dfjax.models import foreign, layers, pooling
+
+_he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+class SeparableBlock(nn.Module):
+    """Depthwise 3x3 and pointwise convolutions, as often as there are `widths`, and a shortcut.
+
+    Attributes:
+      widths: channels after each pointwise convolution.
+      downsample: halve the resolution at the end.
+      activate_first: begin with an activation; the first block's input has had one.
+      drop_rate: of the residual branch, see `layers.StochasticDepth`.
+      conv, norm: of the network.
+    """
+
+    widths: Sequence[int]
+    downsample: bool
+    activate_first: bool
+    drop_rate: float
+    conv: Callable
+    norm: Callable
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        y = x
+        for number, width in enumerate(self.widths, 1):
+            if self.activate_first or number > 1:
+                y = nn.relu(y)
+            y = _separable(y, width, number, self.conv, self.norm)
+        if self.downsample:
+            y = pooling.max_pool(y, 3, 2, padding=((1, 1), (1, 1)))
+            x = self.conv(self.widths[-1], 1, 2, name="conv_shortcut")(x)
+            x = self.norm(name="bn_shortcut")(x)
+        return x + layers.StochasticDepth(self.drop_rate)(y, train=train)
+
+
+class Xception(nn.Module):
+    """Entry, middle and exit flow, ending in one logit of "fake".
+
+    Attributes:
+      stem_widths: channels of the two ordinary convolutions that come first.
+      entry_widths: channels of the entry flow's blocks, each of which halves the resolution.
+      middle_blocks: blocks at the resolution and width where the entry flow ends.
+      exit_widths: channels of the last block and of the two separable convolutions after it.
+      dtype: compute type of the convolutions ("float32" or "bfloat16"); parameters, statistics,
+        the head and the logit stay in float32.
+      stochastic_depth: drop rate of the last block's branch; it grows from 0 at the first.
+      dropout: rate before the head.
+      remat: compute each block again in the backward pass, to save memory.
+      norm_epsilon: of the BatchNorms.
+      folded: the norms are part of the convolutions (`models.fold`); for inference only.
+      native_size: side in pixels of the images that published weights were trained on.
+      mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
+    """
+
+    stem_widths: Sequence[int] = (32, 64)
+    entry_widths: Sequence[int] = (128, 256, 728)
+    middle_blocks: int = 8
+    exit_widths: Sequence[int] = (1024, 1536, 2048)
+    dtype: str = "float32"
+    stochastic_depth: float = 0.0
+    dropout: float = 0.0
+    remat: bool = False
+    norm_epsilon: float = 1e-5
+    folded: bool = False
+    native_size: int = 299
+    mean: tuple[float, float, float] = layers.INCEPTION_MEAN
+    std: tuple[float, float, float] = layers.INCEPTION_STD
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
+        """Logits [B] (float32) of images [B, H, W, 3]: uint8, or float in 0..1; H, W >= 32."""
+        layers.require_size(image, at_least=32)
+        dtype = jnp.dtype(self.dtype)
+        settings = {"dtype": dtype, "kernel_init": _he_normal, "use_bias": self.folded}
+        conv = functools.partial(layers.conv, **settings)
+        stem_conv = functools.partial(nn.Conv, kernel_size=(3, 3), padding="VALID", **settings)
+        norm = functools.partial(
+            layers.BatchNorm,
+            use_running_average=not train,
+            epsilon=self.norm_epsilon,
+            dtype=dtype,
+        )
+        norm = layers.folded_norm if self.folded else norm
+        block = nn.remat(SeparableBlock, static_argnums=(2,)) if self.remat else SeparableBlock
+
+        x = layers.normalize(image, self.mean, self.std, dtype)
+        for number, (width, strides) in enumerate(zip(self.stem_widths, (2, 1), strict=True), 1):
+            x = stem_conv(width, strides=(strides, strides), name=f"conv{number}")(x)
+            x = nn.relu(norm(name=f"bn{number}")(x))
+        block_widths = _block_widths(self)
+        drop_rates = np.linspace(0, self.stochastic_depth, len(block_widths)).tolist()
+        for index, widths in enumerate(block_widths):
+            x = block(
+                widths=widths,
+                downsample=len(widths) == 2,
+                activate_first=index > 0,
+                drop_rate=drop_rates[index],
+                conv=conv,
+                norm=norm,
+                name=f"block{index + 1}",
+            )(x, train)
+        for number, width in enumerate(self.exit_widths[1:], 3):
+            x = nn.relu(_separable(x, width, number, conv, norm))
+        x = layers.expose_features(self, x)
+        x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
+        return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
+
+
+def _separable(x: jax.Array, width: int, number: int, conv: Callable, norm: Callable) -> jax.Array:
+    """A depthwise and a pointwise convolution with nothing between them, and a norm."""
+    channels = x.shape[-1]
+    depthwise = functools.partial(conv, feature_group_count=channels, use_bias=False)
+    x = depthwise(channels, 3, name=f"depthwise{number}")(x)
+    x = conv(width, 1, name=f"conv{number}")(x)
+    return norm(name=f"bn{number}")(x)
+
+
+def _block_widths(model: Xception) -> list[tuple[int, ...]]:
+    """The widths within every block; those of two convolutions halve the resolution."""
+    middle = model.entry_widths[-1]
+    return [
+        *((width, width) for width in model.entry_widths),
+        *((middle,) * 3 for _ in range(model.middle_blocks)),
+        (middle, model.exit_widths[0]),
+    ]
+
+
+@registry.register("model", "xception")
+def xception() -> Xception:
+    return Xception()
+
+
+@foreign.register(Xception, "timm")
+def _timm_names(model: Xception) -> foreign.Names:
+    names: foreign.Names = {"fc": None}
+    for number in (1, 2):
+        names[f"conv{number}"] = f"conv{number}"
+    for number in (3, 4):
+        names[f"conv{number}.conv1"] = f"depthwise{number}"
+        names[f"conv{number}.pointwise"] = f"conv{number}"
+    for number in (1, 2, 3, 4):
+        names[f"bn{number}"] = f"bn{number}"
+    for index, widths in enumerate(_block_widths(model)):
+        block = f"block{index + 1}"
+        for number in range(1, len(widths) + 1):
+            # Activation, convolution and norm take turns; the first block begins without one.
+            place = 3 * number - 2 - (index == 0)
+            names[f"{block}.rep.{place}.conv1"] = f"{block}/depthwise{number}"
+            names[f"{block}.rep.{place}.pointwise"] = f"{block}/conv{number}"
+            names[f"{block}.rep.{place + 1}"] = f"{block}/bn{number}"
+        if len(widths) == 2:
+            names[f"{block}.skip"] = f"{block}/conv_shortcut"
+            names[f"{block}.skipbn"] = f"{block}/bn_shortcut"
+    return names

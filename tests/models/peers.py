@@ -1,0 +1,47 @@
+"""Networks of torchvision and timm with random weights, to compare ours with.
+
+Import this before torchvision and timm.
+"""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+# torchvision built for another PyTorch has no compiled operators, and none is needed: it only
+# insists that they are declared.
+for _name in ("nms", "qnms"):
+    if not hasattr(torch.ops.torchvision, _name):
+        torch.library.define(
+            f"torchvision::{_name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        )
+for _package in ("torchvision", "timm"):
+    pytest.importorskip(_package)
+
+
+def random_torch(network, seed: int = 0):
+    """The network in evaluation mode, with weights and statistics that all do something."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(tensor, low, high):
+        tensor.copy_(torch.rand(tensor.shape, generator=generator) * (high - low) + low)
+
+    with torch.no_grad():
+        for name, tensor in network.state_dict(keep_vars=True).items():
+            kind = name.rpartition(".")[2]
+            if kind == "num_batches_tracked":
+                continue
+            if kind == "running_var":
+                uniform(tensor, 0.5, 1.5)
+            elif tensor.ndim >= 2 and min(tensor.shape[:2]) > 1:
+                bound = (3 / tensor[0].numel()) ** 0.5  # keeps the variance of its input
+                uniform(tensor, -bound, bound)
+            elif kind in ("weight", "gamma", "layer_scale") and tensor.ndim < 4:
+                uniform(tensor, 0.5, 1.2)
+            else:
+                uniform(tensor, -0.3, 0.3)
+    return network.eval()
+
+
+def tensors_of(network) -> dict[str, np.ndarray]:
+    """What a weight file of the network holds."""
+    return {name: tensor.numpy() for name, tensor in network.state_dict().items()}
