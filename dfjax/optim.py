@@ -1,10 +1,19 @@
 """Optimisers from plain arguments."""
 
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
 import optax
 
 from dfjax import tree
 
 NAMES = ("adamw", "sgd")
+
+# (regular expression, factor of the learning rate)
+Rules = Sequence[tuple[str, float]]
 
 
 def make_optimizer(
@@ -17,19 +26,28 @@ def make_optimizer(
     weight_decay: float,
     decay_rule: str,
     clip_norm: float,
+    lr_rules: Rules = (),
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
     """(optimiser, learning rate by step): clip, adapt, decay, scale, in this order.
 
     Weight decay is decoupled (Loshchilov and Hutter, arXiv:1711.05101) for both optimisers and
     reaches only the parameters whose names match `decay_rule`.
 
+    Of `lr_rules`, pairs of a regular expression and a factor, the first that matches a parameter's
+    whole name scales its learning rate; without a match the factor is 1. The factor 0 freezes a
+    parameter: no update, no decay, no state, no part in the norm that is clipped.
+
     Raises:
-      ValueError: an unknown name, or a warm-up that is not shorter than the run.
+      ValueError: an unknown name, a warm-up that is not shorter than the run, or a negative factor;
+        on `init`, a rule that is the first match of no parameter.
     """
     if warmup_steps >= num_steps:
         raise ValueError(
             f"optimizer.warmup_steps {warmup_steps} is not below num_steps {num_steps}: shorten it"
         )
+    for pattern, factor in lr_rules:
+        if factor < 0:
+            raise ValueError(f"optimizer.lr_rules: factor {factor} of {pattern!r}: use 0 or more")
     schedule = optax.warmup_cosine_decay_schedule(0.0, lr, warmup_steps, num_steps)
     if name == "adamw":
         adapt = optax.scale_by_adam()
@@ -40,7 +58,61 @@ def make_optimizer(
     chain = [optax.clip_by_global_norm(clip_norm)] if clip_norm > 0 else []
     chain.append(adapt)
     if weight_decay > 0:
-        decays = lambda params: tree.match(params, decay_rule)  # noqa: E731
+        decays = functools.partial(_map_names, lambda name: bool(re.fullmatch(decay_rule, name)))
         chain.append(optax.add_decayed_weights(weight_decay, mask=decays))
+    if lr_rules:
+        chain.append(_scale_by_rules(lr_rules))
     chain.append(optax.scale_by_learning_rate(schedule))
-    return optax.chain(*chain), schedule
+    tx = _freeze(optax.chain(*chain), lr_rules) if lr_rules else optax.chain(*chain)
+
+    def init(params: optax.Params) -> optax.OptState:
+        if weight_decay > 0:
+            tree.match(params, decay_rule)  # refuses what matches nothing
+        _check_rules(params, lr_rules)
+        return tx.init(params)
+
+    return optax.GradientTransformation(init, tx.update), schedule
+
+
+def _scale_by_rules(rules: Rules) -> optax.GradientTransformation:
+    def scale(updates: Any, params: Any) -> Any:
+        factors = _map_names(lambda name: _first_match(name, rules)[1], updates)
+        return jax.tree.map(lambda update, factor: factor * update, updates, factors)
+
+    return optax.stateless(scale)
+
+
+def _freeze(tx: optax.GradientTransformation, rules: Rules) -> optax.GradientTransformation:
+    """`tx` for the parameters whose factor is not 0; it sees no others."""
+
+    def label(name: str) -> str:
+        return "trained" if _first_match(name, rules)[1] else "frozen"
+
+    labels = functools.partial(_map_names, label)
+    return optax.partition({"trained": tx, "frozen": optax.set_to_zero()}, labels)
+
+
+def _check_rules(params: Any, rules: Rules) -> None:
+    names = tree.leaf_names(params)
+    used = {_first_match(name, rules) for name in names}
+    for pattern, factor in rules:
+        if (pattern, factor) not in used:
+            raise ValueError(
+                f"optimizer.lr_rules: {pattern!r} is the first match of no parameter: names look "
+                f"like {names[:3]}, and earlier rules come first"
+            )
+    if not any(factor for _, factor in used):
+        raise ValueError("optimizer.lr_rules freeze every parameter: leave some to train")
+
+
+def _first_match(name: str, rules: Rules) -> tuple[str, float]:
+    for pattern, factor in rules:
+        if re.fullmatch(pattern, name):
+            return pattern, factor
+    return "", 1.0
+
+
+def _map_names(function: Callable[[str], Any], params: Any) -> Any:
+    """The tree with what `function` gives for each leaf's name."""
+    values = [function(name) for name in tree.leaf_names(params)]
+    return jax.tree.unflatten(jax.tree.structure(params), values)

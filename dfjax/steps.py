@@ -172,3 +172,12 @@ def predict(
     evaluation and every export see the same pixels.
     """
     return model.apply(variables, layers.resize(image, image_size), train=False)
+
+
+def embed(
+    variables: dict[str, Any], image: jax.Array, *, model: nn.Module, image_size: int
+) -> jax.Array:
+    """Embeddings [B, C] (float32) of crops as `predict` takes them: what the head judges by."""
+    image = layers.resize(image, image_size)
+    _, state = model.apply(variables, image, train=False, mutable=["intermediates"])
+    return state["intermediates"]["head"]["embedding"][0]

@@ -1,12 +1,14 @@
 """Optimiser chains against values computed by hand."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from dfjax import optim, tree
+from dfjax import checkpoint, losses, models, optim, steps, tree
 
 SETTINGS = {
     "name": "sgd",
@@ -64,6 +66,7 @@ def test_adamw_is_that_of_optax():
     [
         ({"name": "adam2"}, "unknown optimizer 'adam2': choose one of adamw, sgd"),
         ({"warmup_steps": 100}, "warmup_steps 100 is not below num_steps 100"),
+        ({"lr_rules": (("conv/.*", -1.0),)}, r"factor -1.0 of 'conv/\.\*': use 0 or more"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(changes, message):
@@ -75,3 +78,108 @@ def test_rule_that_matches_nothing_is_an_error():
     with pytest.raises(ValueError, match="kernal' matches no parameter: names look like"):
         _updates(0, decay_rule=".*/kernal")
     assert tree.leaf_names(PARAMS) == ["bn/scale", "conv/kernel"]
+
+
+def test_rules_scale_the_learning_rate_and_the_first_match_counts():
+    updates = _updates(10, lr_rules=(("conv/.*", 0.5), (".*/(kernel|scale)", 2.0)))
+    np.testing.assert_allclose(updates["conv"]["kernel"], 0.5 * -0.1 * (3 + 0.5 * 2), rtol=1e-6)
+    np.testing.assert_allclose(updates["bn"]["scale"], 2.0 * -0.1 * 4, rtol=1e-6)
+    updates = _updates(10, lr_rules=(("bn/.*", 0.25),))  # without a match the factor is 1
+    np.testing.assert_allclose(updates["conv"]["kernel"], -0.1 * (3 + 0.5 * 2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", optim.NAMES)
+def test_frozen_parameters_do_not_move_decay_or_count_in_the_norm(name):
+    changes = {"name": name, "lr_rules": (("conv/.*", 0.0),), "clip_norm": 1.0}
+    updates = _updates(10, **changes, decay_rule=".*")
+    np.testing.assert_array_equal(updates["conv"]["kernel"], 0)
+    alone, _ = optim.make_optimizer(**SETTINGS | changes | {"lr_rules": (), "decay_rule": ".*"})
+    state = alone.init({"bn": PARAMS["bn"]})
+    for _ in range(11):
+        expected, state = alone.update({"bn": GRADS["bn"]}, state, {"bn": PARAMS["bn"]})
+    np.testing.assert_allclose(updates["bn"]["scale"], expected["bn"]["scale"], rtol=1e-6)
+
+
+def test_frozen_parameters_have_no_moments():
+    tx, _ = optim.make_optimizer(
+        **SETTINGS | {"name": "adamw", "lr_rules": (("conv/.*", 0.0), ("bn/.*", 0.1))}
+    )
+    names = tree.leaf_names(tx.init({"conv": {"kernel": jnp.ones((5, 5))}, "bn": PARAMS["bn"]}))
+    assert sum("bn/scale" in name for name in names) == 2  # mean and variance
+    assert not any("conv" in name for name in names)
+
+
+def test_without_rules_the_state_is_that_of_the_plain_chain():
+    settings = SETTINGS | {"clip_norm": 1.0}
+    tx, schedule = optim.make_optimizer(**settings, lr_rules=())
+    plain = optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.trace(decay=0.0, nesterov=True),
+        optax.add_decayed_weights(0.5, mask={"conv": {"kernel": True}, "bn": {"scale": False}}),
+        optax.scale_by_learning_rate(schedule),
+    )
+    assert jax.tree.structure(tx.init(PARAMS)) == jax.tree.structure(plain.init(PARAMS))
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ((("covn/.*", 0.1),), r"'covn/\.\*' is the first match of no parameter: .*bn/scale"),
+        (((".*", 0.1), ("bn/.*", 0.0)), r"'bn/\.\*' is the first match of no parameter"),
+        (((".*", 0.0),), "freeze every parameter"),
+    ],
+)
+def test_rules_that_do_nothing_are_named(rules, message):
+    with pytest.raises(ValueError, match=message):
+        _updates(0, lr_rules=rules)
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_training_the_head_alone_leaves_the_rest_and_survives_a_checkpoint(tmp_path):
+    model = models.build("resnet18", stage_sizes=(1,), width=4)
+    tx, _ = optim.make_optimizer(
+        **SETTINGS
+        | {"name": "adamw", "warmup_steps": 1, "lr_rules": (("head/.*", 1.0), (".*", 0.0))}
+    )
+    state = steps.init(jax.random.key(0), model=model, tx=tx, image_size=32, ema=True)
+    start = jax.device_get(state)
+    step = jax.jit(
+        functools.partial(
+            steps.train_step,
+            model=model,
+            tx=tx,
+            loss=losses.build("bce", label_smoothing=0.0),
+            ema_decay=0.9,
+            accumulation=1,
+        )
+    )
+    rng = np.random.default_rng(0)
+    batch = {
+        "image": rng.integers(0, 256, (8, 32, 32, 3), np.uint8),
+        "label": np.arange(8, dtype=np.int32) % 2,
+    }
+    checkpoints = checkpoint.Checkpoints(tmp_path)
+    for number in range(1, 4):
+        state, _ = step(state, batch, jax.random.key(1))
+        if number == 2:
+            checkpoints.save(2, state, {})
+    checkpoints.close()
+
+    moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), start.params, state.params)
+    names = tree.leaf_names(moved)
+    assert {n for n, m in zip(names, jax.tree.leaves(moved), strict=True) if m} == {
+        "head/logit/kernel",
+        "head/logit/bias",
+    }
+    moved = jax.tree.map(
+        lambda a, b: not np.array_equal(a, b), start.batch_stats, state.batch_stats
+    )
+    assert all(jax.tree.leaves(moved))
+
+    reopened = checkpoint.Checkpoints(tmp_path)
+    resumed, _ = step(
+        reopened.restore(2, jax.tree.map(jnp.zeros_like, state)), batch, jax.random.key(1)
+    )
+    reopened.close()
+    assert jax.tree.structure(resumed) == jax.tree.structure(state)
+    jax.tree.map(np.testing.assert_array_equal, resumed, state)

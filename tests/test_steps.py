@@ -125,3 +125,20 @@ def test_batch_statistics_are_those_of_the_global_batch():
 def test_batch_size_that_does_not_fit_is_named(size, accumulation, multiple):
     with pytest.raises(ValueError, match=f"batch_size {size} .* use a multiple of {multiple}"):
         sharding.check_batch_size("batch_size", size, sharding.make_mesh(), accumulation)
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_embedding_is_what_the_head_judges_by():
+    model = models.build("resnet18", stage_sizes=(1,), width=8)
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    image = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
+    settings = {"model": model, "image_size": 32}
+    embedding = steps.embed(variables, image, **settings)
+    assert embedding.shape == (3, 8)
+    assert embedding.dtype == jnp.float32
+    logit = variables["params"]["head"]["logit"]
+    np.testing.assert_allclose(
+        embedding @ logit["kernel"][:, 0] + logit["bias"],
+        steps.predict(variables, image, **settings),
+        rtol=1e-5,
+    )
