@@ -107,9 +107,9 @@ def write(
         if "savedmodel" in formats:
             _write_savedmodel(folder / "saved_model" / "1", predict, variables, card)
         if "stablehlo" in formats:
-            grad_cam = functools.partial(explain.grad_cam, **bound)
+            heat_map = functools.partial(explain.heat_map, **bound)
             _write_stablehlo(folder / "score.stablehlo", predict, variables, card)
-            _write_stablehlo(folder / runtimes.HEAT_MAPS, grad_cam, variables, card)
+            _write_stablehlo(folder / runtimes.HEAT_MAPS, heat_map, variables, card)
         if "onnx" in formats:
             _write_onnx(folder / "model.onnx", predict, variables, card)
     card.write(folder)
@@ -196,7 +196,8 @@ def _write_onnx(
 ) -> None:
     import onnx
 
-    logging.getLogger("jax2onnx").setLevel(logging.ERROR)  # tells of plugins that it cannot load
+    for name in ("jax2onnx", "onnx_ir"):  # tell of plugins and types that nobody needs
+        logging.getLogger(name).setLevel(logging.ERROR)
     quietly = contextlib.redirect_stdout(io.StringIO())  # and prints what each convolution is
     with quietly, jax.numpy_rank_promotion("allow"):
         import jax2onnx
@@ -239,7 +240,7 @@ def compare(
         if (folder / "saved_model").exists():
             found["saved_model"] |= _compare_inputs(folder / "saved_model", logits, crops, card)
         if (folder / runtimes.HEAT_MAPS).exists():
-            heat = jax.jit(functools.partial(explain.grad_cam, **bound))(variables, crops)
+            heat = jax.jit(functools.partial(explain.heat_map, **bound))(variables, crops)
             opened = runtimes.open_stablehlo(folder / runtimes.HEAT_MAPS)
             deviation = _deviation(opened, crops, np.asarray(heat))
             found[runtimes.HEAT_MAPS] = {"stablehlo": {"heat_map": deviation}}

@@ -126,10 +126,10 @@ def _make_scorer(card: ModelCard, model: nn.Module, variables: dict[str, Any]) -
     variables = jax.device_put(variables, jax.local_devices()[0])
     bound = {"model": model, "image_size": card.image_size}
     predict = jax.jit(functools.partial(steps.predict, **bound))
-    grad_cam = jax.jit(functools.partial(explain.grad_cam, **bound))
+    heat_map = jax.jit(functools.partial(explain.heat_map, **bound))
     return Scorer(
         card,
         "flax",
         lambda crops: np.asarray(predict(variables, crops)),
-        lambda crops: np.asarray(grad_cam(variables, crops)),
+        lambda crops: np.asarray(heat_map(variables, crops)),
     )

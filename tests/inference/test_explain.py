@@ -1,4 +1,4 @@
-"""Heat maps against class activation maps worked out by hand, and against a planted cue."""
+"""Heat maps against maps worked out by hand, an independent product, and a planted cue."""
 
 import functools
 
@@ -9,9 +9,10 @@ import optax
 import pytest
 from flax import linen as nn
 
-from dfjax import losses, models, registry, steps
+from dfjax import losses, models, steps
 from dfjax.inference import explain
 from dfjax.models import layers
+from tests.models import small
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -69,16 +70,115 @@ def test_map_is_empty_where_nothing_speaks_for_fake():
     np.testing.assert_array_equal(found, np.zeros((2, 2, 2)))
 
 
-@pytest.mark.parametrize("name", registry.names("model"))
-def test_every_registered_model_has_heat_maps(name):
-    model = models.build(name, width=8)
-    crops = jax.ShapeDtypeStruct((2, 80, 80, 3), np.uint8)
-    variables = jax.eval_shape(model.init, jax.random.key(0), crops)
+@pytest.mark.parametrize("name", small.structures())
+def test_every_structure_has_heat_maps(name):
+    model = small.build(name)
+    crops = jax.ShapeDtypeStruct((2, 40, 40, 3), np.uint8)
+    image = jax.ShapeDtypeStruct((2, small.SIZE, small.SIZE, 3), np.uint8)
+    variables = jax.eval_shape(model.init, jax.random.key(0), image)
     variables = {key: variables[key] for key in ("params", "batch_stats") if key in variables}
-    grad_cam = functools.partial(explain.grad_cam, model=model, image_size=64)
-    found = jax.eval_shape(grad_cam, variables, crops)
+    heat_map = functools.partial(explain.heat_map, model=model, image_size=small.SIZE)
+    found = jax.eval_shape(heat_map, variables, crops)
     assert (found.shape[0], found.dtype) == (2, jnp.float32)
     assert len(found.shape) == 3
+
+
+class _Attention(nn.Module):
+    """Leaves the attention weights [heads, T, T] that it is given."""
+
+    weights: tuple
+
+    @nn.compact
+    def __call__(self, batch: int):
+        weights = jnp.array(self.weights)
+        self.sow("intermediates", "attention", jnp.broadcast_to(weights, (batch, *weights.shape)))
+
+
+class _Block(nn.Module):
+    weights: tuple
+
+    @nn.compact
+    def __call__(self, batch: int):
+        _Attention(self.weights, name="attention")(batch)
+
+
+class _Told(nn.Module):
+    """Two patches in a row beside a class token, and blocks with the given attention."""
+
+    blocks: tuple
+
+    @nn.compact
+    def __call__(self, image, *, train: bool = False):
+        batch = image.shape[0]
+        for number, weights in enumerate(self.blocks, 1):
+            _Block(weights, name=f"block{number}")(batch)
+        self.sow("intermediates", "pooling", jnp.broadcast_to(jnp.eye(1, 3), (batch, 3)))
+        layers.expose_features(self, jnp.zeros((batch, 1, 2, 4)))
+        return jnp.zeros(batch)
+
+
+def test_roll_out_by_hand():
+    # The class token looks at the first patch, then at both; the patches at themselves. The two
+    # heads of the first block mean (1/2, 1/2, 0).
+    stay = ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    first = (((1.0, 0.0, 0.0), *stay), ((0.0, 1.0, 0.0), *stay))
+    second = (((0.0, 0.5, 0.5), *stay),)
+    model = _Told(blocks=(first, second))
+    # Half itself: rows (3/4, 1/4, 0), then (1/2, 1/4, 1/4). The class token in the end is
+    # 1/2 (3/4, 1/4, 0) + 1/4 (0, 1, 0) + 1/4 (0, 0, 1) = (3/8, 3/8, 1/4).
+    found = explain.heat_map({}, _images(2, 32), model=model, image_size=32)
+    np.testing.assert_allclose(found, [[[1, 2 / 3]]] * 2, atol=1e-6)
+
+
+def _transformer(**settings):
+    """A narrow transformer whose every weight does much."""
+    model = small.build("vit_s16", width=8, mlp_width=8, **settings)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), _images(1))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(x.dtype), shapes["params"])
+    return model, {"params": params}
+
+
+# From ten blocks on, their order by number is not that by name.
+@pytest.mark.parametrize(("pool", "depth"), [("token", 11), ("mean", 2), ("attention", 2)])
+def test_roll_out_is_the_product_over_the_blocks(pool, depth):
+    model, variables = _transformer(pool=pool, depth=depth)
+    images = _images(3)
+
+    @jax.jit
+    def both(variables):
+        _, state = model.apply(variables, images, mutable=["intermediates"])
+        found = explain.heat_map(variables, images, model=model, image_size=64)
+        return found, state["intermediates"]
+
+    found, left = both(variables)
+    assert found.shape == (3, 4, 4)
+    for row in range(3):
+        product = np.eye(17)
+        for number in range(1, depth + 1):
+            heads = np.asarray(left[f"block{number}"]["attention"]["attention"][0][row])
+            mixed = heads.mean(0) + np.eye(17)
+            product = mixed / mixed.sum(1, keepdims=True) @ product
+        share = {
+            "token": np.eye(17)[0],
+            "mean": np.append(0, np.full(16, 1 / 16)),
+            "attention": left["pooling"][0][row],
+        }
+        seen = (share[pool] @ product)[1:]
+        np.testing.assert_allclose(found[row], (seen / seen.max()).reshape(4, 4), atol=1e-5)
+        assert seen.min() < 0.9 * seen.max()  # it tells the patches apart
+
+
+def test_roll_out_is_exported_for_any_number_of_crops():
+    model, variables = _transformer()
+    bound = functools.partial(explain.heat_map, variables, model=model, image_size=32)
+    shape = jax.export.symbolic_shape("b, 40, 40, 3")
+    exported = jax.export.export(jax.jit(bound))(jax.ShapeDtypeStruct(shape, np.uint8))
+    call = jax.jit(jax.export.deserialize(exported.serialize()).call)
+    crops = _images(3, 40)
+    expected = jax.jit(bound)(crops)
+    np.testing.assert_allclose(call(crops), expected, atol=1e-5)
+    np.testing.assert_allclose(call(crops[:1]), expected[:1], atol=1e-5)
 
 
 class _Bare(nn.Module):
@@ -132,4 +232,4 @@ def test_a_model_that_marks_no_features_is_refused():
     model = _Bare(marked=False)
     variables = model.init(jax.random.key(0), _images(1, 32))
     with pytest.raises(ValueError, match="_Bare marks no features: it has no heat map"):
-        explain.grad_cam(variables, _images(1, 32), model=model, image_size=32)
+        explain.heat_map(variables, _images(1, 32), model=model, image_size=32)
