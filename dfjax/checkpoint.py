@@ -14,7 +14,9 @@ from orbax.checkpoint import v1 as ocp
 
 CONFIG_FILE = "config.json"
 CROP_SPEC_FILE = "crop_spec.json"
+FOLDER = "checkpoints"
 SELECT_BY = "val/auc"
+_VARIABLES = ("params", "batch_stats")
 
 
 def _selection_metric(metrics: dict[str, float] | None) -> float:
@@ -24,12 +26,15 @@ def _selection_metric(metrics: dict[str, float] | None) -> float:
 
 
 class Checkpoints:
-    """Asynchronous, atomic checkpoints: the latest `keep` and the best by validation AUC."""
+    """Asynchronous, atomic checkpoints: the latest `keep` and the best by validation AUC.
 
-    def __init__(self, workdir: pathlib.Path, *, keep: int = 1):
+    A reader (`read_only`) leaves alone what another process is writing.
+    """
+
+    def __init__(self, workdir: pathlib.Path, *, keep: int = 1, read_only: bool = False):
         policies = ocp.training.preservation_policies
         self._checkpointer = ocp.training.Checkpointer(
-            (workdir / "checkpoints").absolute(),
+            (workdir / FOLDER).absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=policies.AnyPreservationPolicy(
                 [
@@ -41,7 +46,7 @@ class Checkpoints:
                     ),
                 ]
             ),
-            cleanup_tmp_directories=True,
+            cleanup_tmp_directories=not read_only,
         )
 
     @property
@@ -74,6 +79,34 @@ class Checkpoints:
     def close(self) -> None:
         """Returns when everything is on disk."""
         self._checkpointer.close()
+
+
+def load_variables(workdir: pathlib.Path, step: int | None = None) -> tuple[dict[str, Any], int]:
+    """(variables for evaluation as numpy arrays, step) of a checkpoint; `step` None is the best.
+
+    Nothing else of the state is read, so neither the config nor the optimiser of the run matters.
+
+    Raises:
+      ValueError: the run has no such checkpoint.
+    """
+    if step is None and (workdir / FOLDER).is_dir():
+        checkpoints = Checkpoints(workdir, read_only=True)
+        step = checkpoints.best_step
+        checkpoints.close()
+    path = (workdir / FOLDER / str(step)).absolute()
+    if not path.is_dir():
+        which = "no checkpoint" if step is None else f"no checkpoint {step}"
+        raise ValueError(f"{workdir} holds {which}: train first")
+    saved = ocp.checkpointables_metadata(path).metadata["state"]
+    chosen = {"ema": saved["ema"]} if saved["ema"] else {k: saved[k] for k in _VARIABLES}
+    # On one device, whatever the run was trained on.
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), chosen)
+    context = ocp.Context()
+    context.pytree.loading.partial_load = True
+    with context:
+        loaded = ocp.load_checkpointables(path, {"state": like})["state"]
+    return jax.device_get(loaded.get("ema", loaded)), step
 
 
 def describe_run(workdir: pathlib.Path, *, config: dict[str, Any], crop_spec: str) -> None:

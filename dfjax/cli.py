@@ -1,6 +1,7 @@
 """The `dfjax` command. A subcommand imports what it needs when it runs, so that --help is quick."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_predict(subcommands)
     _add_export(subcommands)
     _add_serve(subcommands)
+    _add_convert_weights(subcommands)
     return parser
 
 
@@ -230,6 +232,42 @@ def _add_serve(subcommands) -> None:
     )
 
 
+def _add_convert_weights(subcommands) -> None:
+    parser = _describe(
+        subcommands.add_parser,
+        "convert-weights",
+        help="turn pretrained weights into a file that a run can start from",
+        description="Turn pretrained weights into a file that a run can start from (init_from).",
+    )
+    parser.set_defaults(run=_convert_weights)
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="safetensors, npz, Keras' .h5 or dlib's .dat; face_recognition_models: the network in "
+        "that package",
+    )
+    parser.add_argument("--model", metavar="NAME", required=True, help="such as resnet50")
+    parser.add_argument("--out", metavar="OUT", required=True, help="the .safetensors to write")
+    parser.add_argument(
+        "--format",
+        metavar="F",
+        help="of FILE; needed for pth alone, PyTorch's pickle: opened in a process of its own",
+    )
+    parser.add_argument(
+        "--set",
+        metavar="FIELD=VALUE",
+        action="append",
+        default=[],
+        help="a field of the model that is not the default, as width=32; as often as needed",
+    )
+    parser.add_argument(
+        "--fresh",
+        metavar="RULE",
+        default="head/.*",
+        help="regular expression of parameters that FILE shall not give; '' for none (%(default)s)",
+    )
+
+
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
@@ -349,6 +387,38 @@ def _serve(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
     )
     return 0
+
+
+def _convert_weights(arguments: argparse.Namespace) -> int:
+    from dfjax import convert_weights
+
+    source = arguments.file
+    if source == "face_recognition_models":
+        from dfjax.faces import detect
+
+        source = detect.embedding_file()
+    conversion = convert_weights.convert_weights(
+        source,
+        arguments.out,
+        model_name=arguments.model,
+        settings=dict(map(_setting, arguments.set)),
+        fresh=arguments.fresh,
+        format=arguments.format,
+    )
+    convert_weights.print_conversion(conversion, source, arguments.out)
+    return 0
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """(field, value) of "width=32" or "mean=[0.5, 0.5, 0.5]"; what is no JSON is a string."""
+    field, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set {text}: use FIELD=VALUE")
+    try:
+        value = json.loads(value)
+    except ValueError:
+        return field, value
+    return field, tuple(value) if isinstance(value, list) else value
 
 
 def _corpus_options(arguments: argparse.Namespace) -> dict[str, object]:

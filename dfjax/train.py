@@ -15,7 +15,17 @@ from clu import parameter_overview
 from flax import linen as nn
 from jax.sharding import Mesh
 
-from dfjax import checkpoint, losses, models, optim, progress, sharding, steps, writer
+from dfjax import (
+    checkpoint,
+    init_from,
+    losses,
+    models,
+    optim,
+    progress,
+    sharding,
+    steps,
+    writer,
+)
 from dfjax.data import builder, pipeline, transforms
 from dfjax.evaluators import evaluator
 
@@ -52,6 +62,11 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         say(f"resuming {workdir} at step {start}")
     else:
         state = jax.jit(init, out_shardings=everywhere)(init_key)
+        if config.init_from:
+            state, report = init_from.initialise(
+                state, model, config.init_from, fresh=config.init_fresh
+            )
+            say(f"starting from {config.init_from}: {report}")
     history = [r["val/auc"] for r in writer.read_rows(workdir, to_step=start) if "val/auc" in r]
 
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
@@ -154,14 +169,8 @@ def load_best(
     Raises:
       ValueError: it has none.
     """
-    model, _, _, init = build(config)
-    checkpoints = checkpoint.Checkpoints(workdir, keep=config.keep_checkpoints)
-    step = checkpoints.best_step
-    if step is None:
-        raise ValueError(f"{workdir} holds no checkpoint: train first")
-    variables = checkpoints.restore(step, abstract_state(init, mesh)).eval_variables
-    checkpoints.close()
-    return model, variables, step
+    variables, step = checkpoint.load_variables(workdir)
+    return models.build(**config.model), jax.device_put(variables, sharding.replicated(mesh)), step
 
 
 def reading(config: ml_collections.ConfigDict) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """The timings that the documentation reports; each subcommand prints a table.
 
+    python scripts/benchmark.py models
     python scripts/benchmark.py runtimes
     python scripts/benchmark.py stream --model runs/resnet
 
@@ -16,9 +17,12 @@ from collections.abc import Iterator
 import cv2
 import jax
 import numpy as np
+import optax
+from flax import linen as nn
 from rich import console, table
 
-from dfjax import export, model_card, models, steps
+from dfjax import export, losses, model_card, registry, steps
+from dfjax import models as dfjax_models
 from dfjax.data import synthetic
 from dfjax.faces import align
 from dfjax.inference import live
@@ -26,15 +30,76 @@ from dfjax.inference import runtimes as model_runtimes
 from dfjax.inference.detector import Detector
 from dfjax.media import stream as media_stream
 from dfjax.media import video
+from dfjax.models import fold
 
 PEER = "onnx"  # what the others are compared with: ONNX Runtime
 ROUNDS, CALLS = 3, 3  # runtimes take turns, so that a busy moment of the machine meets them all
 
 
+def models(arguments: argparse.Namespace) -> None:
+    """Prints size, work and speed of every registered model, a row of Markdown as each is done."""
+    columns = ("model", "px", "parameters", "GFLOPs", "batch", "train", "flax", PEER)
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
+    for name in arguments.names or registry.names("model"):
+        print(f"| {' | '.join(_model_row(name))} |", flush=True)
+        jax.clear_caches()
+
+
+def _model_row(name: str) -> tuple[str, ...]:
+    """Name, side, parameters, GFLOPs of an image, batch size, images/s of three kinds."""
+    model = dfjax_models.build(name)
+    size = model.native_size
+    image = np.zeros((1, size, size, 3), np.uint8)
+    tx = optax.adamw(1e-3)
+    init = functools.partial(steps.init, model=model, tx=tx, image_size=size, ema=False)
+    state = jax.jit(init)(jax.random.key(0))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    folded, constants = fold.fold(model, jax.device_get(state.eval_variables))
+    predict = jax.jit(functools.partial(steps.predict, model=folded, image_size=size))
+    flops = predict.lower(constants, image).cost_analysis()["flops"]
+    # About as much work for every model; the largest go one image at a time.
+    batch = int(np.clip(2 ** np.floor(np.log2(64e9 / flops)), 1, 32))
+    crops = np.random.default_rng(0).integers(0, 256, (batch, size, size, 3), np.uint8)
+    on_device = jax.device_put(constants)
+    functions = {"flax": functools.partial(predict, on_device)}
+    with tempfile.TemporaryDirectory() as folder:
+        variables = {"batch_stats": {}, **jax.device_get(state.eval_variables)}
+        export.write(pathlib.Path(folder), _card(name, size), model, variables, ["onnx"])
+        artefact = pathlib.Path(folder, model_runtimes.RUNTIMES[PEER].artefact)
+        functions[PEER] = model_runtimes.RUNTIMES[PEER].open(artefact)
+        seconds = _measure(functions, crops)
+    train = _train_seconds(model, tx, state, crops)
+    rates = [batch / each for each in (train, *(np.median(s) for s in seconds.values()))]
+    head = (name, str(size), f"{parameters / 1e6:.2f} M", f"{flops / 1e9:.2f}", str(batch))
+    return *head, *(f"{rate:.3g}" for rate in rates)
+
+
+def _train_seconds(
+    model: nn.Module, tx: optax.GradientTransformation, state: steps.TrainState, crops: np.ndarray
+) -> float:
+    """Median seconds of an update from as many images."""
+    step = functools.partial(
+        steps.train_step,
+        model=model,
+        tx=tx,
+        loss=losses.build("bce", label_smoothing=0.0),
+        ema_decay=0.0,
+        accumulation=1,
+    )
+    step = jax.jit(step, donate_argnums=0)
+    batch = {"image": crops, "label": np.arange(len(crops), dtype=np.int32) % 2}
+    key, seconds = jax.random.key(1), []
+    for _ in range(1 + ROUNDS):
+        began = time.perf_counter()
+        state, _ = jax.block_until_ready(step(state, batch, key))
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds[1:]))  # the first call compiles
+
+
 def runtimes(arguments: argparse.Namespace) -> None:
     """Prints how fast one network is by its checkpoint and by every runtime of its export."""
     size = arguments.size
-    model = models.build(arguments.model)
+    model = dfjax_models.build(arguments.model)
     crops = np.random.default_rng(0).integers(0, 256, (max(arguments.batches), size, size, 3))
     crops = crops.astype(np.uint8)
     variables = jax.device_get(jax.jit(model.init)(jax.random.key(0), crops[:1]))
@@ -136,6 +201,9 @@ def main() -> None:
     """Runs one subcommand."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     subcommands = parser.add_subparsers(metavar="benchmark", required=True)
+    command = subcommands.add_parser("models", help=models.__doc__)
+    command.set_defaults(run=models)
+    command.add_argument("names", nargs="*", help="of the registry (all)")
     command = subcommands.add_parser("runtimes", help=runtimes.__doc__)
     command.set_defaults(run=runtimes)
     command.add_argument("--model", default="resnet50")

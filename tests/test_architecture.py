@@ -24,7 +24,7 @@ FLOORS = [
     {"cropping"},
     {"data"},
     {"model_card"},
-    {"steps", "checkpoint", "writer", "optim", "sharding"},
+    {"steps", "checkpoint", "writer", "optim", "sharding", "init_from", "convert_weights"},
     {"evaluators"},
     {"prepare", "train"},
     {"evaluate"},

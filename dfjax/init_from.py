@@ -1,0 +1,48 @@
+"""The weights that a run starts from: a file of anybody's, or a run of ours."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from dfjax import checkpoint, models, steps, tree
+from dfjax.models import pretrained, weight_files
+
+
+def initialise(
+    state: steps.TrainState, model: nn.Module, source: str, *, fresh: str
+) -> tuple[steps.TrainState, pretrained.Report]:
+    """(the state at step 0 with the weights of `source`, what became of each of them).
+
+    `source` is a file of weights as `weight_files.read` takes it, the workdir of a run (its best
+    checkpoint), or WORKDIR/checkpoints/STEP. Parameters whose names match the regular expression
+    `fresh` stay as they are; "" is none.
+
+    Raises:
+      ValueError: the weights cannot be read, do not fit the model, or were trained on images that
+        were normalised otherwise.
+    """
+    tensors, normalisation = _read(source)
+    pretrained.require_normalisation(normalisation, model)
+    like = {"params": state.params, "batch_stats": state.batch_stats}
+    variables, report = pretrained.convert(tensors, model, like, fresh=fresh)
+    placed = jax.tree.map(lambda new, old: jax.device_put(new, old.sharding), variables, like)
+    # A copy: the average is donated beside the values it starts from.
+    ema = None if state.ema is None else jax.tree.map(jnp.copy, placed)
+    return state.replace(**placed, ema=ema), report
+
+
+def _read(source: str) -> tuple[dict[str, np.ndarray], dict[str, tuple[float, float, float]]]:
+    """(tensors by name, mean and std of the images, where they are known)."""
+    path = pathlib.Path(source)
+    if not path.is_dir():
+        file = weight_files.read(source)
+        return file.tensors, file.normalisation
+    is_step = path.parent.name == checkpoint.FOLDER and path.name.isdecimal()
+    workdir, step = (path.parent.parent, int(path.name)) if is_step else (path, None)
+    donor = models.build(**checkpoint.stored_config(workdir)["model"])
+    variables, _ = checkpoint.load_variables(workdir, step)
+    tensors = dict(zip(tree.leaf_names(variables), jax.tree.leaves(variables), strict=True))
+    return tensors, {"mean": donor.mean, "std": donor.std}

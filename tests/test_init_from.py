@@ -1,0 +1,93 @@
+"""A run starts from another run or a file with exactly its weights, and says what it took."""
+
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from dfjax import checkpoint, init_from, train, tree
+from dfjax.models import weight_files
+from tests import tiny_run
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+def _start(prepared, **changes):
+    """(model, state at step 0) of a run that begins with other weights than `run` had."""
+    model, _, _, init = train.build(tiny_run.make_config(prepared, **changes))
+    return model, jax.jit(init)(jax.random.key(7))
+
+
+def _leaves(variables) -> dict[str, np.ndarray]:
+    return dict(zip(tree.leaf_names(variables), jax.tree.leaves(variables), strict=True))
+
+
+@pytest.mark.parametrize("place", ["workdir", "checkpoint", "file"])
+def test_state_holds_the_weights_of_the_run(run, prepared, tmp_path, place):
+    expected, step = checkpoint.load_variables(run)
+    path = {"workdir": run, "checkpoint": run / "checkpoints" / str(step)}.get(place)
+    if path is None:
+        path = tmp_path / "weights.safetensors"
+        weight_files.write(path, _leaves(expected), {})
+    model, state = _start(prepared)
+    started, report = init_from.initialise(state, model, str(path), fresh="")
+    assert report.library == "dfjax"
+    assert report.dropped == report.fresh == ()
+    for found in (started.eval_variables, {"params": started.params}):
+        for name, value in _leaves(found).items():
+            np.testing.assert_array_equal(value, _leaves(expected)[name])
+    assert int(started.step) == 0
+
+
+def test_head_starts_fresh_where_asked(run, prepared):
+    model, state = _start(prepared)
+    started, report = init_from.initialise(state, model, str(run), fresh="head/.*")
+    head = {"params/head/logit/kernel", "params/head/logit/bias"}
+    assert set(report.fresh) == set(report.dropped) == head
+    before, after = _leaves({"params": state.params}), _leaves({"params": started.params})
+    expected = _leaves(checkpoint.load_variables(run)[0])
+    for name, value in after.items():
+        np.testing.assert_array_equal(value, (before if name in head else expected)[name])
+
+
+@pytest.mark.parametrize(
+    ("changes", "fresh", "message"),
+    [
+        ({"model.width": 16}, "", r"bn_stem/mean has shape \[8\], and .* needs \[16\]"),
+        ({"model.name": "resnet34"}, "", r"stage1_block3/bn1/mean \[8\] is missing"),
+        ({"model.mean": (0.5, 0.5, 0.5)}, "", r"trained with mean \(0.485.*config.model.mean"),
+        ({}, "haed/.*", "rule 'haed/.*' matches no parameter"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(run, prepared, changes, fresh, message):
+    model, state = _start(prepared, **changes)
+    with pytest.raises(ValueError, match=message):
+        init_from.initialise(state, model, str(run), fresh=fresh)
+
+
+def test_only_what_a_rule_names_is_trained_and_a_resumed_run_does_not_start_again(
+    run, prepared, tmp_path, capsys
+):
+    config = tiny_run.make_config(
+        prepared,
+        **{
+            "init_from": str(run),
+            "optimizer.lr_rules": (("head/.*", 1.0), (".*", 0.0)),
+            "checkpoint_every": 2,
+            "ema_decay": 0.0,  # an average of equal numbers is not equal to the last bit
+        },
+    )
+    train.train(config, tmp_path)
+    assert "2 dropped (params/head/logit/bias, params/head/logit/kernel)" in capsys.readouterr().out
+    expected = _leaves(checkpoint.load_variables(run)[0])
+    ends = _leaves(checkpoint.load_variables(tmp_path, 4)[0])
+    for name, value in ends.items():
+        frozen = name.startswith("params/") and "head" not in name
+        assert frozen == np.array_equal(value, expected[name]), name
+
+    (tmp_path / "checkpoints" / "4").rename(pathlib.Path(tmp_path, "later"))
+    train.train(config, tmp_path)
+    assert "starting from" not in capsys.readouterr().out
+    for name, value in _leaves(checkpoint.load_variables(tmp_path, 4)[0]).items():
+        np.testing.assert_array_equal(value, ends[name])
