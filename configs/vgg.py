@@ -1,8 +1,7 @@
 """Fine-tunes VGG-16 with BatchNorm from ImageNet weights, on an accelerator.
 
     dfjax prepare --corpus folder --root DIR --out data/faces
-    dfjax convert-weights vgg16_bn-6c64b313.pth --format pth --model vgg16_bn \\
-        --out vgg16_bn.safetensors
+    dfjax convert-weights pth:vgg16_bn-6c64b313.pth --model vgg16_bn --out vgg16_bn.safetensors
     python -m dfjax.main --config configs/vgg.py --workdir runs/vgg
 
 224 px, its native size. The weights are torchvision's; `--config.init_from=""` starts from nothing.
