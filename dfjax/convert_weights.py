@@ -81,21 +81,24 @@ def print_conversion(conversion: Conversion, source: str, out: str) -> None:
         number = column in ("tensors", "parameters")
         table.add_column(column, justify="right" if number else "left", overflow="fold")
     ours = {name: name.split("/", 1)[1] for name in conversion.leaves}
-    used = {ours[leaf]: conversion.leaves[leaf] for _, leaf in report.used}
-    fresh = {ours[leaf]: conversion.leaves[leaf] for leaf in report.fresh}
-    dropped = {name.replace(".", "/"): conversion.read[name] for name in report.dropped}
+    used = [(ours[leaf], conversion.leaves[leaf]) for _, leaf in report.used]
+    fresh = [(ours[leaf], conversion.leaves[leaf]) for leaf in report.fresh]
+    dropped = [(_readable(name), conversion.read[name]) for name in report.dropped]
     for state, shapes in (("used", used), ("dropped", dropped), ("fresh", fresh)):
-        for layer, tensors in _by_layer(shapes.items()).items():
-            count = sum(map(math.prod, tensors))
+        for layer, tensors in _by_layer(shapes).items():
             largest = max(tensors, key=math.prod)
             # Names come from outside: no markup in them.
             table.add_row(
-                state, text.Text(layer), str(len(tensors)), f"{count:,}", text.Text(str([*largest]))
+                state,
+                text.Text(layer),
+                str(len(tensors)),
+                f"{sum(map(math.prod, tensors)):,}",
+                text.Text(str([*largest])),
             )
     console = rich_console.Console()
     console = console if console.is_terminal else rich_console.Console(width=160)
     console.print(table)
-    count = sum(map(math.prod, used.values()))
+    count = sum(math.prod(shape) for _, shape in used)
     print(f"wrote {out}: {count:,} numbers of {source}, by the names of {report.library}")
 
 
@@ -107,6 +110,11 @@ def _abstract_variables(model: nn.Module) -> dict[str, Any]:
 
 def _shapes(tensors: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return {name: np.shape(value) for name, value in tensors.items()}
+
+
+def _readable(name: str) -> str:
+    """The name of a dropped tensor by our separator; those that only count are one group."""
+    return "counters" if name.endswith(pretrained.COUNTERS) else name.replace(".", "/")
 
 
 def _by_layer(

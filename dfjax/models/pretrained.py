@@ -33,7 +33,7 @@ _LEAVES = {
     "moving_mean": ("batch_stats/{}/mean",),
     "moving_variance": ("batch_stats/{}/var",),
 }
-_COUNTERS = ("num_batches_tracked",)  # of PyTorch's norms: says how often, not what
+COUNTERS = ("num_batches_tracked",)  # of PyTorch's norms, which say how often and not what
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,7 @@ def convert(
         for name, parts in pieces.items()
     }
     converted = [values.get(name, leaf) for name, leaf in leaves.items()]
-    dropped.sort(key=lambda name: name.endswith(_COUNTERS))
+    dropped.sort(key=lambda name: name.endswith(COUNTERS))
     report = Report(library, tuple(used), tuple(dropped), tuple(n for n in leaves if n in kept))
     return jax.tree.unflatten(jax.tree.structure(like), converted), report
 
@@ -174,7 +174,7 @@ def _find_place(
         value, forms = names[module], _LEAVES.get(kind, ())
     else:
         return f"{name} is unknown"
-    if value is None or kind in _COUNTERS:
+    if value is None or kind in COUNTERS:
         return None
     path = value if isinstance(value, str) else value.module
     found = [leaf for leaf in (form.format(path) for form in forms) if leaf in shapes]
