@@ -3,6 +3,7 @@
 Other modules register at import; whoever builds by name imports the package that registers first.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,12 @@ def register(kind: str, name: str) -> Callable[[Callable[..., Any]], Callable[..
 def names(kind: str) -> list[str]:
     """The registered names of a kind, sorted."""
     return sorted(_ENTRIES.get(kind, {}))
+
+
+def options(kind: str, name: str) -> list[str]:
+    """The names of the arguments that the entry (kind, name) takes; none if there is no entry."""
+    make = _ENTRIES.get(kind, {}).get(name)
+    return list(inspect.signature(make).parameters) if make else []
 
 
 def build(kind: str, name: str, **kwargs: Any) -> Any:

@@ -19,3 +19,9 @@ def test_a_name_is_registered_once():
     registry.register("fruit", "apple")(dict)
     with pytest.raises(ValueError, match="fruit 'apple' is registered twice"):
         registry.register("fruit", "apple")(list)
+
+
+def test_the_options_of_an_entry_are_its_arguments():
+    registry.register("tool", "saw")(lambda *, teeth, length=1: (teeth, length))
+    assert registry.options("tool", "saw") == ["teeth", "length"]
+    assert registry.options("tool", "axe") == []

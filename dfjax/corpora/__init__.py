@@ -1,1 +1,10 @@
 """Corpora: one file per kind of corpus; a folder and its label files become a list of `Clip`."""
+
+import importlib
+import pkgutil
+
+
+def register_all() -> None:
+    """Imports every importer: each registers itself as a corpus."""
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        importlib.import_module(module.name)

@@ -5,13 +5,13 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """One video or picture of a corpus."""
+    """One video, picture, or folder of the frames of a video, of a corpus."""
 
     key: str
     """Unique within the corpus: corpus/method/path below the corpus."""
 
     path: str
-    """The file."""
+    """The file; or the folder, whose pictures in order of the numbers in their names are frames."""
 
     label: int
     """0 real, 1 fake."""
@@ -24,3 +24,6 @@ class Clip:
 
     sources: tuple[str, ...]
     """Ids of every identity, original and group in it: clips that share one belong in one split."""
+
+    original: str = ""
+    """Key of the real clip that a fake was made from, where the corpus says and has it."""

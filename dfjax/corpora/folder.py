@@ -57,7 +57,8 @@ def read_folder(
 ) -> list[Clip]:
     """Returns the clips of the corpus in the folder `root`; a file may be missing or broken.
 
-    `name` is the corpus in the clips' keys; None: that of the folder.
+    `name` is the corpus in the clips' keys; None: that of the folder. The original of a fake is the
+    real file of its pair.
 
     Splits are the manifest's. Where it names none, files are dealt out by `splits`, the shares of
     train, val and test: what shares a group, a pair or the same bytes stays together, both classes
@@ -80,14 +81,17 @@ def read_folder(
         )
     entries.sort(key=lambda entry: entry.path)
     corpus = name or root.resolve().name
+    keys = {entry: f"{corpus}/{entry.method}/{entry.path}" for entry in entries}
+    originals = {entry.pair: keys[entry] for entry in entries if entry.pair and not entry.label}
     return [
         Clip(
-            key=f"{corpus}/{entry.method}/{entry.path}",
+            key=keys[entry],
             path=os.fspath(root / entry.path),
             label=entry.label,
             method=entry.method,
             split=split,
             sources=_sources(entry),
+            original=originals.get(entry.pair, "") if entry.label else "",
         )
         for entry, split in zip(entries, _splits(root, entries, seed, splits), strict=True)
     ]

@@ -35,9 +35,10 @@ def test_a_manifest_gives_exactly_these_clips(tmp_path):
         sub/d.jpg,real,train,,id3,,y
         """,
     )
+    original, ids = "corpus/real/a.mp4", ("id1", "id2", "pair:p1")
     assert read_folder(root) == [
-        Clip("corpus/real/a.mp4", f"{root}/a.mp4", 0, "real", "test", ("id1", "pair:p1")),
-        Clip("corpus/swap/b.mp4", f"{root}/b.mp4", 1, "swap", "test", ("id1", "id2", "pair:p1")),
+        Clip(original, f"{root}/a.mp4", 0, "real", "test", ("id1", "pair:p1")),
+        Clip("corpus/swap/b.mp4", f"{root}/b.mp4", 1, "swap", "test", ids, original),
         Clip("corpus/fake/c.png", f"{root}/c.png", 1, "fake", "val", ("c.png",)),
         Clip("corpus/real/sub/d.jpg", f"{root}/sub/d.jpg", 0, "real", "train", ("id3",)),
     ]

@@ -1,0 +1,121 @@
+"""DeeperForensics-1.0: faces of 100 paid actors on the 1,000 originals of FaceForensics++.
+
+Jiang et al., CVPR 2020; https://github.com/EndlessSora/DeeperForensics-1.0. Below the root:
+
+    manipulated_videos/VARIANT/071_M004.mp4    <id in FaceForensics++>_<actor>
+    lists/splits/{train,val,test}.txt          703, 96 and 201 lines "071_M004.mp4"
+
+The variants are end_to_end and reenact_postprocess, and nine in which end_to_end is distorted; a
+folder videos/ or frames/ (of folders of frames) may come before the files. All of them are fake.
+The reals are the originals of FaceForensics++ in c23, a corpus of its own: source_videos/, the
+recordings of the actors, are not the reals, and a detector trained on them tells studios apart.
+
+The splits are the owners', by actor; an original has that of its fakes. As published, parts of one
+YouTube video are in two splits: strict leaves out what test or val has a part of.
+"""
+
+import os
+import pathlib
+import re
+from collections.abc import Sequence
+
+from dfjax import registry
+from dfjax.corpora import ffpp, layout
+from dfjax.corpora import splits as splitting
+from dfjax.corpora.clip import Clip
+
+METHODS = (
+    "end_to_end",
+    "reenact_postprocess",
+    *(f"end_to_end_level_{level}" for level in range(1, 6)),
+    "end_to_end_random_level",
+    *(f"end_to_end_mix_{count}_distortions" for count in range(2, 5)),
+)
+
+
+@registry.register("corpus", "deeperforensics")
+def read_deeperforensics(
+    root: str | os.PathLike,
+    *,
+    seed: int = 0,
+    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    ffpp_root: str | os.PathLike | None = None,
+    methods: Sequence[str] | None = None,
+    strict: bool = False,
+) -> list[Clip]:
+    """Returns the clips of the corpus in the folder `root`, its reals from that of FaceForensics++.
+
+    `seed` and `splits` have no effect: the splits are the owners'. `methods` are the variants to
+    read; None: all that are there.
+
+    Raises:
+      ValueError: no `ffpp_root`, a split list is missing or wrong, or a variant is unknown.
+    """
+    root = layout.require_folder(root)
+    layout.check_methods(methods, METHODS)
+    if ffpp_root is None:
+        raise ValueError(
+            "deeperforensics has no reals of its own, they are FaceForensics++'s originals in c23: "
+            "give the folder of that corpus as well, --ffpp DIR"
+        )
+    split_of = _read_splits(root)
+    clips = _reals(pathlib.Path(ffpp_root), split_of)
+    for method in methods or METHODS:
+        found = _list_variant(root, method)
+        layout.check_counts("deeperforensics", method, found, split_of.keys())
+        clips += [
+            layout.make_clip(
+                "deeperforensics", root, path,
+                method=method, split=split_of[name], sources=sources(name),
+            )
+            for name, path in found.items()
+            if name in split_of
+        ]  # fmt: skip
+    clips = layout.link_originals(clips)
+    clips = layout.drop_leaks("deeperforensics", clips) if strict else clips
+    return layout.check_clips(root, clips)
+
+
+def _read_splits(root: pathlib.Path) -> dict[str, str]:
+    """Returns the split of every fake ("071_M004") that the owners' lists name."""
+    split_of: dict[str, str] = {}
+    for split in splitting.SPLITS:
+        for where, line in layout.read_lines(root / "lists" / "splits" / f"{split}.txt"):
+            name = pathlib.PurePosixPath(line).stem
+            if not re.fullmatch(r"\d{3}_[MW]\d{3}", name):
+                raise ValueError(f"{where}: {line!r} is no name like 071_M004.mp4")
+            if split_of.setdefault(name, split) != split:
+                raise ValueError(f"{where}: {name} is in {split_of[name]}.txt, too: keep one")
+    layout.check_counts("deeperforensics", "lists/splits", split_of, 1000)
+    return split_of
+
+
+def _reals(ffpp_root: pathlib.Path, split_of: dict[str, str]) -> list[Clip]:
+    """Returns the originals that the fakes were made from, each in the split of its fakes."""
+    # Lists are read train, val, test: the last one that has an original wins.
+    split_of_real = {name.split("_")[0]: split for name, split in split_of.items()}
+    straddling = {name for name in split_of if split_of[name] != split_of_real[name[:3]]}
+    layout.report("deeperforensics", "fakes are in another split than their original", straddling)
+    found = ffpp.list_reals(ffpp_root, "c23")
+    missing = split_of_real.keys() - found.keys()
+    layout.report("deeperforensics", f"originals are missing in {ffpp_root}", missing)
+    return [
+        layout.make_clip(
+            "deeperforensics", ffpp_root, found[name],
+            method="real", split=split, sources=ffpp.sources(name),
+        )
+        for name, split in split_of_real.items()
+        if name in found
+    ]  # fmt: skip
+
+
+def _list_variant(root: pathlib.Path, method: str) -> dict[str, pathlib.Path]:
+    folder = f"manipulated_videos/{method}"
+    place = layout.find_folder(root, f"{folder}/videos", f"{folder}/frames", folder)
+    return {} if place is None else layout.list_clips(place, corpus="deeperforensics")
+
+
+def sources(name: str) -> tuple[str, ...]:
+    """Returns the sources of the fake "071_M004"."""
+    real, actor = name.split("_")
+    return (*ffpp.sources(real), f"identity:deeperforensics/{actor}")

@@ -1,0 +1,247 @@
+r"""DeepfakeBench's label files: crops that others have made of FaceForensics++, Celeb-DF and more.
+
+Yan et al., NeurIPS 2023; https://github.com/SCLBD/DeepfakeBench. A file, one of dataset_json/:
+
+    {"Celeb-DF-v2": {"CelebDFv2_fake": {"test": {"id0_id1_0000": {
+        "label": "CelebDFv2_fake", "frames": ["datasets/rgb/Celeb-DF-v2/...\\id0_id1_0000\\000.png"]
+    }}}}}
+
+with one more level, the compression, between split and video for FaceForensics++ and its kin. The
+root is such a file, or the folder of them, or holds them in dataset_json/; frames lie below the
+folder of the files or, from dataset_json/, its parent. Paths begin with folders of the machine they
+were written on: as many as are not there are passed over.
+
+The name of the label tells: FF-real, DFD_real, UADFV_Real, ... are real, FF-DF, DFDCP_FakeA,
+simswap_Fake, ... are fake. An entry that lists all pictures of one folder is one clip, that folder;
+of one that lists some of them, or several folders, each picture is a clip of its own.
+
+The splits are those of the files, with one correction. Their makers put the test videos of Celeb-DF
+into train and val, too, and all of DFD and UADFV into each split: here what is in test is in test
+alone, then what is in train in train alone; val is dealt from train where nothing is left of it.
+"""
+
+import collections
+import dataclasses
+import functools
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dfjax import registry
+from dfjax.corpora import celebdf, deeperforensics, dfd, ffpp, layout
+from dfjax.corpora.clip import Clip
+
+_COMPRESSIONS = ("raw", "c0", "c23", "c40")
+_SPLITS = ("test", "train", "val")  # what is in several belongs to the first
+_FAKE_LABELS = re.compile(r"FF-(DF|F2F|FS|NT|FH|SH)|.*_fake[ab]?", re.IGNORECASE)
+_REAL_LABELS = re.compile(r"FF-real|.*_real", re.IGNORECASE)
+_FFPP = re.compile(r"(^|/)(faceforensics\+\+|ff|ffpp|original_sequences|manipulated_sequences)/")
+# Folders below the root that only one class has.
+_FOLDERS = (
+    {"real", "original_sequences"},
+    {"fake", "manipulated_sequences", "manipulated_videos", "Celeb-synthesis"},
+)
+
+
+@dataclasses.dataclass
+class _Entry:
+    """A video as a label file has it, and those of its frames that are there."""
+
+    where: str
+    dataset: str
+    video: str
+    method: str
+    label: int
+    split: str
+    paths: list[pathlib.Path]
+
+
+@registry.register("corpus", "deepfakebench")
+def read_deepfakebench(
+    root: str | os.PathLike,
+    *,
+    seed: int = 0,
+    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    compression: str = "c23",
+    strict: bool = False,
+) -> list[Clip]:
+    """Returns the clips of the label files at `root`.
+
+    `splits` share train between train and val where the files leave nothing for val. `strict`
+    leaves out of train and val what shares a person or an original with test.
+
+    Raises:
+      ValueError: a file is not understood, a label is unknown or contradicts another or a folder,
+        or none of the frames is there.
+    """
+    files, base = _find_files(pathlib.Path(root))
+    found = collections.defaultdict(list)
+    for file in files:
+        for entry in _read_file(file, base, compression):
+            for path in entry.paths:
+                found[path].append(entry)
+    overlaps = [es[0].where for es in found.values() if len({entry.split for entry in es}) > 1]
+    layout.report("deepfakebench", "clips are in several splits: one of them is kept", overlaps)
+    clips = [_make_clip(base, path, entries) for path, entries in found.items()]
+    studio = [clip.key for clip in clips if clip.label == 0 and "source_videos" in clip.path]
+    layout.report("deepfakebench", "reals are actors in a studio, not FaceForensics++'s", studio)
+    if not any(clip.split == "val" for clip in clips):
+        clips = layout.hold_out_val(clips, seed=seed, shares=splits, ties="video:")
+    clips = layout.drop_leaks("deepfakebench", clips, keep=("test",)) if strict else clips
+    return layout.check_clips(root, layout.link_originals(clips))
+
+
+def sources(video: str, path: pathlib.PurePath, dataset: str) -> tuple[str, ...]:
+    """Returns the sources of a video of that name at `path`, in the ids of the corpus it is of."""
+    place = path.as_posix().casefold()
+    if re.fullmatch(r"\d{3}(_\d{3})?", video) and _FFPP.search(place):
+        return ffpp.sources(video)
+    if re.fullmatch(r"\d{3}_[MW]\d{3}", video):
+        return deeperforensics.sources(video)
+    corpus = celebdf if video.startswith("id") or "youtube-real" in place else dfd
+    return corpus.sources(video) or (f"video:{dataset.casefold()}/{video.removesuffix('_fake')}",)
+
+
+def _find_files(root: pathlib.Path) -> tuple[list[pathlib.Path], pathlib.Path]:
+    """Returns the label files at `root`, and the folder that their paths are below."""
+    if root.is_file():
+        files, folder = [root], root.parent
+    else:
+        folder = layout.find_folder(layout.require_folder(root), "dataset_json") or root
+        files = sorted(folder.glob("*.json"))
+    if not files:
+        raise ValueError(f"{root} has no label file, neither *.json nor dataset_json/*.json")
+    folder = pathlib.Path(os.path.abspath(folder))
+    return files, folder.parent if layout.same_name(folder.name, "dataset_json") else folder
+
+
+def _read_file(file: pathlib.Path, base: pathlib.Path, compression: str) -> list[_Entry]:
+    """Returns the entries of a label file; reports those without all of their frames."""
+    frames = _Frames(base)
+    entries, problems = [], collections.defaultdict(list)
+    for dataset, label, split, names, found in _walk_file(file, compression):
+        where = "/".join((dataset, label, split, *names))
+        if found.get("label") != label:
+            raise ValueError(f"{file}: {where} has the label {found.get('label')!r}: get it anew")
+        paths, is_complete = frames.find(found["frames"], f"{file}: {where}")
+        if not is_complete:
+            problems["lack frames here" if paths else "have no frame here"].append(where)
+        elif len(paths) > 1:
+            problems["are not all of a folder: each picture is a clip"].append(where)
+        # Celeb-DF++ has a level more before the video: the method.
+        method = names[-2] if len(names) > 1 else label
+        video = names[-1] if names else dataset
+        entries.append(_Entry(where, dataset, video, method, _label(label, file), split, paths))
+    for problem, names in problems.items():
+        layout.report("deepfakebench", f"entries of {file.name} {problem}", names)
+    return entries
+
+
+def _walk_file(
+    file: pathlib.Path, compression: str
+) -> Iterator[tuple[str, str, str, tuple[str, ...], dict[str, Any]]]:
+    """Yields dataset, label, split, names (the last is the video's) and entry."""
+    for dataset, labels in layout.read_json(file).items():
+        for label, splits in _items(labels, f"{file}: {dataset}"):
+            _label(label, file)
+            for split, section in _items(splits, f"{file}: {dataset}/{label}"):
+                if split not in _SPLITS:
+                    raise ValueError(f"{file}: {label} has a split {split!r}: use train, val, test")
+                levels = section.keys() & _COMPRESSIONS if isinstance(section, dict) else set()
+                if levels and not (levels := levels & set(ffpp.spellings_of(compression))):
+                    raise ValueError(
+                        f"{file}: {label} has no {compression} in {split}, but "
+                        f"{', '.join(sorted(section))}: choose it as compression"
+                    )
+                section = section[min(levels)] if levels else section
+                for names, entry in _walk_videos(section, f"{file}: {dataset}/{label}/{split}"):
+                    yield dataset, label, split, names, entry
+
+
+def _walk_videos(section: Any, where: str) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    for name, value in _items(section, where):
+        if name == "frames":  # the file of DFDC has an entry where its videos should be
+            yield (), section
+        elif isinstance(value, dict):
+            for names, entry in _walk_videos(value, f"{where}/{name}"):
+                yield (name, *names), entry
+
+
+def _items(value: Any, where: str) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is no object: this is no label file of DeepfakeBench")
+    return list(value.items())
+
+
+def _label(name: str, file: pathlib.Path) -> int:
+    if _REAL_LABELS.fullmatch(name):
+        return 0
+    if _FAKE_LABELS.fullmatch(name):
+        return 1
+    raise ValueError(
+        f"{file}: label {name!r} does not say what it is: accepted are FF-real, FF-DF, FF-F2F, "
+        "FF-FS, FF-NT, FF-FH, FF-SH, and names that end in _real, _fake, _fakeA or _fakeB"
+    )
+
+
+class _Frames:
+    """Finds the frames of entries below a folder; each folder is listed once."""
+
+    def __init__(self, base: pathlib.Path):
+        self._base = base
+        self._place = functools.lru_cache(maxsize=None)(self._find_place)
+        self._pictures = functools.lru_cache(maxsize=256)(
+            lambda place: frozenset(path.name for path in layout.list_pictures(place))
+        )
+
+    def find(self, frames: Any, where: str) -> tuple[list[pathlib.Path], bool]:
+        """Returns the folder of all `frames`, or else those that are there; and if none lacks."""
+        by_folder = collections.defaultdict(set)
+        for frame in frames if isinstance(frames, list) else [frames]:
+            path = pathlib.PurePosixPath(str(frame).replace("\\", "/"))
+            if ".." in path.parts or "\0" in str(frame):
+                raise ValueError(f"{where} has a frame {frame!r}: paths lead down from a folder")
+            by_folder[path.parent].add(path.name)
+        there, is_complete = [], bool(by_folder)
+        for folder, names in by_folder.items():
+            place = self._place(folder)
+            pictures = self._pictures(place) if place else frozenset()
+            is_complete = is_complete and names <= pictures
+            if len(by_folder) == 1 and pictures and pictures <= names:
+                return [place], is_complete
+            there += [place / name for name in sorted(names & pictures)]
+        return there, is_complete
+
+    def _find_place(self, folder: pathlib.PurePosixPath) -> pathlib.Path | None:
+        """Returns the folder, without as many of its first parts as are not there.
+
+        Two parts must remain: the name of a video alone is in too many places.
+        """
+        parts = [part for part in folder.parts if part != "/"]
+        for skipped in range(max(1, len(parts) - 1)):
+            if (place := self._base.joinpath(*parts[skipped:])).is_dir():
+                return place
+        return None
+
+
+def _make_clip(base: pathlib.Path, path: pathlib.Path, entries: Sequence[_Entry]) -> Clip:
+    """Returns the clip at `path`, which may stand in several files and splits."""
+    first, label = entries[0], entries[0].label
+    if other := next((entry for entry in entries if entry.label != label), None):
+        raise ValueError(f"{path} is {first.where} and {other.where}: one of the labels is wrong")
+    if wrong := _FOLDERS[1 - label] & set(path.relative_to(base).parts):
+        raise ValueError(
+            f"{path} is {first.where}, but {wrong.pop()} holds the other class: the label "
+            "files name reals ..._real: get the file anew"
+        )
+    single = [entry for entry in entries if "All_" not in entry.method] or entries
+    return layout.make_clip(
+        "deepfakebench",
+        base,
+        path,
+        method=single[0].method if label else "real",
+        split=next(split for split in _SPLITS if any(entry.split == split for entry in entries)),
+        sources=sources(first.video, path.relative_to(base), first.dataset),
+    )

@@ -1,0 +1,191 @@
+"""FaceForensics++: 1,000 videos from YouTube, each forged by five methods.
+
+Rössler et al., ICCV 2019; https://github.com/ondyari/FaceForensics. Below the root:
+
+    original_sequences/youtube/{raw,c23,c40}/videos/071.mp4
+    manipulated_sequences/METHOD/{raw,c23,c40}/videos/071_054.mp4   <target>_<source>
+    train.json  val.json  test.json    pairs of ids; also in splits/ or dataset/splits/
+
+or frames in images/071/ (as the owners extract them) or frames/071/ in place of videos; early
+downloads say c0 for raw. The label is the tree: original is real, manipulated is fake.
+
+The splits are the owners'. They leak: 1,000 ids are cut from 977 videos, and 7 videos are in two
+splits. Published numbers include them; strict leaves out what test or val has a part of.
+DeepFakeDetection, in the same tree, is the corpus dfd.
+"""
+
+import hashlib
+import itertools
+import os
+import pathlib
+import re
+from collections.abc import Sequence
+
+from dfjax import registry
+from dfjax.corpora import layout
+from dfjax.corpora.clip import Clip
+
+METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
+KINDS = ("videos", "images", "frames")  # of folders
+
+_COMPRESSIONS = {"raw": ("raw", "c0"), "c23": ("c23",), "c40": ("c40",)}
+_SHA256 = {
+    "train": "e59386911255e6fb0a79a7808ec2210536b8c0474268342694c4bca766d1b347",
+    "val": "b48cc511f66938e05356aaa9c67e150b1e3638c355db3d745225b0022884b36e",
+    "test": "886f5a0da623c25820692e0d8dc33d197ddb1db527a7f1cfcb9bcbca60fe4f40",
+}
+# The videos on YouTube that several ids are cut from, by the owners' conversion_dict.json.
+_SHARED_VIDEOS = {
+    "R03Sko97IDE": "331 332",
+    "j8iHnieUckQ": "524 525",
+    "lBZ3BR1tbfo": "566 567",
+    "nUNnFudF2pA": "605 606",
+    "nmfPtUu2nSM": "614 615",
+    "nwY9bp4pVHk": "618 619",
+    "pGmDKODT6V4": "639 640",
+    "r2T0mn64MAU": "685 686 687",
+    "tR7z_H1qPMc": "755 756",
+    "tuAgtClLSxE": "766 767",
+    "u1L10BSRzVs": "769 770",
+    "ukdxw_rACaw": "787 788",
+    "wERnQNuwQbM": "837 838",
+    "xG9J__APvnY": "875 876",
+    "xQi1olDt7oo": "883 884",
+    "ydPPnou6Frs": "937 938",
+    "yjsNEL7DQuY": "942 943",
+    "yvf0HOswcPk": "954 955",
+    "z4yTbtJTlE0": "967 968",
+    "zD4gR7-ZMhE": "973 974",
+    "zPdvu-SUnbg": "982 983",
+    "ze1aB8sjnvY": "993 994",
+}
+_YOUTUBE = {name: video for video, names in _SHARED_VIDEOS.items() for name in names.split()}
+
+
+@registry.register("corpus", "ffpp")
+def read_ffpp(
+    root: str | os.PathLike,
+    *,
+    seed: int = 0,
+    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    compression: str = "c23",
+    methods: Sequence[str] | None = None,
+    strict: bool = False,
+) -> list[Clip]:
+    """Returns the clips of the corpus in the folder `root`.
+
+    `seed` and `splits` have no effect: the splits are the owners'. `methods` are those to read;
+    None: all that are there. What the split files do not name is reported and left out.
+
+    Raises:
+      ValueError: a part or a split file is missing, or a name is unknown.
+    """
+    root = layout.require_folder(root)
+    split_of = read_splits(root)
+    found = {"real": list_reals(root, compression), **_list_fakes(root, compression, methods)}
+    clips = []
+    for method, paths in found.items():
+        named = [name for name in split_of if ("_" in name) == (method != "real")]
+        layout.check_counts("ffpp", f"{method} {compression}", paths, named)
+        clips += [
+            layout.make_clip(
+                "ffpp", root, paths[name],
+                method=method, split=split_of[name], sources=sources(name),
+            )
+            for name in named
+            if name in paths
+        ]  # fmt: skip
+    clips = layout.link_originals(clips)
+    return layout.check_clips(root, layout.drop_leaks("ffpp", clips) if strict else clips)
+
+
+def list_reals(
+    root: str | os.PathLike, compression: str, kinds: Sequence[str] = KINDS
+) -> dict[str, pathlib.Path]:
+    """Returns the original videos, or their folders of frames, by id; the first of `kinds` there.
+
+    Raises:
+      ValueError: they are not below `root` in that compression.
+    """
+    spellings = _spellings("original_sequences/youtube", compression, kinds)
+    return layout.list_clips(layout.require_folder(root, *spellings), corpus="ffpp")
+
+
+def read_splits(root: str | os.PathLike) -> dict[str, str]:
+    """Returns the split of every id ("071") and pair ("071_054") that the owners' files name.
+
+    Raises:
+      ValueError: a file is missing or no list of pairs, or an id is in two pairs.
+    """
+    folder = _split_folder(pathlib.Path(root))
+    split_of: dict[str, str] = {}
+    altered = []
+    for split, sha256 in _SHA256.items():
+        path = folder / f"{split}.json"
+        for pair in layout.read_json(path, list):
+            if not (isinstance(pair, list) and len(pair) == 2 and all(map(_is_id, pair))):
+                raise ValueError(f'{path}: {pair!r} is no pair of ids like ["071", "054"]')
+            for name in (*pair, "_".join(pair), "_".join(reversed(pair))):
+                if name in split_of:
+                    raise ValueError(f"{path}: {name} is in {split_of[name]}.json already")
+                split_of[name] = split
+        if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            altered.append(path.name)
+    layout.report("ffpp", f"split files in {folder} are not as the owners published them", altered)
+    return split_of
+
+
+def sources(name: str) -> tuple[str, ...]:
+    """Returns the sources of "071" or of the fake "071_054", its target first."""
+    names = name.split("_")
+    shared = [f"video:youtube/{_YOUTUBE[name]}" for name in names if name in _YOUTUBE]
+    return (*(f"video:ffpp/{name}" for name in names), *shared)
+
+
+def find_sequences(root: str | os.PathLike, part: str, compression: str) -> pathlib.Path | None:
+    """Returns the folder of the clips of a part ("manipulated_sequences/Deepfakes"), or None."""
+    return layout.find_folder(root, *_spellings(part, compression))
+
+
+def spellings_of(compression: str) -> tuple[str, ...]:
+    """Returns the names of the folders of a compression.
+
+    Raises:
+      ValueError: it is unknown.
+    """
+    if compression not in _COMPRESSIONS:
+        raise ValueError(f"compression {compression!r}: use {', '.join(_COMPRESSIONS)}")
+    return _COMPRESSIONS[compression]
+
+
+def _spellings(part: str, compression: str, kinds: Sequence[str] = KINDS) -> list[str]:
+    names = itertools.product(spellings_of(compression), kinds)
+    return [f"{part}/{name}/{kind}" for name, kind in names]
+
+
+def _list_fakes(
+    root: pathlib.Path, compression: str, methods: Sequence[str] | None
+) -> dict[str, dict[str, pathlib.Path]]:
+    layout.check_methods(methods, METHODS)
+    fakes = {}
+    for method in methods or METHODS:
+        folder = find_sequences(root, f"manipulated_sequences/{method}", compression)
+        if folder is None and methods:
+            raise ValueError(f"{root} has no {method} in {compression}: download it, or leave it")
+        fakes[method] = {} if folder is None else layout.list_clips(folder, corpus="ffpp")
+    return fakes
+
+
+def _split_folder(root: pathlib.Path) -> pathlib.Path:
+    folders = [root, root / "splits", root / "dataset" / "splits"]
+    complete = [f for f in folders if all((f / f"{split}.json").is_file() for split in _SHA256)]
+    if not complete:
+        raise ValueError(
+            f"{root} has no train.json, val.json and test.json: get them from dataset/splits of "
+            "https://github.com/ondyari/FaceForensics and put them there"
+        )
+    return complete[0]
+
+
+def _is_id(name: object) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"\d{3}", name) is not None
