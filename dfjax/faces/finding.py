@@ -15,6 +15,7 @@ import numpy as np
 from dfjax.faces import align, crop, track
 from dfjax.faces.align import Crop, CropSpec
 from dfjax.faces.detect import FaceEmbedder, FaceFinder
+from dfjax.faces.sequence import SequenceFinder
 from dfjax.media import image as media_image
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
@@ -105,7 +106,8 @@ class Searcher:
     def image(self, image: np.ndarray, *, decoding: float = 0.0) -> Found:
         """Returns who is seen in RGB uint8 [H, W, 3]; `decoding` is seconds spent on it already."""
         height, width = image.shape[:2]
-        return self._search([image], [0], [None], MediaFacts("image", width, height), decoding)
+        facts = MediaFacts("image", width, height)
+        return self._search([image], [0], [None], facts, self.finder, decoding)
 
     def video(
         self,
@@ -126,7 +128,8 @@ class Searcher:
             analysed=len(video.frames),
         )
         times = [index / video.fps if video.fps else None for index in video.indices]
-        return self._search(video.frames, video.indices, times, facts, decoding, progress)
+        finder = self.finder and SequenceFinder(self.finder)
+        return self._search(video.frames, video.indices, times, facts, finder, decoding, progress)
 
     def _search(
         self,
@@ -134,12 +137,13 @@ class Searcher:
         indices: Sequence[int],
         times: Sequence[float | None],
         facts: MediaFacts,
+        finder: FaceFinder | SequenceFinder | None,
         decoding: float,
         progress: Callable[[float], None] | None = None,
     ) -> Found:
         began, tracker, found = time.perf_counter(), track.Tracker(_MAX_GAP), []
         for position, frame in enumerate(frames):
-            for number, each in self._faces(tracker, position, frame):
+            for number, each in self._faces(finder, tracker, position, frame):
                 found.append(FoundFace(indices[position], times[position], number, each))
             if progress is not None:
                 progress((position + 1) / len(frames))
@@ -147,12 +151,16 @@ class Searcher:
         return Found(facts, tuple(found), seconds)
 
     def _faces(
-        self, tracker: track.Tracker, position: int, frame: np.ndarray
+        self,
+        finder: FaceFinder | SequenceFinder | None,
+        tracker: track.Tracker,
+        position: int,
+        frame: np.ndarray,
     ) -> list[tuple[int, Crop]]:
         """(track, crop) of every face of a frame."""
-        if self.finder is None:
+        if finder is None:
             return [(0, crop.as_stored(align.resize_crop(frame, self.spec), self.spec))]
-        faces, embed = self.finder.find(frame), None
+        faces, embed = finder.find(frame), None
         if self._embedder is not None:
             embed = functools.partial(self._embedder.embed, frame)
         crops = [
