@@ -1,0 +1,267 @@
+"""What a prepared dataset is: `report.html` to look at, `report.json` for programs.
+
+The keys of report.json:
+
+    dataset       digest of the records that it describes
+    prepared      the dataset's metadata: corpus, seed, synthetic, crop_spec, frames, versions,
+                  coverage by split and class, warnings, and `methods`, the counts by split, class
+                  and method: clips, of these failed and no_face, and crops (the last two are empty
+                  for a dataset of an earlier version)
+    sample        the crops that were looked at, at most SAMPLE of a class and split, drawn by the
+                  dataset's seed: `crops` by split and class
+    cues          per cue of `CUES`: the `edges` of its histogram, and by class the share of the
+                  sampled crops in each bin (`histogram`) and the 5th, 50th and 95th percentile
+                  (`percentiles`); `auc`: how well it alone tells fake from real, 0.5 to 1
+    trivial_cues  per split but train: the `auc` of the trivial-cue baseline fitted to train, its
+                  `light` ("low", "raised", "high"), and `clips` of the rarer class behind it; null
+                  where a class is missing
+    audit         `dfjax.leaks.Audit` of these records, null where there is none
+"""
+
+import base64
+import dataclasses
+import functools
+import json
+import math
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+import sklearn.metrics
+
+from dfjax import leaks, progress
+from dfjax.corpora.splits import SPLITS
+from dfjax.data import builder
+from dfjax.evaluators import trivial_cues
+from dfjax.media import image as media_image
+
+HTML, JSON = "report.html", "report.json"
+SAMPLE = 4_000  # crops of a class and split
+
+_CLASSES = ("real", "fake")  # by label
+_READ_AT_MOST = 5 * SAMPLE  # records of a split, where a class is rare
+_SHEET, _THUMBNAIL = 24, 96  # crops of a contact sheet, and their side
+_BINS = 24
+_RAISED, _HIGH = 0.6, 0.7  # AUC of the trivial cues
+_FEW = 50  # clips of a class, below which an AUC says little
+
+
+@dataclasses.dataclass(frozen=True)
+class Cue:
+    """What tells crops apart without a look at the face: from a record and its trivial cues."""
+
+    title: str
+    unit: str
+    measure: Callable[[dict[str, Any], np.ndarray], float]
+
+
+CUES = {
+    "brightness": Cue("Brightness", "mean grey, 0 to 255", lambda _, cues: 255 * cues[2]),
+    "contrast": Cue("Contrast", "standard deviation of the grey", lambda _, cues: 255 * cues[3]),
+    "sharpness": Cue(
+        "Sharpness",
+        "log10 of the variance of the Laplacian: blurred lies left",
+        lambda _, cues: cues[4] / math.log(10),
+    ),
+    "face_width": Cue(
+        "Face size",
+        "width of the face in the frame, pixels",
+        lambda record, _: record["box"][2] - record["box"][0],
+    ),
+    "scale": Cue(
+        "Scale",
+        "log2 of crop pixels per frame pixel: enlarged lies right of 0",
+        lambda _, cues: cues[1] / math.log(2),
+    ),
+    "padded": Cue(
+        "Padding", "percent of the crop beyond the frame", lambda record, _: 100 * record["padded"]
+    ),
+    "kilobytes": Cue(
+        "File size", "kilobytes of the stored crop", lambda record, _: len(record["image"]) / 1000
+    ),
+}
+
+
+@dataclasses.dataclass
+class _Sample:
+    """The crops looked at of a class and split: a row of each, and pictures of a few clips."""
+
+    cues: list[list[float]] = dataclasses.field(default_factory=list)
+    features: list[np.ndarray] = dataclasses.field(default_factory=list)
+    sheet: dict[str, str] = dataclasses.field(default_factory=dict)  # data URIs by clip
+    clips: set[str] = dataclasses.field(default_factory=set)
+
+    def add(self, record: dict[str, Any]) -> None:
+        image = media_image.decode_image(record["image"])
+        size, scale = len(record["image"]), float(record["scale"])
+        features = trivial_cues.features(image, size, scale)
+        self.features.append(features)
+        self.cues.append([float(cue.measure(record, features)) for cue in CUES.values()])
+        self.clips.add(record["clip"])
+        if len(self.sheet) < _SHEET and record["clip"] not in self.sheet:
+            self.sheet[record["clip"]] = _data_uri(image)
+
+
+def write(data_dir: str | os.PathLike) -> None:
+    """Writes report.json and report.html of the prepared dataset in `data_dir` beside it.
+
+    Equal records and audit give equal files.
+
+    Raises:
+      FileNotFoundError: there is no dataset.
+    """
+    dataset = builder.open_dataset(data_dir)
+    samples = _look_at(dataset)
+    card = _describe(data_dir, dataset, samples)
+    sheets = {place: sample.sheet for place, sample in samples.items()}
+    page = _template().render(card=card, sheets=sheets, charts=_charts(card["cues"]))
+    for name, text in ((JSON, json.dumps(card, indent=2, allow_nan=False)), (HTML, page)):
+        temporary = pathlib.Path(data_dir, f"{name}.tmp")
+        temporary.write_text(f"{text}\n")
+        temporary.replace(pathlib.Path(data_dir, name))
+
+
+def is_current(data_dir: str | os.PathLike) -> bool:
+    """Returns whether the report beside a dataset is of the records that are there now."""
+    path = pathlib.Path(data_dir, JSON)
+    if not path.is_file() or not pathlib.Path(data_dir, HTML).is_file():
+        return False
+    return json.loads(path.read_text())["dataset"] == leaks.digest(data_dir)
+
+
+def _look_at(dataset: builder.Dataset) -> dict[tuple[str, str], _Sample]:
+    """Samples by split and class."""
+    splits = [split for split in SPLITS if split in dataset.builder.info.splits]
+    samples = {(split, name): _Sample() for split in splits for name in _CLASSES}
+    records = {split: dataset.source(split) for split in splits}
+    counts = {split: min(len(source), _READ_AT_MOST) for split, source in records.items()}
+    with progress.Progress("describing", sum(counts.values()), unit="crops") as bar:
+        done = 0
+        for number, (split, source) in enumerate(records.items()):
+            draw = np.random.default_rng([dataset.metadata["seed"], number])
+            for step, row in enumerate(draw.permutation(len(source))[: counts[split]], 1):
+                if all(len(samples[split, name].cues) == SAMPLE for name in _CLASSES):
+                    break
+                record = source[int(row)]
+                sample = samples[split, _CLASSES[record["label"]]]
+                if len(sample.cues) < SAMPLE:
+                    sample.add(record)
+                bar.update(done + step)
+            done += counts[split]
+            bar.update(done)
+    return samples
+
+
+def _data_uri(image: np.ndarray) -> str:
+    small = cv2.resize(image, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
+    encoded = base64.b64encode(media_image.encode_image(small, "jpeg")).decode()
+    return f"data:image/jpeg;base64,{encoded}"
+
+
+def _describe(
+    data_dir: str | os.PathLike, dataset: builder.Dataset, samples: dict[tuple[str, str], _Sample]
+) -> dict[str, Any]:
+    prepared, audit = dict(dataset.metadata), leaks.read(data_dir)
+    splits = list(dict.fromkeys(split for split, _ in samples))
+    spec = json.loads(prepared["crop_spec"])
+    return {
+        "dataset": leaks.digest(data_dir),
+        "prepared": {"methods": [], "warnings": [], **prepared, "crop_spec": spec},
+        "sample": {
+            "crops": {s: {name: len(samples[s, name].cues) for name in _CLASSES} for s in splits}
+        },
+        "cues": _summarise_cues(samples),
+        "trivial_cues": {split: _probe(samples, split) for split in splits if split != "train"},
+        "audit": None if audit is None else dataclasses.asdict(audit),
+    }
+
+
+def _summarise_cues(samples: dict[tuple[str, str], _Sample]) -> dict[str, Any]:
+    by_class = {
+        name: np.array(
+            [row for (_, c), sample in samples.items() if c == name for row in sample.cues]
+        )
+        for name in _CLASSES
+    }
+    return {
+        cue: _compare({name: rows[:, i] for name, rows in by_class.items() if len(rows)})
+        for i, cue in enumerate(CUES)
+    }
+
+
+def _compare(values: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What report.json says of a cue whose values these are, by class."""
+    together = np.concatenate(list(values.values()))
+    low, high = np.percentile(together, [0.5, 99.5])
+    edges = np.linspace(low, high, _BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
+    auc = None
+    if len(values) == len(_CLASSES):
+        label = np.repeat([0, 1], [len(values[name]) for name in _CLASSES])
+        auc = float(sklearn.metrics.roc_auc_score(label, together))
+    return {
+        "edges": edges.tolist(),
+        "histogram": {
+            name: (np.histogram(each.clip(low, high), edges)[0] / len(each)).tolist()
+            for name, each in values.items()
+        },
+        "percentiles": {
+            name: np.percentile(each, [5, 50, 95]).tolist() for name, each in values.items()
+        },
+        "auc": None if auc is None else max(auc, 1 - auc),
+    }
+
+
+def _probe(samples: dict[tuple[str, str], _Sample], split: str) -> dict[str, Any] | None:
+    """What report.json says of the trivial-cue baseline, fitted to train, on a split."""
+    chosen = [samples.get((where, name)) for where in ("train", split) for name in _CLASSES]
+    if any(sample is None or not sample.cues for sample in chosen):
+        return None
+    features = [np.stack(sample.features) for sample in chosen]
+    fit, held_out = (np.concatenate(features[i : i + 2]) for i in (0, 2))
+    labels = [np.repeat([0, 1], [len(features[i]), len(features[i + 1])]) for i in (0, 2)]
+    auc = trivial_cues.probe_auc(fit, labels[0], held_out, labels[1])
+    light = "high" if auc > _HIGH else "raised" if auc > _RAISED else "low"
+    return {"auc": auc, "light": light, "clips": min(len(sample.clips) for sample in chosen[2:])}
+
+
+def _charts(cues: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """The outline of each histogram by cue and class, in a box of 100 by 100, y down."""
+    charts = {}
+    for cue, found in cues.items():
+        highest = max(max(shares) for shares in found["histogram"].values())
+        charts[cue] = {
+            name: _outline(np.array(shares) / highest)
+            for name, shares in found["histogram"].items()
+        }
+    return charts
+
+
+def _outline(heights: np.ndarray) -> str:
+    sides = np.linspace(0, 100, len(heights) + 1).repeat(2)[1:-1]
+    tops = (100 - 96 * heights).repeat(2)
+    corners = " ".join(f"{x:.5g},{y:.5g}" for x, y in zip(sides, tops, strict=True))
+    return f"0,100 {corners} 100,100"
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "cues": CUES,
+        "kinds": leaks.KINDS,
+        "few": _FEW,
+        "classes": _CLASSES,
+        "sample": SAMPLE,
+        "candidates": leaks.CANDIDATES,
+    }
+    return environment.get_template("data_card.html.jinja")

@@ -1,0 +1,294 @@
+"""Leaks planted in small datasets are found, each exactly, and training refuses them."""
+
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from dfjax import audit, cli, leaks, train
+from dfjax.corpora.clip import Clip
+from dfjax.data import builder
+from dfjax.faces import align, crop, detect
+from dfjax.media import image as media_image
+from tests import tiny_run
+
+SIZE = 256
+SPEC = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=SIZE, encoding="png")
+FRAMES = 3
+
+
+def draw(seed: int) -> np.ndarray:
+    """A picture with as much detail as a face, unlike that of any other seed."""
+    blotches = np.random.default_rng(seed).integers(0, 200, (20, 20, 3), np.uint8)
+    return cv2.resize(blotches, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+
+
+def record(image: np.ndarray, frame: int, landmarks: np.ndarray | None = None) -> dict:
+    return {
+        "image": media_image.encode_image(image, "png"),
+        "frame": frame,
+        "face": 0,
+        "landmarks": np.zeros((0, 2), np.float32) if landmarks is None else landmarks,
+        "box": np.float32([0, 0, 90, 90]),
+        "scale": 0.7,
+        "padded": 0.0,
+    }
+
+
+def clip(key: str, split: str, *sources: str) -> Clip:
+    method = key.split("/")[1]
+    return Clip(key, "", int(method != "real"), method, split, sources or (key,))
+
+
+def write(out: pathlib.Path, crops: dict[Clip, list[dict]], spec: align.CropSpec = SPEC) -> None:
+    builder.write_dataset(
+        out,
+        clips=list(crops),
+        crops_of=crops.__getitem__,
+        size=spec.size,
+        encoding=spec.encoding,
+        metadata={
+            "crop_spec": spec.to_json(),
+            "corpus": "c",
+            "seed": 0,
+            "synthetic": False,
+            "frames": FRAMES,
+            "clips": f"{len(crops)} clips",
+            "versions": {},
+            "coverage": {},
+        },
+    )
+
+
+def clean() -> dict[Clip, list[dict]]:
+    """Two real and two fake clips a split; a fake looks almost like the real one of its split."""
+    crops = {}
+    for number, split in enumerate(("train", "val", "test")):
+        for person in range(2):
+            for label, method in enumerate(("real", "swap")):
+                seed = 100 * number + 10 * person
+                images = [draw(seed + frame) for frame in range(FRAMES)]
+                for image in images if label else []:
+                    image[80:160, 80:160] //= 2
+                key = f"c/{method}/{split}{person}.mp4"
+                frames = [record(image, frame) for frame, image in enumerate(images)]
+                crops[clip(key, split, f"pair:{split}{person}", f"{split}{person}")] = frames
+    return crops
+
+
+def images_of(crops: dict[Clip, list[dict]], key: str) -> list[np.ndarray]:
+    frames = next(frames for clip, frames in crops.items() if clip.key == key)
+    return [media_image.decode_image(frame["image"]) for frame in frames]
+
+
+def reencode(image: np.ndarray) -> np.ndarray:
+    """As another uploader has it: brighter, moved by a pixel, compressed twice."""
+    moved = cv2.copyMakeBorder(image, 1, 0, 1, 0, cv2.BORDER_REPLICATE)[:-1, :-1]
+    brighter = cv2.convertScaleAbs(moved, alpha=1.15)
+    return cv2.imdecode(cv2.imencode(".jpg", brighter, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], 1)
+
+
+def leaking() -> dict[Clip, list[dict]]:
+    """The clean dataset and one leak of every kind, between three pairs of splits."""
+    crops = clean()
+    copied = [
+        record(image, frame) for frame, image in enumerate(images_of(crops, "c/real/val0.mp4"))
+    ]
+    again = [reencode(image) for image in images_of(crops, "c/real/train0.mp4")]
+    crops[clip("c/real/copy.mp4", "test")] = copied
+    crops[clip("c/real/reencoded.mp4", "val")] = [record(image, i) for i, image in enumerate(again)]
+    shared = ("identity:c/anna", "video:ffpp/071", "pair:9", "anna")
+    for seed, source in enumerate(shared):
+        for split, sources in (("train", (source,)), ("test", (source, "other"))):
+            key = f"c/real/{split}_{seed}.mp4"
+            number = 1000 + 10 * seed + (split == "test")
+            crops[clip(key, split, *sources)] = [record(draw(number), 0)]
+    for split, seed in (("train", 2000), ("test", 2001)):
+        crops[clip("c/swap/twice.mp4", split, f"only in {split}")] = [record(draw(seed), 0)]
+    return crops
+
+
+@pytest.fixture(scope="module")
+def clean_dir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clean")
+    write(path, clean())
+    return path
+
+
+@pytest.fixture(scope="module")
+def leaking_dir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("leaking")
+    write(path, leaking())
+    return path
+
+
+def found(audited: leaks.Audit) -> dict[str, list[tuple[str, dict[str, str]]]]:
+    """By kind, what is shared and the clips that share it."""
+    for finding in audited.found:
+        assert finding.count == len(finding.examples) == sum(finding.splits.values())
+    return {
+        finding.kind: [
+            (leak.shared, {split: place.split("#")[0] for split, place in leak.places.items()})
+            for leak in finding.examples
+        ]
+        for finding in audited.found
+    }
+
+
+def test_every_planted_leak_is_found_and_nothing_else(leaking_dir):
+    audited = audit.audit(leaking_dir)
+
+    def both(number: int) -> dict[str, str]:
+        return {split: f"c/real/{split}_{number}.mp4" for split in ("train", "test")}
+
+    assert found(audited) == {
+        "clip": [("c/swap/twice.mp4", dict.fromkeys(("train", "test"), "c/swap/twice.mp4"))],
+        "identity": [("identity:c/anna", both(0))],
+        "video": [("video:ffpp/071", both(1))],
+        "pair": [("pair:9", both(2))],
+        "source": [("anna", both(3))],
+        "identical": [("", {"val": "c/real/val0.mp4", "test": "c/real/copy.mp4"})],
+        "near_duplicate": [("", {"train": "c/real/train0.mp4", "val": "c/real/reencoded.mp4"})],
+    }
+    assert audited.seen == {"clips": 24, "crops": 52, "hashed": 52}
+    assert leaks.read(leaking_dir) == audited
+
+
+def test_a_clean_dataset_is_silent_though_its_fakes_look_like_its_reals(clean_dir, capsys):
+    assert cli.main(["audit", str(clean_dir)]) == 0
+    assert "no leak found; see " in capsys.readouterr().out
+    assert leaks.read(clean_dir).found == ()
+    leaks.require_none(clean_dir)
+
+
+def test_the_command_says_how_many_and_which_and_fails(leaking_dir, capsys):
+    assert cli.main(["audit", str(leaking_dir), "--frames", "2"]) == 1
+    printed = capsys.readouterr().out
+    assert "leaks: training refuses this dataset; see " in printed
+    assert "identity:c/anna: c/real/train_0.mp4 in train, c/real/test_0.mp4 in test" in printed
+    assert json.loads((leaking_dir / "audit.json").read_text())["settings"]["frames"] == 2
+    assert "identity:c/anna" in (leaking_dir / "report.html").read_text()
+
+
+def test_where_no_dataset_is_the_command_says_so(tmp_path, capsys):
+    assert cli.main(["audit", str(tmp_path)]) == 2
+    assert "holds no prepared dataset" in capsys.readouterr().err
+
+
+def test_only_the_chosen_frames_are_compared(tmp_path):
+    crops = {
+        clip(f"c/real/{split}", split): [record(draw(seed + frame), frame) for frame in range(9)]
+        for seed, split in ((0, "train"), (100, "test"))
+    }
+    crops[clip("c/real/test", "test")][2] = record(reencode(draw(2)), 2)
+    write(tmp_path, crops)
+    assert audit.audit(tmp_path, frames=2).found == ()
+    places = {"train": "c/real/train#2#0", "test": "c/real/test#2#0"}
+    assert audit.audit(tmp_path, frames=9).found[0].examples[0].places == places
+
+
+def test_blocks_do_not_change_what_is_closest(leaking_dir, monkeypatch):
+    whole = audit.audit(leaking_dir)
+    monkeypatch.setattr(audit, "_BLOCK", 5)
+    assert audit.audit(leaking_dir) == whole
+
+
+def bits_apart(one: np.ndarray, other: np.ndarray) -> int:
+    return int(np.bitwise_count(one ^ other).sum())
+
+
+def test_the_hash_survives_what_leaves_a_picture_the_same():
+    pictures = [draw(seed) for seed in range(30)]
+    hashes = [audit.perceptual_hash(picture) for picture in pictures]
+    for picture, own in zip(pictures, hashes, strict=True):
+        assert bits_apart(own, audit.perceptual_hash(reencode(picture))) <= audit.NEAR_DUPLICATE
+    others = [bits_apart(a, b) for i, a in enumerate(hashes) for b in hashes[:i]]
+    assert min(others) > 2 * audit.NEAR_DUPLICATE
+    assert audit.perceptual_hash(np.full((SIZE, SIZE, 3), 80, np.uint8)) is None
+
+
+def test_flat_pictures_are_no_duplicates_of_each_other(tmp_path):
+    grey = {
+        clip(f"c/real/{split}", split): [record(np.full((SIZE, SIZE, 3), level, np.uint8), 0)]
+        for level, split in ((80, "train"), (81, "test"))
+    }
+    write(tmp_path, grey)
+    audited = audit.audit(tmp_path)
+    assert (audited.found, audited.seen["hashed"]) == ((), 0)
+
+
+def config(data_dir, **changes):
+    # An unknown model stops a run just after the leaks are looked at.
+    return tiny_run.make_config(data_dir, **{"model.name": "no_such_model", **changes})
+
+
+def test_training_refuses_a_leak_and_names_it_and_the_flag(leaking_dir, clean_dir, tmp_path):
+    (leaking_dir / "audit.json").unlink(missing_ok=True)  # then the records' ids are looked at
+    with pytest.raises(
+        ValueError, match=r"people by id \(1; identity:c/anna.*data\.allow_leaks=True"
+    ):
+        train.train(config(leaking_dir), tmp_path)
+    for data_dir, allow in ((leaking_dir, True), (clean_dir, False)):
+        with pytest.raises(ValueError, match="no_such_model"):
+            train.train(config(data_dir, **{"data.allow_leaks": allow}), tmp_path / f"{allow}")
+
+
+def test_training_believes_an_audit_of_these_records_only(leaking_dir, clean_dir, tmp_path):
+    data_dir = tmp_path / "data"
+    shutil.copytree(clean_dir, data_dir)
+    audited = dataclasses.replace(audit.audit(leaking_dir), dataset=leaks.digest(data_dir))
+    audited.write(data_dir)
+    with pytest.raises(ValueError, match="nearly the same pictures"):
+        leaks.require_none(data_dir)
+    dataclasses.replace(audited, dataset="of others").write(data_dir)
+    leaks.require_none(data_dir)
+    (data_dir / "audit.json").write_text('{"dataset": ')
+    with pytest.raises(ValueError, match=r"audit\.json is damaged: run dfjax audit"):
+        leaks.require_none(data_dir)
+
+
+def test_look_alikes_are_candidates_and_no_reason_to_refuse():
+    leak = leaks.Leak("same_face", {"train": "a#0#0", "test": "b#0#0"}, distance=0.5)
+    findings = leaks.summarise(["pair", "same_face"], [leak] * 30)
+    audited = leaks.Audit("", {}, {}, findings)
+    assert [(each.kind, each.count, len(each.examples)) for each in audited.found] == [
+        ("same_face", 30, 20)
+    ]
+    assert audited.leaks == ()
+
+
+@pytest.mark.skipif("DFJAX_TEST_DATA" not in os.environ, reason="needs real photographs")
+@pytest.mark.parametrize("aligned", [True, False])
+def test_one_person_in_two_splits_is_recognised(tmp_path, aligned):
+    root = pathlib.Path(os.environ["DFJAX_TEST_DATA"], "studio")
+    with (root / "manifest.csv").open(newline="") as file:
+        photographs: dict[str, list[str]] = {}
+        for row in csv.DictReader(file):
+            photographs.setdefault(row["identity"], []).append(row["path"])
+    twice = [name for name, paths in photographs.items() if len(paths) > 1][:1]
+    once = [name for name, paths in photographs.items() if len(paths) == 1][:4]
+    chosen = [(twice[0], "train", 0), (twice[0], "test", 1)]
+    chosen += [(name, split, 0) for name, split in zip(once, ("train", "val") * 2, strict=True)]
+    spec = align.CropSpec(size=128)
+    finder = detect.FaceFinder(spec)
+    crops = {}
+    for name, split, number in chosen:
+        frame = media_image.read_image(root / photographs[name][number])
+        face = crop.crop_faces(frame, finder, spec)[0]
+        landmarks = face.landmarks if aligned else None
+        crops[clip(f"c/real/{name}_{number}", split)] = [record(face.image, 0, landmarks)]
+    as_is = dataclasses.replace(SPEC, size=128)
+    write(tmp_path, crops, dataclasses.replace(spec, encoding="png") if aligned else as_is)
+    audited = audit.audit(tmp_path, faces=True)
+    assert found(audited) == {
+        "same_face": [
+            ("", {"train": f"c/real/{twice[0]}_0", "test": f"c/real/{twice[0]}_1"}),
+        ]
+    }
+    assert audited.found[0].examples[0].distance < detect.SAME_PERSON
