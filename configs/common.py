@@ -35,6 +35,7 @@ def base() -> ml_collections.ConfigDict:
     c.data.train_split = "train"
     c.data.val_split = "val"  # chooses the checkpoint and the threshold
     c.data.test_split = "test"  # scored once, by the evaluation after training
+    c.data.allow_leaks = False  # train although the splits share people, videos or pictures
     c.data.image_size = 224  # side of the model's input in pixels; crops are resized to it
     c.data.num_workers = 0  # loader processes; 0 reads in threads of the main process
     c.data.num_threads = 2  # reading threads where num_workers is 0

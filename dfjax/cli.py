@@ -1,10 +1,12 @@
 """The `dfjax` command. A subcommand imports what it needs when it runs, so that --help is quick."""
 
 import argparse
+import contextlib
 import json
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from dfjax import registry
 from dfjax.media import limits
@@ -17,6 +19,27 @@ exit status:
   2    wrong usage or input; the message says what to change
   130  interrupted; the same command continues
 """
+_EXIT_STATUS_OF_AUDIT = """\
+exit status:
+  0    the splits share nothing
+  1    they share something; the table and DATA/audit.json say what
+  2    wrong usage or input; the message says what to change
+"""
+
+_PUBLISHED = (
+    "celebdf_pp", "celebdf_v1", "celebdf_v2", "deepfakebench", "deeperforensics", "df40", "dfd",
+    "dfdc", "dfdcp", "ffiw", "ffpp", "pathlist", "uadfv", "wilddeepfake",
+)  # fmt: skip
+_OF_CROP_SPEC = (
+    "size", "detector", "landmarks", "faces", "upsample", "search_every", "encoding",
+)  # fmt: skip
+_OWN_OPTIONS = {
+    "compression": "--compression",
+    "methods": "--methods",
+    "strict": "--strict",
+    "ffpp_root": "--ffpp",
+    "celebdf_root": "--celebdf",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +66,7 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     subcommands = parser.add_subparsers(metavar="command", required=True)
     _add_prepare(subcommands)
+    _add_audit(subcommands)
     _add_predict(subcommands)
     _add_export(subcommands)
     _add_serve(subcommands)
@@ -53,9 +77,8 @@ def _make_parser() -> argparse.ArgumentParser:
 def _describe(make, *args, **kwargs) -> argparse.ArgumentParser:
     return make(
         *args,
-        epilog=_EXIT_STATUS,
+        **{"epilog": _EXIT_STATUS, **kwargs},
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        **kwargs,
     )
 
 
@@ -82,17 +105,23 @@ def _add_prepare(subcommands) -> None:
     )
     _add_corpus(parser.add_argument_group("corpus"))
     _add_crops(parser.add_argument_group("crops"))
+    _add_beam(parser.add_argument_group("Apache Beam, instead of local processes"))
 
 
 def _add_corpus(group) -> None:
     group.add_argument(
-        "--corpus", required=True, help="folder: your own files; synthetic: drawn clips"
+        "--corpus",
+        metavar="NAME",
+        required=True,
+        help="folder: your own files; synthetic: drawn clips; or a published corpus as its owners "
+        f"lay it out, one of {', '.join(_PUBLISHED)}",
     )
     group.add_argument(
         "--root",
         metavar="DIR",
-        help="the corpus: manifest.csv with the columns path and label, optionally split, group, "
-        "method and pair; or trees real/ and fake/; for synthetic, where to draw (DATA/synthetic)",
+        help="of the corpus; for folder: manifest.csv with the columns path and label, optionally "
+        "split, group, method and pair; or trees real/ and fake/; for synthetic, where to draw "
+        "(DATA/synthetic)",
     )
     group.add_argument(
         "--splits",
@@ -100,10 +129,32 @@ def _add_corpus(group) -> None:
         type=float,
         metavar=("TRAIN", "VAL", "TEST"),
         default=(0.8, 0.1, 0.1),
-        help="shares of the splits where the folder names none (0.8 0.1 0.1)",
+        help="shares of the splits where the corpus names none (0.8 0.1 0.1)",
     )
     group.add_argument(
         "--seed", type=int, default=0, help="of these splits, or of the drawing (%(default)s)"
+    )
+    # Without a default here: not every corpus has them.
+    group.add_argument(
+        "--compression", choices=("raw", "c23", "c40"), help="which copy of the videos (c23)"
+    )
+    group.add_argument(
+        "--methods", nargs="+", metavar="METHOD", help="forgery methods to take (all)"
+    )
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        default=None,
+        help="leave out what leaks between the official splits; scores are not the published ones",
+    )
+    group.add_argument(
+        "--ffpp",
+        dest="ffpp_root",
+        metavar="DIR",
+        help="FaceForensics++, whose originals are the reals of other corpora",
+    )
+    group.add_argument(
+        "--celebdf", dest="celebdf_root", metavar="DIR", help="Celeb-DF v2, whose reals are df40's"
     )
 
 
@@ -140,6 +191,57 @@ def _add_crops(group) -> None:
         type=int,
         metavar="N",
         help="double frames N times for detection: smaller faces, more time (0)",
+    )
+    group.add_argument(
+        "--search-every",
+        type=_positive,
+        metavar="K",
+        help="search every K-th frame that is used of a video for faces, and look where they were "
+        "in those between (8); 1 searches all",
+    )
+    group.add_argument(
+        "--boxes-from-original",
+        action="store_true",
+        help="cut a fake where the faces of its original are; one whose original is missing or "
+        "differs in size or length is searched itself",
+    )
+
+
+def _add_beam(group) -> None:
+    group.add_argument(
+        "--runner", metavar="NAME", help="DirectRunner, FlinkRunner, SparkRunner, DataflowRunner, …"
+    )
+    group.add_argument(
+        "--pipeline-options",
+        nargs="+",
+        metavar="OPTION",
+        default=(),
+        help="of Beam, without dashes: direct_num_workers=2 direct_running_mode=multi_processing",
+    )
+
+
+def _add_audit(subcommands) -> None:
+    parser = _describe(
+        subcommands.add_parser,
+        "audit",
+        help="look for what the splits of a dataset share",
+        description="Look for clips, people, videos and pictures that several splits of a prepared "
+        "dataset share. Writes DATA/audit.json and DATA/report.html.",
+        epilog=_EXIT_STATUS_OF_AUDIT,
+    )
+    parser.set_defaults(run=_audit)
+    parser.add_argument("data", metavar="DATA", help="what dfjax prepare --out wrote")
+    parser.add_argument(
+        "--frames",
+        type=_positive,
+        metavar="N",
+        default=8,
+        help="crops of a clip that are compared for near duplicates (%(default)s)",
+    )
+    parser.add_argument(
+        "--faces",
+        action="store_true",
+        help="compare faces as well (dlib): three crops of a clip, 40 ms each",
     )
 
 
@@ -295,32 +397,50 @@ def _positive(text: str) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from dfjax import prepare
-    from dfjax.corpora import folder, synthetic  # noqa: F401  they register themselves
+    from dfjax import corpora, prepare
     from dfjax.faces.align import LICENCE_OF_68_LANDMARKS, CropSpec
 
+    beam_options = _beam_options(arguments)
     given = {
-        name: value
-        for name in ("size", "detector", "landmarks", "faces", "upsample", "encoding")
-        if (value := getattr(arguments, name)) is not None
+        name: value for name in _OF_CROP_SPEC if (value := getattr(arguments, name)) is not None
     }
     as_is = {"detector": "none", "landmarks": 0} if arguments.crops == "as-is" else {}
     spec = CropSpec(crops=arguments.crops, **{**as_is, **given})
     if spec.landmarks == 68:
         print(f"dfjax: note: {LICENCE_OF_68_LANDMARKS}", file=sys.stderr)
-    clips = registry.build("corpus", arguments.corpus, **_corpus_options(arguments))
+    corpora.register_all()
+    with _printed_notes("dfjax.corpora"):
+        clips = registry.build("corpus", arguments.corpus, **_corpus_options(arguments))
     report = prepare.prepare(
         clips,
         arguments.out,
         spec=spec,
         num_frames=arguments.frames,
+        boxes_from_original=arguments.boxes_from_original,
         seed=arguments.seed,
         synthetic=arguments.corpus == "synthetic",
         jobs=arguments.jobs,
+        beam_options=beam_options,
         overwrite=arguments.overwrite,
     )
     prepare.print_report(report)
     return 0 if report.num_crops else 1
+
+
+def _beam_options(arguments: argparse.Namespace) -> list[str]:
+    if arguments.pipeline_options and not arguments.runner:
+        raise ValueError("--pipeline-options are those of a pipeline: add --runner NAME")
+    runner = [f"runner={arguments.runner}"] if arguments.runner else []
+    return [f"--{option}" for option in (*runner, *arguments.pipeline_options)]
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from dfjax import audit, data_card
+
+    found = audit.audit(arguments.data, frames=arguments.frames, faces=arguments.faces)
+    data_card.write(arguments.data)
+    audit.print_audit(found, arguments.data)
+    return 1 if found.found else 0
 
 
 def _predict(arguments: argparse.Namespace) -> int:
@@ -422,13 +542,39 @@ def _setting(text: str) -> tuple[str, object]:
 
 
 def _corpus_options(arguments: argparse.Namespace) -> dict[str, object]:
-    options = {"root": arguments.root, "seed": arguments.seed}
+    options = {"root": arguments.root, "seed": arguments.seed, **_own_options(arguments)}
     if arguments.corpus == "synthetic":
         root = arguments.root or os.path.join(arguments.out, "synthetic")
         return {**options, "root": root, "jobs": arguments.jobs}
     if arguments.root is None and arguments.corpus in registry.names("corpus"):
         raise ValueError(f"corpus {arguments.corpus} needs --root DIR: give its folder")
     return {**options, "splits": arguments.splits}
+
+
+def _own_options(arguments: argparse.Namespace) -> dict[str, object]:
+    """Returns the given ones of the options that only some corpora have."""
+    given = {name: value for name in _OWN_OPTIONS if (value := getattr(arguments, name))}
+    accepted = registry.options("corpus", arguments.corpus)
+    if accepted and (unknown := [name for name in given if name not in accepted]):
+        raise ValueError(
+            f"corpus {arguments.corpus} has no {_OWN_OPTIONS[unknown[0]]}: leave it out"
+        )
+    return given
+
+
+@contextlib.contextmanager
+def _printed_notes(logger_name: str) -> Iterator[None]:
+    """Prints the warnings of a logger as notes, once, while the block runs."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("dfjax: note: %(message)s"))
+    logger = logging.getLogger(logger_name)
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
 
 
 if __name__ == "__main__":

@@ -2,25 +2,26 @@
 
 In the output folder, `work/` keeps the crops of finished clips until the dataset is complete,
 `face_crops/` appears only complete, and `errors.jsonl` names every clip that gave no crop. A run
-may end at any moment: the next one continues, and the records come out the same.
+may end at any moment: the next one continues, and the records come out the same. At the end
+`audit.json` says what the splits share, and `report.html` what the dataset is.
 """
 
+import collections
 import dataclasses
 import functools
 import hashlib
-import importlib.metadata
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import rich.box
 import rich.console
 import rich.table
 
-from dfjax import cropping, progress
+from dfjax import cropping, data_card, leaks, prepare_beam, progress, versions
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder
@@ -28,7 +29,6 @@ from dfjax.faces.align import CropSpec
 from dfjax.faces.detect import FaceFinder
 
 _CLASSES = ("real", "fake")  # by label
-_PACKAGES = ("dfjax", "dlib-bin", "opencv-python-headless", "av")
 _COUNTS = ("clips", "failed", "no_face", "damaged", "frames", "frames_with_face", "crops")
 _WORK, _ERRORS = "work", "errors.jsonl"
 _UNEVEN_ABOVE = 0.05  # a difference in coverage between the classes that a model could exploit
@@ -42,7 +42,9 @@ class Report:
 
     `coverage[split][class]` counts clips, those of them that failed, had no_face or were damaged,
     then frames, frames_with_face and crops. `synthetic` says that a program drew the clips.
-    `is_new` is False where an earlier run had done it all.
+    `own_boxes` counts fakes that their originals could not lend boxes, where that was asked for.
+    `is_new` is False where an earlier run had done it all. `audit` is what audit.json holds, None
+    where no dataset was written.
     """
 
     dataset: pathlib.Path
@@ -50,6 +52,8 @@ class Report:
     coverage: Coverage
     synthetic: bool
     is_new: bool
+    audit: leaks.Audit | None = None
+    own_boxes: int = 0
 
     @property
     def num_crops(self) -> int:
@@ -68,50 +72,85 @@ def prepare(
     *,
     spec: CropSpec,
     num_frames: int = 32,
+    boxes_from_original: bool = False,
     seed: int = 0,
     synthetic: bool = False,
     jobs: int = 1,
+    beam_options: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Report:
     """Makes the dataset of `clips` in the folder `out`, or finishes what an earlier run began.
 
-    Records depend on clips, spec and num_frames alone, not on `jobs` or interruptions.
-    `seed` (of the splits) and `synthetic` are noted in the metadata. `overwrite` replaces what
-    other clips or settings left in `out`.
+    `jobs` local processes find the faces or, where `beam_options` names a `--runner`, the workers
+    of an Apache Beam pipeline. Records depend on clips, spec, num_frames and boxes_from_original
+    alone, not on that or on interruptions. `boxes_from_original` cuts fakes where the faces of
+    their originals are, see `cropping.crop_clip`. `seed` (of the splits) and `synthetic` are noted
+    in the metadata. `overwrite` replaces what other clips or settings left in `out`.
 
     Raises:
-      ValueError: `out` belongs to other clips or settings, and `overwrite` is not set.
+      ValueError: `out` belongs to other clips or settings, and `overwrite` is not set; or there is
+        no original whose boxes a fake could be given.
       FileNotFoundError: a model of the face finder is missing.
-      OSError: `out` cannot be written.
+      OSError: `out` cannot be written, or the pipeline failed.
     """
     if spec.crops == "align":
         FaceFinder(spec)  # a missing model is one error, not one for every clip
     out = pathlib.Path(out)
+    originals = _originals(clips, spec) if boxes_from_original else None
     settings = {"crop_spec": spec.to_json(), "frames": num_frames}
+    settings["boxes_from_original"] = boxes_from_original
     identity = {**settings, "clips": _digest(clips)}
     report = _finished(out, identity, overwrite)
     if report is not None:
         return report
-    versions = {package: _version(package) for package in _PACKAGES}
-    _begin(out, {**settings, "versions": versions}, overwrite)
-    crop = functools.partial(cropping.crop_clip, spec=spec, num_frames=num_frames)
+    packages = versions.installed()
+    _begin(out, {**settings, "versions": packages}, overwrite)
+    crop = functools.partial(
+        cropping.crop_clip, spec=spec, num_frames=num_frames, originals=originals
+    )
+    crop_clips = functools.partial(cropping.crop_clips, jobs=jobs)
+    if beam_options:
+        crop_clips = functools.partial(prepare_beam.crop_clips, options=beam_options)
     with cropping.Work(out / _WORK / "crops") as work:
-        outcomes = _crop(clips, work, crop, jobs, out / _ERRORS)
+        outcomes = _crop(clips, work, functools.partial(crop_clips, crop=crop), out / _ERRORS)
         coverage = _coverage(clips, outcomes)
-        report = Report(builder.dataset_dir(out), out / _ERRORS, coverage, synthetic, is_new=True)
+        own_boxes = sum(outcome.own_boxes for outcome in outcomes.values())
+        report = Report(
+            builder.dataset_dir(out), out / _ERRORS, coverage, synthetic, True, own_boxes=own_boxes
+        )
         if report.num_crops == 0:
             return report
         origin = {"corpus": clips[0].key.split("/")[0], "seed": seed, "synthetic": synthetic}
+        counts = {
+            "coverage": coverage,
+            "methods": _count_methods(clips, outcomes),
+            "warnings": _warnings(coverage),
+            "own_boxes": own_boxes,
+        }
+        used = [clip for clip in clips if outcomes[clip.key].crops]
         builder.write_dataset(
             out,
-            clips=[clip for clip in clips if outcomes[clip.key].crops],
+            clips=used,
             crops_of=work.crops,
             size=spec.size,
             encoding=spec.encoding,
-            metadata={**identity, **origin, "versions": versions, "coverage": coverage},
+            metadata={**identity, **origin, "versions": packages, **counts},
         )
     shutil.rmtree(out / _WORK)
-    return report
+    leaks.audit_ids(out, ((clip.split, clip.key, clip.sources) for clip in used)).write(out)
+    return _with_audit(report, out)
+
+
+def _originals(clips: Sequence[Clip], spec: CropSpec) -> dict[str, str]:
+    """Returns the paths of the clips that fakes were made from, by key."""
+    wanted = {clip.original for clip in clips}
+    originals = {clip.key: clip.path for clip in clips if clip.key in wanted}
+    if not originals or spec.crops != "align":
+        raise ValueError(
+            "boxes from originals need aligned faces, and a corpus that says what each fake was "
+            "made from: leave --boxes-from-original out"
+        )
+    return originals
 
 
 def print_report(report: Report) -> None:
@@ -125,30 +164,25 @@ def print_report(report: Report) -> None:
     if report.synthetic:
         console.print("synthetic: drawn by a program; scores say nothing about real forgeries")
     console.print(_table(report.coverage))
-    for warning in _warnings(report.coverage):
+    shared = report.audit.leaks if report.audit else ()
+    leaking = [f"{leaks.describe(shared)}: training refuses this dataset"] if shared else []
+    for warning in [*_warnings(report.coverage), *leaking]:
         console.print(f"warning: {warning}", style="yellow")
+    if report.own_boxes:
+        console.print(f"fakes with boxes of their own, as no original fits: {report.own_boxes}")
     if report.num_errors:
         console.print(f"{report.num_errors} clips gave no crop: see {report.errors_file}")
+    if report.audit:
+        console.print(f"what is in it: {report.errors_file.with_name(data_card.HTML)}")
 
 
 def _digest(clips: Sequence[Clip]) -> str:
     """Returns a text that changes with anything in the records that the clips decide."""
     rows = sorted(
-        (clip.key, clip.label, clip.method, clip.split, clip.sources, _size(clip.path))
+        (clip.key, clip.label, clip.method, clip.split, clip.sources, cropping.size_of(clip.path))
         for clip in clips
     )
     return f"{len(clips)} clips, sha256 {hashlib.sha256(repr(rows).encode()).hexdigest()[:16]}"
-
-
-def _size(path: str) -> int:
-    return os.stat(path).st_size if os.path.exists(path) else -1
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"  # dfjax itself, run from its source tree
 
 
 def _finished(out: pathlib.Path, identity: dict[str, Any], overwrite: bool) -> Report | None:
@@ -157,18 +191,35 @@ def _finished(out: pathlib.Path, identity: dict[str, Any], overwrite: bool) -> R
     if not dataset.is_dir():
         return None
     metadata = builder.open_dataset(out).metadata
-    if _is_same(out, {name: metadata[name] for name in identity}, identity, overwrite):
+    if _is_same(out, {name: metadata.get(name) for name in identity}, identity, overwrite):
         shutil.rmtree(out / _WORK, ignore_errors=True)  # of a run that ended just before this line
-        return Report(
-            dataset, out / _ERRORS, metadata["coverage"], metadata["synthetic"], is_new=False
+        report = Report(
+            dataset,
+            out / _ERRORS,
+            metadata["coverage"],
+            metadata["synthetic"],
+            is_new=False,
+            own_boxes=metadata["own_boxes"],
         )
+        return _with_audit(report, out)
     shutil.rmtree(dataset)
     return None
 
 
+def _with_audit(report: Report, out: pathlib.Path) -> Report:
+    """Returns the report of a dataset with its audit; makes what is missing beside the dataset."""
+    audit = leaks.read(out)
+    if audit is None:
+        audit = leaks.audit_ids(out, leaks.rows(out))
+        audit.write(out)
+    if not data_card.is_current(out):
+        data_card.write(out)
+    return dataclasses.replace(report, audit=audit)
+
+
 def _begin(out: pathlib.Path, settings: dict[str, Any], overwrite: bool) -> None:
     """Makes the work folder, or keeps what an earlier run of the same settings left in it."""
-    note = out / _WORK / "settings.json"
+    note = out / _WORK / prepare_beam.SETTINGS
     if note.exists() and not _is_same(out, json.loads(note.read_text()), settings, overwrite):
         shutil.rmtree(out / _WORK)
     note.parent.mkdir(parents=True, exist_ok=True)
@@ -207,18 +258,18 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 def _crop(
     clips: Sequence[Clip],
     work: cropping.Work,
-    crop: Callable[[Clip], cropping.ClipCrops],
-    jobs: int,
+    crop_clips: Callable[..., Iterable[tuple[Clip, cropping.Outcome]]],
     errors_file: pathlib.Path,
 ) -> dict[str, cropping.Outcome]:
     """Returns the outcome of every clip by key; only unfinished clips are cropped."""
     earlier = {clip.key: work.outcome(clip) for clip in clips}
-    outcomes = {key: outcome for key, outcome in earlier.items() if outcome is not None}
+    outcomes = {key: outcome for key, outcome in earlier.items() if outcome and not outcome.failed}
     unfinished = [clip for clip in clips if clip.key not in outcomes]
     try:
+        found = crop_clips(unfinished, work)
         with progress.Progress("cropping", len(clips), start=len(outcomes), unit="clips") as bar:
             num_errors = sum(bool(outcome.code) for outcome in outcomes.values())
-            for clip, outcome in cropping.crop_clips(unfinished, work, crop, jobs=jobs):
+            for clip, outcome in found:
                 outcomes[clip.key] = outcome
                 num_errors += bool(outcome.code)
                 bar.update(len(outcomes), errors=num_errors)
@@ -253,13 +304,32 @@ def _coverage(clips: Sequence[Clip], outcomes: dict[str, cropping.Outcome]) -> C
     for clip in clips:
         outcome, count = outcomes[clip.key], counts[clip.split][_CLASSES[clip.label]]
         count["clips"] += 1
-        count["failed"] += outcome.code not in ("", "no_face")
+        count["failed"] += outcome.failed
         count["no_face"] += outcome.code == "no_face"
         count["damaged"] += outcome.damaged
         count["frames"] += outcome.frames
         count["frames_with_face"] += outcome.frames_with_face
         count["crops"] += outcome.crops
     return counts
+
+
+def _count_methods(
+    clips: Sequence[Clip], outcomes: dict[str, cropping.Outcome]
+) -> list[dict[str, Any]]:
+    """Clips, those that failed or had no face, and crops, by split, class and method."""
+    counts: dict[tuple[str, int, str], collections.Counter] = {}
+    for clip in clips:
+        outcome = outcomes[clip.key]
+        place = SPLITS.index(clip.split), clip.label, clip.method
+        count = counts.setdefault(place, collections.Counter())
+        count["clips"] += 1
+        count["failed"] += outcome.failed
+        count["no_face"] += outcome.code == "no_face"
+        count["crops"] += outcome.crops
+    return [
+        {"split": SPLITS[split], "class": _CLASSES[label], "method": method, **count}
+        for (split, label, method), count in sorted(counts.items())
+    ]
 
 
 def _total(coverage: Coverage, name: str) -> int:

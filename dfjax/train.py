@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from dfjax import (
     checkpoint,
     init_from,
+    leaks,
     losses,
     models,
     optim,
@@ -46,6 +47,8 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         if config[name] % config.log_every:
             raise ValueError(f"log_every {config.log_every} must divide {name} {config[name]}")
     dataset = builder.open_dataset(config.data.dir)
+    if not config.data.allow_leaks:
+        leaks.require_none(config.data.dir)
     checkpoint.describe_run(workdir, config=config.to_dict(), crop_spec=dataset.crop_spec.to_json())
     say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
 

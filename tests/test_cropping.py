@@ -64,6 +64,71 @@ def test_a_video_that_ends_early_is_damaged(tmp_path):
     assert 0 < found.num_frames <= 8
 
 
+def write_frames(folder: pathlib.Path, *names: str) -> Clip:
+    """Writes one grey picture per name, brighter by 10 each."""
+    folder.mkdir()
+    for number, name in enumerate(names):
+        grey = np.full((16, 16, 3), 10 * number, np.uint8)
+        (folder / name).write_bytes(media_image.encode_image(grey, "png"))
+    return Clip("c/real/folder", str(folder), 0, "real", "train", ())
+
+
+def shades(found: cropping.ClipCrops) -> list[int]:
+    return [int(media_image.decode_image(crop["image"]).mean()) for crop in found.crops]
+
+
+def test_a_folder_gives_its_frames_in_the_order_of_their_numbers(tmp_path):
+    # By name alone, 10 would come before 9 and the seven digits before all.
+    names = ["9.png", "10.PNG", "frame_0011.png", "0000012.png", "100_0.png", "100_1.png"]
+    clip = write_frames(tmp_path / "frames", *names)
+    (tmp_path / "frames" / ".9.png").write_bytes(b"hidden")
+    (tmp_path / "frames" / "13.txt").write_bytes(b"no picture")
+    found = cropping.crop_clip(clip, AS_IS, 32)
+    assert shades(found) == [0, 10, 20, 30, 40, 50]
+    assert [crop["frame"] for crop in found.crops] == [0, 1, 2, 3, 4, 5]
+    assert (found.num_frames, found.damaged) == (6, False)
+    found = cropping.crop_clip(clip, AS_IS, 3)  # as of a video: linspace(0, 5, 3) truncated
+    assert [crop["frame"] for crop in found.crops] == [0, 2, 5]
+    assert shades(found) == [0, 20, 50]
+
+
+def test_broken_frames_of_a_folder_are_passed_over_and_reported(tmp_path):
+    clip = write_frames(tmp_path / "frames", *(f"{number}.png" for number in range(5)))
+    (tmp_path / "frames" / "1.png").write_bytes(b"broken")
+    found = cropping.crop_clip(clip, AS_IS, 3)  # not one of the frames wanted
+    assert (shades(found), found.damaged) == ([0, 20, 40], False)
+    (tmp_path / "frames" / "2.png").write_bytes(b"")
+    found = cropping.crop_clip(clip, AS_IS, 3)
+    assert [crop["frame"] for crop in found.crops] == [0, 4]
+    assert (shades(found), found.num_frames, found.damaged) == ([0, 40], 2, True)
+    for number in (0, 4):
+        (tmp_path / "frames" / f"{number}.png").write_bytes(b"")
+    with pytest.raises(
+        MediaError, match=r"none of 3 frames decodes: .*0\.png: .*no bytes"
+    ) as error:
+        cropping.crop_clip(clip, AS_IS, 3)
+    assert error.value.code == "empty"
+
+
+def test_a_folder_without_frames_is_empty(tmp_path):
+    clip = write_frames(tmp_path / "frames")
+    (tmp_path / "frames" / "a.txt").touch()
+    with pytest.raises(MediaError, match="frames: the folder holds no picture") as error:
+        cropping.crop_clip(clip, AS_IS, 3)
+    assert error.value.code == "empty"
+
+
+def test_a_folder_that_got_another_frame_is_unfinished(tmp_path):
+    clip = write_frames(tmp_path / "frames", "0.png")
+    with cropping.Work(tmp_path / "work") as work:
+        work.save(clip, cropping.ClipCrops([CROP], 1, False))
+        status = os.stat(clip.path)
+        assert work.outcome(clip) is not None
+        (tmp_path / "frames" / "1.png").touch()
+        os.utime(clip.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert work.outcome(clip) is None
+
+
 def test_a_suffix_that_is_no_picture_or_video_is_unsupported(tmp_path):
     with pytest.raises(MediaError, match=r"its suffix is none of \.avi"):
         cropping.crop_clip(make_clip(tmp_path / "a.txt"), AS_IS, 32)

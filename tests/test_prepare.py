@@ -1,4 +1,3 @@
-import hashlib
 import json
 import os
 import pathlib
@@ -13,12 +12,13 @@ import zlib
 import numpy as np
 import pytest
 
-from dfjax import cli, cropping
-from dfjax.corpora.folder import read_folder
+from dfjax import cli
 from dfjax.data import builder, synthetic
 from dfjax.faces.align import CropSpec
 from dfjax.media import image as media_image
 from dfjax.media import video as media_video
+from tests import preparing
+from tests.preparing import command, digests, errors
 
 SIZE = 32
 AS_IS = ["--crops", "as-is", "--size", f"{SIZE}", "--encoding", "png", "--frames", "3"]
@@ -44,10 +44,6 @@ def write_corpus(root: pathlib.Path, count: int = 10) -> dict[str, np.ndarray]:
     return pictures
 
 
-def command(root: pathlib.Path, out: pathlib.Path, *options: str) -> list[str]:
-    return ["prepare", "--corpus", "folder", "--root", str(root), "--out", str(out), *options]
-
-
 def run(root: pathlib.Path, out: pathlib.Path, *options: str) -> int:
     return cli.main(command(root, out, *AS_IS, *options))
 
@@ -60,15 +56,6 @@ def records(out: pathlib.Path) -> dict[str, dict]:
     found = {f"{row['clip']}#{row['frame']}": row for row in rows}
     assert len(found) == len(rows)
     return found
-
-
-def digests(out: pathlib.Path) -> dict[str, str]:
-    shards = builder.dataset_dir(out).glob("*.array_record*")
-    return {shard.name: hashlib.sha256(shard.read_bytes()).hexdigest() for shard in shards}
-
-
-def errors(out: pathlib.Path) -> list[dict]:
-    return [json.loads(line) for line in (out / "errors.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +80,8 @@ def test_crops_as_is_of_the_right_size_are_the_pictures_themselves(corpus, prepa
         np.testing.assert_array_equal(media_image.decode_image(record["image"]), picture)
         assert record["label"] == (record["method"] == "fake") == ("/fake/" in key)
     assert errors(prepared) == []
-    assert sorted(path.name for path in prepared.iterdir()) == ["errors.jsonl", "face_crops"]
+    beside = ["audit.json", "errors.jsonl", "face_crops", "report.html", "report.json"]
+    assert sorted(path.name for path in prepared.iterdir()) == beside
 
 
 def test_the_metadata_say_how_the_crops_were_made(prepared):
@@ -123,62 +111,42 @@ def test_another_run_with_more_processes_writes_the_same_bytes(corpus, prepared,
     assert digests(tmp_path) == digests(prepared)
 
 
-def num_finished(out: pathlib.Path) -> int:
-    kept = out / "work" / "crops"
-    return kept.read_bytes().count(b'{"clip": ') if kept.exists() else 0
+def test_a_run_stopped_at_any_moment_continues_and_ends_with_the_same_bytes(tmp_path):
+    root, out = tmp_path / "videos", tmp_path / "out"
+    broken = preparing.write_videos(root, count=40)
+    arguments = command(root, out, "--frames", "3", "--size", "64", "--jobs", "2")
+    at_once = command(root, tmp_path / "at_once", "--frames", "3", "--size", "64", "--jobs", "1")
+    assert cli.main(at_once) == 0
 
-
-def start(root: pathlib.Path, out: pathlib.Path, more: int) -> subprocess.Popen:
-    """Starts the command and returns when it has finished `more` clips than were."""
-    wanted = num_finished(out) + more
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dfjax.cli", *command(root, out, *AS_IS, "--jobs", "2")],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    while num_finished(out) < wanted:
-        assert process.poll() is None
-        time.sleep(0.01)
-    return process
-
-
-def spoil_finished(root: pathlib.Path, out: pathlib.Path) -> int:
-    """Breaks the files of finished clips, unseen by whoever looks at size and time of change."""
-    with cropping.Work(out / "work" / "crops") as work:
-        finished = [clip for clip in read_folder(root) if work.outcome(clip) is not None]
-    for clip in finished:
-        status = os.stat(clip.path)
-        with open(clip.path, "r+b") as file:
-            file.write(b"spoiled")
-        os.utime(clip.path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    return len(finished)
-
-
-def test_a_stopped_run_continues_and_ends_with_the_same_bytes(tmp_path):
-    root, out = tmp_path / "large", tmp_path / "out"
-    for number in range(80):  # many and large, so that there is time to stop
-        picture = np.full((2000, 2000, 3), 3 * number, np.uint8)
-        path = root / ("real", "fake")[number % 2] / f"{number}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(media_image.encode_image(picture, "jpeg"))
-    assert run(root, tmp_path / "at_once", "--jobs", "2") == 0
-
-    interrupted = start(root, out, more=3)
+    interrupted = preparing.start(arguments)
+    preparing.wait_for(interrupted, out, finished=2)
     os.killpg(interrupted.pid, signal.SIGINT)
     _, output = interrupted.communicate(timeout=60)
     assert interrupted.returncode == 130
     assert output == "dfjax: interrupted: the same command continues\n"
 
-    killed = start(root, out, more=3)
-    killed.kill()
-    killed.communicate(timeout=60)  # its workers hold the pipe: they have ended as well
-    assert not builder.dataset_dir(out).exists()
+    orphaning = preparing.start(arguments)
+    preparing.wait_for(orphaning, out, finished=preparing.num_finished(out) + 2)
+    orphaning.kill()
+    orphaning.communicate(timeout=60)  # its workers hold the pipe: they have ended as well
 
-    assert 6 <= spoil_finished(root, out) < 80
-    assert run(root, out, "--jobs", "1") == 0
-    assert errors(out) == []
+    rng = np.random.default_rng(0)
+    done = preparing.spoil_finished(root, out)
+    num_good = 40 - len(broken)
+    for share in rng.uniform(0, 0.3, size=5):  # of what is left
+        killed = preparing.start(arguments)
+        preparing.wait_for(killed, out, finished=done + round(share * (num_good - done)))
+        time.sleep(rng.uniform(0, 0.05))
+        preparing.kill_all(killed)
+        assert not builder.dataset_dir(out).exists()
+        done = preparing.spoil_finished(root, out)
+        assert preparing.num_finished(out) == done  # none twice
+
+    assert 5 < done < num_good
+    assert cli.main(arguments) == 0
     assert digests(out) == digests(tmp_path / "at_once")
+    assert sorted(row["path"] for row in errors(out)) == broken
+    assert errors(out) == errors(tmp_path / "at_once")
     assert not (out / "work").exists()
 
 
@@ -312,7 +280,8 @@ def test_nothing_usable_is_exit_status_1(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--corpus", "celebrities"], "unknown corpus 'celebrities': choose one of folder"),
+        (["--corpus", "celebrities"], "unknown corpus 'celebrities': choose one of celebdf_pp"),
+        (["--corpus", "folder", "--pipeline-options", "streaming"], "add --runner NAME"),
         (["--corpus", "folder"], "corpus folder needs --root DIR"),
         (["--corpus", "folder", "--root", "{tmp_path}"], "neither manifest.csv nor a folder real"),
         (

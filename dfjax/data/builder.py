@@ -34,9 +34,7 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Writes the crops of clips as `DATA_DIR/face_crops/1.0.0`; read them with `open_dataset`.
 
     `crops_of` maps a clip to its crops, dicts with the fields from `image` (encoded) to `padded`;
-    the clip gives the others. It is asked once per clip and knows nothing of the rest, so for
-    Apache Beam `_generate_examples` becomes
-    `beam.Create(clips) | beam.FlatMap(functools.partial(examples, crops_of=self._crops_of))`.
+    the clip gives the others.
     """
 
     # Not registered: `tfds.load("face_crops", data_dir=...)` then reads what lies there.

@@ -1,0 +1,146 @@
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import sys
+
+import numpy as np
+import pytest
+
+from dfjax import cli, cropping, prepare_beam, versions
+from dfjax.corpora.clip import Clip
+from tests import preparing
+from tests.preparing import command, digests, errors
+
+IN_THIS_PROCESS = ["--runner=FnApiRunner"]
+# As DirectRunner, which however looks for another runner on the network first.
+TWO_WORKERS = ["--runner", "FnApiRunner", "--pipeline-options"]
+TWO_WORKERS += ["direct_num_workers=2", "direct_running_mode=multi_processing"]
+CROP = {
+    "image": b"encoded",
+    "frame": 3,
+    "face": 1,
+    "landmarks": np.arange(10, dtype=np.float32).reshape(5, 2),
+    "box": np.array([1.5, 2, 3, 4], np.float32),
+    "scale": 0.5,
+    "padded": 0.25,
+}
+
+
+def make_clip(path: pathlib.Path) -> Clip:
+    path.write_bytes(b"data")
+    return Clip(f"c/real/{path.name}", str(path), 0, "real", "train", ())
+
+
+def crop_or_die(clip: Clip) -> cropping.ClipCrops:
+    """Runs in a process of its own; the name of the file says what happens there."""
+    if pathlib.Path(clip.path).name == "deadly":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if pathlib.Path(clip.path).name == "bug":
+        raise KeyError("surprise")
+    return cropping.ClipCrops([CROP], 1, False)
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Of a run that began with what is installed here."""
+    settings = {"versions": versions.installed()}
+    (tmp_path / prepare_beam.SETTINGS).write_text(json.dumps(settings))
+    with cropping.Work(tmp_path / "crops") as work:
+        yield work
+
+
+def test_beam_killed_half_way_goes_on_and_ends_with_the_bytes_of_a_local_run(tmp_path):
+    pytest.importorskip("apache_beam")
+    root, out = tmp_path / "videos", tmp_path / "out"
+    broken = preparing.write_videos(root, count=20)
+    crops = ["--frames", "3", "--size", "64"]
+    assert cli.main(command(root, tmp_path / "local", *crops, "--jobs", "1")) == 0
+
+    killed = preparing.start(command(root, out, *crops, *TWO_WORKERS))
+    preparing.wait_for(killed, out, finished=3)
+    preparing.kill_all(killed)
+    done = preparing.spoil_finished(root, out)
+    assert 3 <= done < 20 - len(broken)
+
+    assert cli.main(command(root, out, *crops, *TWO_WORKERS)) == 0
+    assert digests(out) == digests(tmp_path / "local")
+    assert errors(out) == errors(tmp_path / "local")
+    assert [row["path"] for row in errors(out)] == broken
+    assert not (out / "work").exists()
+
+
+def test_every_clip_has_an_outcome_and_failures_are_tried_again(tmp_path, work):
+    pytest.importorskip("apache_beam")
+    clips = [make_clip(tmp_path / name) for name in ("a", "deadly", "bug", "b")]
+    found = prepare_beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS)
+    assert [clip for clip, _ in found] == clips
+    assert [outcome.code for _, outcome in found] == ["", "worker_died", "internal", ""]
+    assert [work.outcome(clip).failed for clip in clips] == [False, True, True, False]
+    assert work.crops(clips[3])[0]["image"] == b"encoded"
+    assert prepare_beam.crop_clips([], work, crop_or_die, options=["--runner=None"]) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"versions": versions.installed() | {"av": "0.1"}}, "'av': '0.1'}: install the same on"),
+        (None, "a worker does not see .*settings.json: mount"),
+    ],
+)
+def test_a_worker_that_is_not_like_the_launcher_ends_the_run(tmp_path, work, settings, reason):
+    pytest.importorskip("apache_beam")
+    if settings:
+        (tmp_path / prepare_beam.SETTINGS).write_text(json.dumps(settings))
+    else:
+        (tmp_path / prepare_beam.SETTINGS).unlink()
+    clips = [make_clip(tmp_path / "a")]
+    with pytest.raises(OSError, match=f"the pipeline failed .*{reason}"):
+        prepare_beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS)
+
+
+def test_a_relative_path_is_refused(tmp_path, work):
+    clip = dataclasses.replace(make_clip(tmp_path / "a"), path="clips/a.mp4")
+    with pytest.raises(ValueError, match=r"clips/a\.mp4 is another file on a worker: give paths"):
+        prepare_beam.crop_clips([clip], work, crop_or_die, options=IN_THIS_PROCESS)
+
+
+def test_workers_that_write_elsewhere_end_the_run(tmp_path, work, monkeypatch):
+    clips = [make_clip(tmp_path / "a")]
+    monkeypatch.setattr(prepare_beam, "_run", lambda *_: None)
+    with pytest.raises(OSError, match=r"a: .*crops\.parts holds nothing of it: let all workers"):
+        prepare_beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS)
+
+
+def test_parts_are_taken_in_as_far_as_they_are_written_and_later_ones_count_more(tmp_path, work):
+    a, b, c = (make_clip(tmp_path / name) for name in "abc")
+    failure = cropping.Outcome("corrupt", "broken")
+    work.parts.mkdir()
+    with cropping.Work(work.parts / "z") as part:
+        part.save_failure(a, failure)
+        part.save_failure(c, failure)
+    with cropping.Work(work.parts / "y") as part:
+        part.save(a, cropping.ClipCrops([CROP, CROP], 2, False))
+        part.save(b, cropping.ClipCrops([CROP], 1, False))
+    whole = (work.parts / "y").read_bytes()
+    (work.parts / "y").write_bytes(whole[:-1])
+    os.utime(work.parts / "z", ns=(0, 0))
+    work.collect()
+    assert (work.outcome(a).crops, work.outcome(b), work.outcome(c)) == (2, None, failure)
+    assert (work.parts / "y").read_bytes() == whole[:-1]  # its worker may still be writing
+    (work.parts / "y").write_bytes(whole)
+    work.collect()
+    assert work.outcome(b).crops == 1
+    assert [len(work.crops(clip)) for clip in (a, b)] == [2, 1]
+    (work.parts / "y").write_bytes(whole[:-1] + b"?")
+    with pytest.raises(ValueError, match=r"crops\.parts/y is damaged: delete it"):
+        work.crops(b)
+
+
+def test_without_beam_the_message_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    preparing.write_videos(tmp_path / "videos", count=2)
+    assert cli.main(command(tmp_path / "videos", tmp_path / "out", *TWO_WORKERS)) == 2
+    printed = capsys.readouterr().err
+    assert printed == 'dfjax: error: Apache Beam is not installed: pip install "dfjax[beam]"\n'
