@@ -83,7 +83,7 @@ def _model_row(name: str) -> tuple[str, ...]:
     train = _train_seconds(model, tx, state, crops)
     rates = [batch / each for each in (train, *(np.median(s) for s in seconds.values()))]
     head = (name, str(size), f"{parameters / 1e6:.2f} M", f"{flops / 1e9:.2f}", str(batch))
-    return *head, *(f"{rate:.3g}" for rate in rates)
+    return *head, *(f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}" for rate in rates)
 
 
 def _train_seconds(
