@@ -132,7 +132,7 @@ def test_a_new_version_takes_over_and_a_corrupt_one_does_not(start, model, asked
         shutil.copytree(root / "3", checkpoints)
         until(lambda: served() == "3")
         largest = max((checkpoints / "checkpoints").rglob("*"), key=lambda f: f.stat().st_size)
-        largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
+        largest.write_bytes(largest.read_bytes()[:100])
         checkpoints.rename(root / "4")
         until(lambda: server.metric("dfjax_refused_versions_total") == 1)
         (root / "5").mkdir()
