@@ -87,7 +87,7 @@ def load_variables(workdir: pathlib.Path, step: int | None = None) -> tuple[dict
     Nothing else of the state is read, so neither the config nor the optimiser of the run matters.
 
     Raises:
-      ValueError: the run has no such checkpoint.
+      ValueError: the run has no such checkpoint, or it is damaged.
     """
     if step is None and (workdir / FOLDER).is_dir():
         checkpoints = Checkpoints(workdir, read_only=True)
@@ -97,6 +97,16 @@ def load_variables(workdir: pathlib.Path, step: int | None = None) -> tuple[dict
     if not path.is_dir():
         which = "no checkpoint" if step is None else f"no checkpoint {step}"
         raise ValueError(f"{workdir} holds {which}: train first")
+    try:
+        return jax.device_get(_load_variables(path)), step
+    except Exception as error:  # whatever Orbax and the storage below it stumble upon
+        raise ValueError(
+            f"{path} cannot be read ({type(error).__name__}): the checkpoint is damaged; restore "
+            "it, or take another"
+        ) from error
+
+
+def _load_variables(path: pathlib.Path) -> dict[str, Any]:
     saved = ocp.checkpointables_metadata(path).metadata["state"]
     chosen = {"ema": saved["ema"]} if saved["ema"] else {k: saved[k] for k in _VARIABLES}
     # On one device, whatever the run was trained on.
@@ -106,7 +116,7 @@ def load_variables(workdir: pathlib.Path, step: int | None = None) -> tuple[dict
     context.pytree.loading.partial_load = True
     with context:
         loaded = ocp.load_checkpointables(path, {"state": like})["state"]
-    return jax.device_get(loaded.get("ema", loaded)), step
+    return loaded.get("ema", loaded)
 
 
 def describe_run(workdir: pathlib.Path, *, config: dict[str, Any], crop_spec: str) -> None:

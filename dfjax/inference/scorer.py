@@ -15,7 +15,7 @@ import ml_collections
 import numpy as np
 from flax import linen as nn
 
-from dfjax import checkpoint, metrics, model_card, sharding, steps, train
+from dfjax import checkpoint, metrics, model_card, sharding, steps, train, tree
 from dfjax.inference import explain, runtimes
 from dfjax.inference.runtimes import Function
 from dfjax.model_card import ModelCard
@@ -108,7 +108,8 @@ def load_run(workdir: pathlib.Path) -> tuple[ModelCard, nn.Module, dict[str, Any
     """(card, model, variables as numpy arrays) of a finished run.
 
     Raises:
-      ValueError: no run is there, it was not evaluated, or trained on since.
+      ValueError: no run is there, it was not evaluated, or trained on since; or its weights are not
+        those that were evaluated.
     """
     config = ml_collections.ConfigDict(checkpoint.stored_config(workdir))
     card = model_card.read(workdir)
@@ -118,7 +119,14 @@ def load_run(workdir: pathlib.Path) -> tuple[ModelCard, nn.Module, dict[str, Any
             f"{workdir} has a better checkpoint ({step}) than the one its model card is of "
             f"({card.step}): run python -m dfjax.main --mode=evaluate again"
         )
-    return card, model, jax.device_get(variables)
+    variables = jax.device_get(variables)
+    # Orbax keeps no checksum of the contents: a flipped bit would be another, silent model.
+    if tree.digest(variables) != card.weights:
+        raise ValueError(
+            f"{workdir}: the weights of checkpoint {step} are not those of its model card: the "
+            "checkpoint is damaged; restore it, or take another"
+        )
+    return card, model, variables
 
 
 def _make_scorer(card: ModelCard, model: nn.Module, variables: dict[str, Any]) -> Scorer:

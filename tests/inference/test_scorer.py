@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import metrics, model_card, steps
+from dfjax import metrics, model_card, steps, tree
 from dfjax.inference import runtimes, scorer
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -139,3 +139,21 @@ assert 0 < found[0] < 1
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "intel").exists()  # where it keeps its client id
+
+
+def test_a_flipped_bit_is_no_other_model(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    folder = tmp_path / "run" / "checkpoints"
+    largest = max(folder.rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
+    sound = largest.read_bytes()
+    expected = tree.digest(scorer.load_run(run)[2])
+    refused = []
+    for place in np.linspace(0, len(sound) - 1, 12, dtype=int):
+        flipped = bytearray(sound)
+        flipped[place] ^= 1
+        largest.write_bytes(flipped)
+        try:  # what the bit was of may not be read at all
+            assert tree.digest(scorer.load_run(tmp_path / "run")[2]) == expected
+        except ValueError as error:
+            refused.append(str(error))
+    assert any("are not those of its model card" in message for message in refused)
