@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -58,7 +58,9 @@ def make_optimizer(
     chain = [optax.clip_by_global_norm(clip_norm)] if clip_norm > 0 else []
     chain.append(adapt)
     if weight_decay > 0:
-        decays = functools.partial(_map_names, lambda name: bool(re.fullmatch(decay_rule, name)))
+        decays = functools.partial(
+            tree.map_names, lambda name: bool(re.fullmatch(decay_rule, name))
+        )
         chain.append(optax.add_decayed_weights(weight_decay, mask=decays))
     if lr_rules:
         chain.append(_scale_by_rules(lr_rules))
@@ -76,7 +78,7 @@ def make_optimizer(
 
 def _scale_by_rules(rules: Rules) -> optax.GradientTransformation:
     def scale(updates: Any, params: Any) -> Any:
-        factors = _map_names(lambda name: _first_match(name, rules)[1], updates)
+        factors = tree.map_names(lambda name: _first_match(name, rules)[1], updates)
         return jax.tree.map(lambda update, factor: factor * update, updates, factors)
 
     return optax.stateless(scale)
@@ -88,7 +90,7 @@ def _freeze(tx: optax.GradientTransformation, rules: Rules) -> optax.GradientTra
     def label(name: str) -> str:
         return "trained" if _first_match(name, rules)[1] else "frozen"
 
-    labels = functools.partial(_map_names, label)
+    labels = functools.partial(tree.map_names, label)
     return optax.partition({"trained": tx, "frozen": optax.set_to_zero()}, labels)
 
 
@@ -110,9 +112,3 @@ def _first_match(name: str, rules: Rules) -> tuple[str, float]:
         if re.fullmatch(pattern, name):
             return pattern, factor
     return "", 1.0
-
-
-def _map_names(function: Callable[[str], Any], params: Any) -> Any:
-    """The tree with what `function` gives for each leaf's name."""
-    values = [function(name) for name in tree.leaf_names(params)]
-    return jax.tree.unflatten(jax.tree.structure(params), values)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -24,14 +25,20 @@ def digest(tree: Any) -> str:
     return digest.hexdigest()
 
 
+def map_names(function: Callable[[str], Any], tree: Any) -> Any:
+    """The tree with what `function` gives for the name of each leaf in its place."""
+    values = [function(name) for name in leaf_names(tree)]
+    return jax.tree.unflatten(jax.tree.structure(tree), values)
+
+
 def match(tree: Any, pattern: str) -> Any:
     """A tree of bool, True where the leaf's whole name matches the regular expression.
 
     Raises:
       ValueError: no name matches, which is nearly always a misspelt rule.
     """
-    names = leaf_names(tree)
-    matches = [re.fullmatch(pattern, name) is not None for name in names]
-    if not any(matches):
-        raise ValueError(f"rule {pattern!r} matches no parameter: names look like {names[:3]}")
-    return jax.tree.unflatten(jax.tree.structure(tree), matches)
+    matches = map_names(lambda name: re.fullmatch(pattern, name) is not None, tree)
+    if not any(jax.tree.leaves(matches)):
+        names = leaf_names(tree)[:3]
+        raise ValueError(f"rule {pattern!r} matches no parameter: names look like {names}")
+    return matches
