@@ -30,6 +30,7 @@ FLOORS = [
     {"evaluate"},
     {"inference"},
     {"export", "serve"},
+    {"commands"},
     {"cli", "main"},
 ]
 # The embedded corpus is drawn, so its importer stands above the renderer.

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from dfjax import cli, corpora, registry
+from dfjax.commands import prepare as prepare_command
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,7 @@ def test_the_help_lists_every_corpus(capsys):
 
 def test_every_published_corpus_takes_a_root_a_seed_and_splits():
     names = set(registry.names("corpus")) - {"folder", "synthetic"}
-    assert names == set(cli._PUBLISHED)
+    assert names == set(prepare_command.PUBLISHED)
     for name in names:
         assert {"root", "seed", "splits"} <= set(registry.options("corpus", name)), name
 

@@ -1,0 +1,39 @@
+"""`dfjax serve`: a model answers over HTTP."""
+
+import argparse
+
+from dfjax.commands import options
+
+
+def add_to(subcommands: options.Subcommands) -> None:
+    """Declares the command and its options."""
+    parser = options.add_command(
+        subcommands,
+        "serve",
+        help="answer over HTTP, with a web page",
+        description="Answer over HTTP, with a web page at /.",
+        run=_run,
+    )
+    options.add_model(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="(%(default)s)")
+    parser.add_argument(
+        "--jobs",
+        type=options.positive,
+        metavar="N",
+        default=options.num_cores(),
+        help="processes that decode uploads (%(default)s)",
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from dfjax.serve import app
+
+    app.serve(
+        arguments.model,
+        runtime=arguments.runtime,
+        host=arguments.host,
+        port=arguments.port,
+        jobs=arguments.jobs,
+    )
+    return 0
