@@ -222,6 +222,11 @@ class Work:
         """The folder in which other hosts write."""
         return self.path.with_name(f"{self.path.name}.parts")
 
+    @property
+    def num_known(self) -> int:
+        """How many clips it knows the outcome of."""
+        return len(self._notes)
+
     def collect(self) -> None:
         """Takes in the parts, of which a later one counts more, as far as they are written."""
         for part in sorted(self.parts.glob("*"), key=os.path.getmtime):

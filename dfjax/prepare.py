@@ -14,7 +14,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import rich.box
@@ -108,11 +108,8 @@ def prepare(
     crop = functools.partial(
         cropping.crop_clip, spec=spec, num_frames=num_frames, originals=originals
     )
-    crop_clips = functools.partial(cropping.crop_clips, jobs=jobs)
-    if beam_options:
-        crop_clips = functools.partial(prepare_beam.crop_clips, options=beam_options)
     with cropping.Work(out / _WORK / "crops") as work:
-        outcomes = _crop(clips, work, functools.partial(crop_clips, crop=crop), out / _ERRORS)
+        outcomes = _crop(clips, work, crop, out / _ERRORS, jobs=jobs, beam_options=beam_options)
         coverage = _coverage(clips, outcomes)
         own_boxes = sum(outcome.own_boxes for outcome in outcomes.values())
         report = Report(
@@ -258,17 +255,30 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 def _crop(
     clips: Sequence[Clip],
     work: cropping.Work,
-    crop_clips: Callable[..., Iterable[tuple[Clip, cropping.Outcome]]],
+    crop: Callable[[Clip], cropping.ClipCrops],
     errors_file: pathlib.Path,
+    *,
+    jobs: int,
+    beam_options: Sequence[str],
 ) -> dict[str, cropping.Outcome]:
     """Returns the outcome of every clip by key; only unfinished clips are cropped."""
     earlier = {clip.key: work.outcome(clip) for clip in clips}
     outcomes = {key: outcome for key, outcome in earlier.items() if outcome and not outcome.failed}
     unfinished = [clip for clip in clips if clip.key not in outcomes]
     try:
-        found = crop_clips(unfinished, work)
-        with progress.Progress("cropping", len(clips), start=len(outcomes), unit="clips") as bar:
+        done = len(outcomes)
+        with progress.Progress("cropping", len(clips), start=done, unit="clips") as bar:
             num_errors = sum(bool(outcome.code) for outcome in outcomes.values())
+            if beam_options:
+                found = prepare_beam.crop_clips(
+                    unfinished,
+                    work,
+                    crop,
+                    options=beam_options,
+                    show=lambda more: bar.update(done + more),
+                )
+            else:
+                found = cropping.crop_clips(unfinished, work, crop, jobs=jobs)
             for clip, outcome in found:
                 outcomes[clip.key] = outcome
                 num_errors += bool(outcome.code)

@@ -7,12 +7,14 @@ crash of the decoder costs one clip. Launcher and workers see clips and work fol
 paths of one file system. Imports neither Beam nor TFDS: workers import this module.
 """
 
+import contextlib
 import functools
 import json
 import os
 import pathlib
+import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from dfjax import cropping, versions
 from dfjax.corpora.clip import Clip
@@ -20,6 +22,7 @@ from dfjax.media import limits
 
 SETTINGS = "settings.json"  # in the work folder: how its crops are made, and by which packages
 _CLIPS_PER_LOT = 16  # to start a process (3 s) seldom, and to share few clips out evenly
+_LOOK_SECONDS = 10.0  # between looks at how far workers are
 
 
 def crop_clips(
@@ -28,10 +31,12 @@ def crop_clips(
     crop: Callable[[Clip], cropping.ClipCrops],
     *,
     options: Sequence[str],
+    show: Callable[[int], None],
 ) -> list[tuple[Clip, cropping.Outcome]]:
     """Returns clips with their outcomes when a pipeline is through, the crops being in `work`.
 
-    `options` are Beam's, `--runner=...` among them.
+    `options` are Beam's, `--runner=...` among them. `show` is called now and then, by another
+    thread, with how many clips have become finished.
 
     Raises:
       ValueError: Beam is not installed, or a path is relative.
@@ -43,9 +48,28 @@ def crop_clips(
     if clips:
         work.parts.mkdir(exist_ok=True)
         lots = [clips[i : i + _CLIPS_PER_LOT] for i in range(0, len(clips), _CLIPS_PER_LOT)]
-        _run(functools.partial(_crop_lot, crop=crop, parts=str(work.parts)), lots, options)
+        with _watching(work, show):
+            _run(functools.partial(_crop_lot, crop=crop, parts=str(work.parts)), lots, options)
         work.collect()
     return [(clip, _outcome(clip, work)) for clip in clips]
+
+
+@contextlib.contextmanager
+def _watching(work: cropping.Work, show: Callable[[int], None]) -> Iterator[None]:
+    before, ended = work.num_known, threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_LOOK_SECONDS):
+            work.collect()
+            show(work.num_known - before)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _outcome(clip: Clip, work: cropping.Work) -> cropping.Outcome:

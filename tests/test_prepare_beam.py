@@ -71,15 +71,21 @@ def test_beam_killed_half_way_goes_on_and_ends_with_the_bytes_of_a_local_run(tmp
     assert not (out / "work").exists()
 
 
-def test_every_clip_has_an_outcome_and_failures_are_tried_again(tmp_path, work):
+def test_every_clip_has_an_outcome_and_failures_are_tried_again(tmp_path, work, monkeypatch):
     pytest.importorskip("apache_beam")
     clips = [make_clip(tmp_path / name) for name in ("a", "deadly", "bug", "b")]
-    found = prepare_beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS)
+    monkeypatch.setattr(prepare_beam, "_LOOK_SECONDS", 0.01)
+    shown = []
+    found = prepare_beam.crop_clips(
+        clips, work, crop_or_die, options=IN_THIS_PROCESS, show=shown.append
+    )
     assert [clip for clip, _ in found] == clips
     assert [outcome.code for _, outcome in found] == ["", "worker_died", "internal", ""]
     assert [work.outcome(clip).failed for clip in clips] == [False, True, True, False]
     assert work.crops(clips[3])[0]["image"] == b"encoded"
-    assert prepare_beam.crop_clips([], work, crop_or_die, options=["--runner=None"]) == []
+    assert shown == sorted(shown)
+    assert set(shown) & {1, 2, 3}  # while the pipeline ran
+    assert prepare_beam.crop_clips([], work, crop_or_die, options=["--runner=X"], show=print) == []
 
 
 @pytest.mark.parametrize(
@@ -97,20 +103,20 @@ def test_a_worker_that_is_not_like_the_launcher_ends_the_run(tmp_path, work, set
         (tmp_path / prepare_beam.SETTINGS).unlink()
     clips = [make_clip(tmp_path / "a")]
     with pytest.raises(OSError, match=f"the pipeline failed .*{reason}"):
-        prepare_beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS)
+        prepare_beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS, show=print)
 
 
 def test_a_relative_path_is_refused(tmp_path, work):
     clip = dataclasses.replace(make_clip(tmp_path / "a"), path="clips/a.mp4")
     with pytest.raises(ValueError, match=r"clips/a\.mp4 is another file on a worker: give paths"):
-        prepare_beam.crop_clips([clip], work, crop_or_die, options=IN_THIS_PROCESS)
+        prepare_beam.crop_clips([clip], work, crop_or_die, options=IN_THIS_PROCESS, show=print)
 
 
 def test_workers_that_write_elsewhere_end_the_run(tmp_path, work, monkeypatch):
     clips = [make_clip(tmp_path / "a")]
     monkeypatch.setattr(prepare_beam, "_run", lambda *_: None)
     with pytest.raises(OSError, match=r"a: .*crops\.parts holds nothing of it: let all workers"):
-        prepare_beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS)
+        prepare_beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS, show=print)
 
 
 def test_parts_are_taken_in_as_far_as_they_are_written_and_later_ones_count_more(tmp_path, work):
