@@ -1,6 +1,7 @@
 """Trains on real faces and scores clips that the model never saw: the figures of the README.
 
-    DFJAX_TEST_DATA=DIR python scripts/real_faces.py --workdir runs/real_faces
+    DFJAX_TEST_DATA=DIR python scripts/real_faces.py
+    DFJAX_TEST_DATA=DIR python scripts/real_faces.py --config configs/custom_cnn.py
 
 DIR holds `dfdc_faces/` (cropped faces of the Deepfake Detection Challenge, with a manifest.csv
 whose splits are train and val), `ciplab/` (retouched photographs) and `videos/`. Protocol: their
@@ -18,12 +19,8 @@ import sys
 
 VAL_SHARE = 0.05
 TRAINING = {
-    "data.image_size": 112,
-    "model.width": 16,
     "num_steps": 4_000,
     "batch_size": 64,
-    "optimizer.lr": 2e-3,
-    "optimizer.weight_decay": 0.02,
     "optimizer.warmup_steps": 300,
     "ema_decay": 0.998,
     "log_every": 100,
@@ -56,7 +53,8 @@ def run(*command: str) -> None:
 def main() -> None:
     """Prepares, trains, evaluates; every step continues where an earlier call stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workdir", default="runs/real_faces")
+    parser.add_argument("--config", default="configs/resnet.py", help="(%(default)s)")
+    parser.add_argument("--workdir", help="of the run (runs/real_faces_CONFIG)")
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data"))
     arguments = parser.parse_args()
     if "DFJAX_TEST_DATA" not in os.environ:
@@ -73,8 +71,9 @@ def main() -> None:
     videos = ("--size", "128", "--splits", "0", "0", "1")
     run(*prepare, "--root", f"{real}/videos", "--out", f"{data}/videos", *videos)
 
-    train = (sys.executable, "-m", "dfjax.main", "--config", "configs/resnet.py")
-    train += ("--workdir", arguments.workdir)
+    workdir = arguments.workdir or f"runs/real_faces_{pathlib.Path(arguments.config).stem}"
+    train = (sys.executable, "-m", "dfjax.main", "--config", arguments.config)
+    train += ("--workdir", workdir)
     settings = {"data.dir": data / "dfdc_faces", **TRAINING}
     run(*train, *(f"--config.{name}={value}" for name, value in settings.items()))
     # The clips are aligned and the training pictures were not: scored all the same, and said so.
