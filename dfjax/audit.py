@@ -10,8 +10,8 @@ Pictures are compared across splits only, for within one an original and its fak
   of different people, aligned, in studio photographs and FFHQ (closest: 38). Of the usual 64 bits,
   2 to 6 catch the same copies and 22 to 388 of these pairs. Most copies that were cropped by 2 %
   or moved by 3 pixels are missed;
-- where asked for, by dlib's face embeddings, at the distance that dlib takes for one person:
-  candidates, for among many people there are look-alikes.
+- where asked for, by embeddings of dlib's face network, at the distance that dlib takes for one
+  person: candidates, for among many people there are look-alikes.
 
 A clip of val or test counts once for each kind, by its closest match in a split before its own, and
 not as nearly the same what is the same. Time grows with the product of the splits' sizes, about
@@ -33,7 +33,7 @@ import rich.box
 import rich.console
 import rich.table
 
-from dfjax import leaks, progress
+from dfjax import leaks, progress, recognition
 from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder
 from dfjax.faces import detect
@@ -80,7 +80,7 @@ def audit(data_dir: str | os.PathLike, *, frames: int = 8, faces: bool = False) 
     """Returns what the splits of a prepared dataset share, and writes it to audit.json there.
 
     Near duplicates are looked for among `frames` crops of each clip; `faces` are compared as well
-    if asked for (three crops of a clip, 40 ms each).
+    if asked for, three crops of a clip.
 
     Raises:
       FileNotFoundError: there is no dataset, or no model for the faces.
@@ -223,14 +223,19 @@ def _near_duplicates(crops: _Crops, hashes: np.ndarray, known: Container[int]) -
 def _embed(dataset: builder.Dataset, crops: _Crops) -> tuple[_Crops, np.ndarray]:
     """(the crops that have a face, their embeddings: float32 [N, 128])."""
     face_of = _face_finder(dataset.crop_spec)
-    embedder = detect.FaceEmbedder()
-    embeddings = np.zeros((len(crops), 128), np.float32)
-    kept = np.zeros(len(crops), bool)
+    embedder = recognition.FaceEmbedder()
+    kept: list[int] = []
+    chips: list[np.ndarray] = []
+    embeddings = [np.zeros((0, 128), np.float32)]
     for number, record, image in _images(dataset, crops, "comparing faces"):
         face = face_of(record, image)
         if face is not None:
-            embeddings[number], kept[number] = embedder.embed(image, face), True
-    return crops.take(kept), embeddings[kept]
+            kept.append(number)
+            chips.append(detect.face_chip(image, face))
+        if chips and (len(chips) == recognition.BATCH or number == len(crops) - 1):
+            embeddings.append(embedder.embed(np.array(chips)))
+            chips.clear()
+    return crops.take(np.array(kept, int)), np.concatenate(embeddings)
 
 
 def _face_finder(spec: CropSpec) -> Callable[[dict[str, Any], np.ndarray], detect.Face | None]:

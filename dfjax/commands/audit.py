@@ -34,7 +34,7 @@ def add_to(subcommands: options.Subcommands) -> None:
     parser.add_argument(
         "--faces",
         action="store_true",
-        help="compare faces as well (dlib): three crops of a clip, 40 ms each",
+        help="compare faces as well, by dlib's network: three crops of a clip, 10 ms each",
     )
 
 

@@ -42,7 +42,7 @@ def add_to(subcommands: options.Subcommands) -> None:
     files.add_argument(
         "--reidentify",
         action="store_true",
-        help="follow people across cuts by face recognition (dlib), 40 ms more where one appears",
+        help="follow people across cuts by dlib's network: 10 ms more where one appears",
     )
     live = parser.add_argument_group("live")
     live.add_argument(

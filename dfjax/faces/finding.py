@@ -14,7 +14,7 @@ import numpy as np
 
 from dfjax.faces import align, crop, track
 from dfjax.faces.align import Crop, CropSpec
-from dfjax.faces.detect import FaceEmbedder, FaceFinder
+from dfjax.faces.detect import Face, FaceFinder
 from dfjax.faces.sequence import SequenceFinder
 from dfjax.media import image as media_image
 from dfjax.media import video as media_video
@@ -67,8 +67,11 @@ class Searcher:
     a verdict looks at everybody, also where training looked at one subject per picture.
     """
 
-    def __init__(self, spec: CropSpec, *, reidentify: bool = False):
-        """`reidentify`: whoever comes back, after a cut or an absence, continues an old track.
+    def __init__(
+        self, spec: CropSpec, *, embed: Callable[[np.ndarray, Face], np.ndarray] | None = None
+    ):
+        """`embed` gives the embedding of a face of a frame (`recognition.FaceEmbedder`): whoever
+        comes back, after a cut or an absence, then continues an old track.
 
         Raises:
           FileNotFoundError: the model files of the finder are missing.
@@ -76,7 +79,7 @@ class Searcher:
         as_is = spec.crops == "as-is"
         self.spec = spec if as_is else dataclasses.replace(spec, faces="all")
         self.finder = None if as_is else FaceFinder(self.spec)
-        self._embedder = FaceEmbedder() if reidentify and not as_is else None
+        self._embed = embed
 
     def file(
         self,
@@ -161,8 +164,8 @@ class Searcher:
         if finder is None:
             return [(0, crop.as_stored(align.resize_crop(frame, self.spec), self.spec))]
         faces, embed = finder.find(frame), None
-        if self._embedder is not None:
-            embed = functools.partial(self._embedder.embed, frame)
+        if self._embed is not None:
+            embed = functools.partial(self._embed, frame)
         crops = [
             crop.as_stored(align.align_face(frame, f.landmarks, f.box, self.spec), self.spec)
             for f in faces

@@ -42,7 +42,7 @@ class Tracker:
     ) -> list[int]:
         """Returns the track of each face of frame number `frame`; frames come in rising order.
 
-        `embed` gives a face's embedding (`detect.FaceEmbedder`); it is asked where a track begins.
+        `embed` gives a face's embedding; it is asked where a track begins.
         """
         self._tracks = [t for t in self._tracks if frame - t.last_seen <= self._max_gap]
         pairs = sorted(

@@ -9,12 +9,14 @@ Decoding, finding and cutting out are those of `dfjax prepare`, by the CropSpec 
 import dataclasses
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dfjax.faces import detect
 from dfjax.faces.align import CropSpec
+from dfjax.faces.detect import Face
 from dfjax.faces.finding import Found, FoundFace, MediaFacts, Searcher
 from dfjax.inference import scorer, verdict
 from dfjax.inference.scorer import Scorer
@@ -74,7 +76,8 @@ class Detector:
                 "the model was trained on the synthetic corpus: its verdicts say nothing about "
                 "real faces",
             )
-        self._searcher = Searcher(spec, reidentify=reidentify)
+        embed = _make_embed() if reidentify and spec.crops == "align" else None
+        self._searcher = Searcher(spec, embed=embed)
         self.reidentify = reidentify
         self.spec, self.finder = self._searcher.spec, self._searcher.finder
 
@@ -163,6 +166,13 @@ class Detector:
 def failed(error: MediaError) -> Result:
     """Returns the result for a file that could not be decoded."""
     return Result(Verdict("inconclusive", None, "decode_error"), error=error)
+
+
+def _make_embed() -> Callable[[np.ndarray, Face], np.ndarray]:
+    from dfjax import recognition
+
+    embedder = recognition.FaceEmbedder()
+    return lambda frame, face: embedder.embed(detect.face_chip(frame, face)[None])[0]
 
 
 def stack_crops(faces: Sequence[FoundFace], size: int) -> np.ndarray:

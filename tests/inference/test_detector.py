@@ -1,6 +1,11 @@
+import collections
+import csv
 import json
+import os
+import pathlib
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 
@@ -22,7 +27,7 @@ def brightness_logits(crops):
     return (crops.astype(np.float64).mean((1, 2, 3)) - 110) / 20
 
 
-def make_detector(spec=SPEC, **card):
+def make_detector(spec=SPEC, *, reidentify=False, **card):
     decision = model_card.Decision(0.5, low=0.5, high=0.5, error_rate=0.05)
     fields = {
         "model": "brightness",
@@ -36,7 +41,8 @@ def make_detector(spec=SPEC, **card):
         "protocol": {},
         **card,
     }
-    return Detector(scorer.Scorer(model_card.ModelCard(**fields), "flax", brightness_logits, None))
+    model = scorer.Scorer(model_card.ModelCard(**fields), "flax", brightness_logits, None)
+    return Detector(model, reidentify=reidentify)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +77,24 @@ def test_everybody_is_judged_also_where_training_looked_at_one(take):
     scores = {face.crop.box[0] > 320: face.score for face in result.faces}
     assert scores[False] > scores[True]
     assert result.verdict.score == scores[False]
+
+
+@pytest.mark.skipif("DFJAX_TEST_DATA" not in os.environ, reason="needs real faces")
+@pytest.mark.parametrize(("reidentify", "expected"), [(False, [0, 1, 2]), (True, [0, 1, 0])])
+def test_who_comes_back_after_a_cut_is_known_if_that_is_asked_for(tmp_path, reidentify, expected):
+    folder = pathlib.Path(os.environ["DFJAX_TEST_DATA"], "studio")
+    pictures = collections.defaultdict(list)
+    for row in csv.DictReader((folder / "manifest.csv").read_text().splitlines()):
+        pictures[row["identity"]].append(folder / row["path"])
+    (first, again, *_), (other, *_), *_ = (each for each in pictures.values() if len(each) > 1)
+    side = 400
+    wide = np.zeros((3, side, 3 * side, 3), np.uint8)  # of each scene the face elsewhere
+    for place, path in enumerate((first, other, again)):
+        picture = cv2.resize(media_image.read_image(path), (side, side))
+        wide[place, :, place * side : (place + 1) * side] = picture
+    video.write_video(tmp_path / "cuts.mp4", [*np.repeat(wide, 4, axis=0)], fps=25, crf=12)
+    result = make_detector(reidentify=reidentify).video(tmp_path / "cuts.mp4", num_frames=12)
+    assert [face.track for face in result.faces] == np.repeat(expected, 4).tolist()
 
 
 def test_temperature_flattens_scores(take):

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dfjax import models, steps
+from dfjax import models, recognition
 from dfjax.faces import align, detect
 from dfjax.media import image
-from dfjax.models import dlib_file, dlib_resnet, pretrained, weight_files
+from dfjax.models import dlib_file, dlib_resnet
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -29,55 +29,47 @@ def network_file() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def embed():
-    """Chips [B, 150, 150, 3] to descriptors [B, 128], by our network with dlib's weights."""
-    file = weight_files.read(detect.embedding_file())
-    assert file.format == "dlib"
-    model = models.build("dlib_resnet")
-    pretrained.require_normalisation(file.normalisation, model)
-    like = {
-        "params": jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, CHIP, CHIP, 3)))["params"]
-    }
-    variables, report = pretrained.convert(file.tensors, model, like, fresh="head/.*")
-    assert len(report.used) == len(file.tensors) == 2 * 29 + 1
-    return functools.partial(
-        jax.jit(functools.partial(steps.embed, model=model, image_size=CHIP)), variables
-    )
+def embedder():
+    return recognition.FaceEmbedder()
 
 
-def _assert_same_descriptors(chips: np.ndarray, embed) -> None:
+def _assert_same_descriptors(chips: np.ndarray, embedder: recognition.FaceEmbedder) -> None:
     network = dlib.face_recognition_model_v1(detect.embedding_file())
     expected = np.array([network.compute_face_descriptor(chip) for chip in chips])
-    found = np.asarray(embed(chips))
+    found = embedder.embed(chips)
+    np.testing.assert_allclose(embedder.embed(chips[1:2]), found[1:2], rtol=0, atol=1e-6)
     assert np.abs(expected - expected[:1]).max() > 0.05  # the chips tell apart
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_descriptors_are_those_of_dlib(embed):
+def test_descriptors_are_those_of_dlib(embedder):
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (3, CHIP, CHIP, 3), np.uint8)
     rows, columns = np.mgrid[:CHIP, :CHIP]
     disc = (rows - 70) ** 2 + (columns - 60) ** 2 < 45**2
     drawn = np.where(disc[..., None], np.uint8([220, 170, 140]), np.uint8([40, 60, 90]))
-    _assert_same_descriptors(np.concatenate([noise, drawn[None], drawn[None, ::-1, ::-1]]), embed)
+    chips = np.concatenate([noise, drawn[None], drawn[None, ::-1, ::-1]])
+    _assert_same_descriptors(chips, embedder)
 
 
 @pytest.mark.skipif("DFJAX_TEST_DATA" not in os.environ, reason="needs real faces")
-def test_real_faces_have_the_descriptors_of_dlib(embed):
+def test_real_faces_have_the_descriptors_of_dlib(embedder):
     folder = pathlib.Path(os.environ["DFJAX_TEST_DATA"], "studio")
     with (folder / "manifest.csv").open(newline="") as file:
         people = {row["identity"]: folder / row["path"] for row in csv.DictReader(file)}
-    finder, embedder = detect.FaceFinder(align.CropSpec()), detect.FaceEmbedder()
+    finder = detect.FaceFinder(align.CropSpec())
+    network = dlib.face_recognition_model_v1(detect.embedding_file())
     chips, expected = [], []
-    for path in list(people.values())[:10]:
+    for path in list(people.values())[:40]:  # more than a batch
         picture = image.read_image(path)
         face = finder.find(picture)[0]
-        expected.append(embedder.embed(picture, face))
         box = dlib.rectangle(*np.rint(face.box).astype(int).tolist())
         points = [dlib.point(*point) for point in np.rint(face.landmarks).astype(int).tolist()]
-        chips.append(dlib.get_face_chip(picture, dlib.full_object_detection(box, points), CHIP))
-    _assert_same_descriptors(np.array(chips), embed)
-    np.testing.assert_allclose(embed(np.array(chips)), expected, rtol=0, atol=1e-4)
+        shape = dlib.full_object_detection(box, points)
+        expected.append(network.compute_face_descriptor(picture, shape))
+        chips.append(detect.face_chip(picture, face))
+    assert len(chips) > recognition.BATCH
+    np.testing.assert_allclose(embedder.embed(np.array(chips)), expected, rtol=0, atol=1e-5)
 
 
 def test_least_size_is_the_least_that_dlib_could_take():

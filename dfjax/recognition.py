@@ -1,0 +1,57 @@
+"""Whose face it is: dlib's face recognition, computed by `models.dlib_resnet` from dlib's weights.
+
+dlib's own code takes one face at a time (76 ms on a core). This takes many, on whatever device JAX
+has (10 ms each on two cores), and gives the same vectors to 1e-5.
+"""
+
+import functools
+import os
+
+import jax
+import numpy as np
+
+from dfjax import models, steps
+from dfjax.faces import detect
+from dfjax.models import pretrained, weight_files
+
+BATCH = 32  # faces that are best given at a time
+
+
+class FaceEmbedder:
+    """Tells people apart: two whose vectors lie less than `detect.SAME_PERSON` apart are taken for
+    one person, as dlib's documentation does.
+    """
+
+    def __init__(self, model_dir: str | os.PathLike | None = None):
+        """`model_dir` as that of `FaceFinder`.
+
+        Raises:
+          FileNotFoundError: the file of weights is missing.
+          ValueError: it is damaged.
+        """
+        file = weight_files.read(detect.embedding_file(model_dir))
+        model = models.build("dlib_resnet")
+        pretrained.require_normalisation(file.normalisation, model)
+        size = model.native_size
+        image = jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
+        shapes = {"params": jax.eval_shape(model.init, jax.random.key(0), image)["params"]}
+        like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)  # of the head
+        variables, _ = pretrained.convert(file.tensors, model, like, fresh="head/.*")
+        self._variables = jax.device_put(variables)
+        self._embed = jax.jit(functools.partial(steps.embed, model=model, image_size=size))
+
+    def embed(self, chips: np.ndarray) -> np.ndarray:
+        """Returns the vectors, float32 [N, 128], of uint8 chips [N, 150, 150, 3], N >= 1.
+
+        Chips are what `detect.face_chip` cuts out.
+        """
+        if len(chips) == 1:
+            return np.asarray(self._embed(self._variables, chips))
+        # One shape whatever is given, for every other one would be compiled.
+        missing = -len(chips) % BATCH
+        padded = np.concatenate([chips, np.zeros((missing, *chips.shape[1:]), chips.dtype)])
+        parts = [
+            np.asarray(self._embed(self._variables, padded[start : start + BATCH]))
+            for start in range(0, len(padded), BATCH)
+        ]
+        return np.concatenate(parts)[: len(chips)]
