@@ -51,7 +51,7 @@ def base() -> ml_collections.ConfigDict:
     c.augment.jpeg = 0.2  # probability of a JPEG round trip (quality 50 to 95)
 
     c.batch_size = 64  # images per update over all devices and processes, half of them fake
-    c.accumulation = 1  # microbatches per update; batch_size is split between them
+    c.accumulation = 1  # microbatches per update; each takes whole (real, fake) pairs of batch_size
     c.num_steps = 10_000  # updates
     c.loss = "bce"  # a name of the loss registry
     c.label_smoothing = 0.0  # 0.1 trains towards 0.05 and 0.95

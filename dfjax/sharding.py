@@ -6,6 +6,7 @@ layers of every model for output shardings.
 """
 
 import json
+import math
 from typing import Any
 
 import jax
@@ -15,8 +16,13 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 
 def make_mesh() -> Mesh:
-    """A 1-D mesh named "data" over every device of every process."""
-    return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+    """A 1-D mesh named "data" over every device of every process, in the order of processes.
+
+    `jax.make_mesh` may order them by the wires between them. Collectives over one axis span all
+    devices anyway, and here the rows of process p are to be the p-th block of a batch.
+    """
+    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    return Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -29,18 +35,34 @@ def by_batch(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
-def check_batch_size(name: str, batch_size: int, mesh: Mesh, accumulation: int = 1) -> None:
-    """Raises ValueError unless every device gets the same number of rows of every microbatch."""
-    parts = mesh.size * accumulation
-    if batch_size <= 0 or batch_size % parts:
-        each = f"{mesh.size} devices" + (f" x {accumulation} microbatches" * (accumulation > 1))
-        raise ValueError(
-            f"{name} {batch_size} is not divisible by {each}: use a multiple of {parts}"
-        )
+def check_batch_size(name: str, batch_size: int, mesh: Mesh) -> None:
+    """Raises ValueError unless every device gets the same number of rows."""
+    _require_multiple(name, batch_size, mesh.size, f"{mesh.size} devices")
+
+
+def check_train_batch_size(batch_size: int, mesh: Mesh, accumulation: int) -> None:
+    """Raises ValueError unless half of every batch, and of every microbatch, can be fake.
+
+    A whole batch may be cut between a real and its fake: every device has part in the same
+    statistics. Microbatches are made of whole pairs, on each device out of its own rows.
+    """
+    if accumulation < 1:
+        raise ValueError(f"accumulation {accumulation} cuts no batch: use 1 or more microbatches")
+    if accumulation == 1:
+        parts, names = math.lcm(2, mesh.size), f"2 classes and {mesh.size} devices"
+    else:
+        parts = 2 * mesh.size * accumulation
+        names = f"2 classes x {mesh.size} devices x {accumulation} microbatches"
+    _require_multiple("batch_size", batch_size, parts, names)
+
+
+def _require_multiple(name: str, value: int, parts: int, names: str) -> None:
+    if value <= 0 or value % parts:
+        raise ValueError(f"{name} {value} is not divisible by {names}: use a multiple of {parts}")
 
 
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Global arrays, split by rows, from the rows that this process holds."""
+    """Global arrays, split by rows; the rows that process p holds are their p-th block."""
     sharding = by_batch(mesh)
     return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}
 

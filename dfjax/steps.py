@@ -77,8 +77,9 @@ def train_step(
     """One update from a batch of `image` [B, H, W, 3] uint8 and `label` [B].
 
     The dropout key is a function of (key, step), so nothing about randomness is saved. With
-    accumulation k the batch is cut into k microbatches whose gradients are averaged; BatchNorm
-    then sees B / k images at a time.
+    accumulation k the gradients of k microbatches are averaged (see `split_microbatches`).
+    BatchNorm then sees B / k images at a time and moves its running statistics k times per update,
+    so a momentum m acts as m**k does in a whole batch.
     """
     key = jax.random.fold_in(key, state.step)
     gradients = _gradients
@@ -93,6 +94,10 @@ def train_step(
     ema = state.ema
     if ema is not None:
         # The shorter early horizon keeps the random start out of the average of a short run.
+        # BatchNorm's statistics are averaged beside the parameters that they belong to, over the
+        # same horizon. At the cosine's end, where parameters hardly move, those of the averaged
+        # network are the same; a checkpoint from the middle of a run would be exact only with
+        # statistics recomputed over training batches.
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
         new = {"params": params, "batch_stats": batch_stats}
         ema = optax.incremental_update(new, ema, 1.0 - decay)
@@ -136,6 +141,22 @@ def _gradients(
     return grads, batch_stats, outputs
 
 
+def split_microbatches(batch: dict[str, jax.Array], count: int) -> dict[str, jax.Array]:
+    """Arrays [count, B / count, ...] from [B, ...]: rows 2i and 2i + 1 go to microbatch i % count.
+
+    `train_stream` puts a real and a fake there, so each microbatch is as balanced as the batch.
+    BatchNorm needs that: over one class alone it would take away what tells the classes apart.
+    Dealing in turn leaves every row on its device, where consecutive slices would move them, if
+    each device holds a multiple of 2 * count rows.
+    """
+
+    def split(x: jax.Array) -> jax.Array:
+        pairs = x.reshape(-1, count, 2, *x.shape[1:])
+        return jnp.swapaxes(pairs, 0, 1).reshape(count, -1, *x.shape[1:])
+
+    return jax.tree.map(split, batch)
+
+
 def _accumulated_gradients(
     params: Any,
     batch_stats: Any,
@@ -146,10 +167,7 @@ def _accumulated_gradients(
     **kwargs: Any,
 ) -> tuple[Any, Any, dict[str, jax.Array]]:
     """What `_gradients` returns, averaged over microbatches that run one after the other."""
-    # Strided, so that every row stays on its device; consecutive slices would move them.
-    microbatches = jax.tree.map(
-        lambda x: jnp.swapaxes(x.reshape(-1, accumulation, *x.shape[1:]), 0, 1), batch
-    )
+    microbatches = split_microbatches(batch, accumulation)
 
     def body(carry, microbatch):
         total, batch_stats = carry

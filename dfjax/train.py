@@ -42,7 +42,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
       FloatingPointError: the loss is not finite; the message names the step.
     """
     mesh = sharding.make_mesh()
-    sharding.check_batch_size("batch_size", config.batch_size, mesh, config.accumulation)
+    sharding.check_train_batch_size(config.batch_size, mesh, config.accumulation)
     for name in ("eval_every", "checkpoint_every"):
         if config[name] % config.log_every:
             raise ValueError(f"log_every {config.log_every} must divide {name} {config[name]}")

@@ -1,6 +1,7 @@
 """The train step against arithmetic done by hand, and its invariance to devices."""
 
 import functools
+import re
 
 import flax.linen as nn
 import jax
@@ -9,7 +10,8 @@ import numpy as np
 import optax
 import pytest
 
-from dfjax import losses, models, sharding, steps
+from dfjax import losses, metrics, models, sharding, steps
+from tests.models import small
 
 IMAGE_SIZE = 32
 
@@ -26,9 +28,15 @@ class MeanPixel(nn.Module):
 
 
 def _batch(size: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Real and fake in turn, as `train_stream` deals them; fakes are 5 grey levels brighter.
+
+    BatchNorm over one class alone would take that difference away.
+    """
     rng = np.random.default_rng(seed)
-    image = rng.integers(0, 256, (size, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
-    return {"image": image, "label": np.arange(size, dtype=np.int32) % 2}
+    label = np.arange(size, dtype=np.int32) % 2
+    image = rng.integers(100, 140, (size, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+    image += np.uint8(5 * label)[:, None, None, None]
+    return {"image": image, "label": label}
 
 
 def _step(model, tx, *, ema_decay=0.0, accumulation=1):
@@ -60,6 +68,40 @@ def test_sgd_step_is_the_hand_derivative(accumulation):
     expected = np.log1p(np.exp(0.5 * x)) - batch["label"] * 0.5 * x
     assert float(found.compute()["loss"]) == pytest.approx(expected.mean(), rel=1e-6)
     assert float(found.compute()["accuracy"]) == 0.5  # every logit is positive, half are fake
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_accumulation_averages_the_gradients_of_whole_pairs():
+    model, tx, key = small.build("dfcnn"), optax.sgd(0.1), jax.random.key(1)
+    state, batch = _state(model, tx), _batch(8)
+    found, _ = jax.jit(_step(model, tx, accumulation=2))(state, batch, key)
+
+    step = jax.jit(_step(model, tx))
+    first, second = (
+        {k: v[rows] for k, v in batch.items()} for rows in ([0, 1, 4, 5], [2, 3, 6, 7])
+    )
+    one, _ = step(state, first, key)
+    two, _ = step(state.replace(batch_stats=one.batch_stats), second, key)
+    # The update of plain SGD is linear in the gradient; the statistics move once for each part.
+    expected = jax.tree.map(lambda a, b: (a + b) / 2, one.params, two.params)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+    jax.tree.map(close, found.params, expected)
+    jax.tree.map(close, found.batch_stats, two.batch_stats)
+
+
+@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.parametrize("accumulation", [2, 4])
+def test_batch_norm_learns_under_accumulation_what_sets_the_classes_apart(accumulation):
+    model, tx = small.build("dfcnn"), optax.sgd(0.05, momentum=0.9)
+    state = _state(model, tx)
+    step = jax.jit(_step(model, tx, accumulation=accumulation))
+    for number in range(30):
+        state, _ = step(state, _batch(16, seed=number), jax.random.key(1))
+    unseen = _batch(64, seed=30)
+    logit = steps.predict(state.eval_variables, unseen["image"], model=model, image_size=IMAGE_SIZE)
+    score = metrics.sigmoid(logit)
+    assert metrics.auc(unseen["label"], score) > 0.95
+    assert metrics.log_loss(unseen["label"], score) < 0.3  # the sign alone may come out by chance
 
 
 def test_average_follows_parameters_with_a_short_early_horizon():
@@ -111,6 +153,20 @@ def test_four_devices_do_what_one_does(accumulation):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+def test_microbatches_leave_every_row_on_its_device():
+    def sums(batch):
+        per_image = functools.partial(jnp.sum, axis=(1, 2, 3), dtype=jnp.float32)
+        return jax.lax.map(per_image, steps.split_microbatches(batch, 2)["image"])
+
+    batch, mesh = _batch(16), sharding.make_mesh()
+    compiled = jax.jit(sums).lower(sharding.put_batch(batch, mesh)).compile()
+    moves = r"(all-gather|all-to-all|collective-permute)\("
+    assert not re.search(moves, compiled.as_text())
+    found = compiled(sharding.put_batch(batch, mesh))
+    pairs = batch["image"].sum((1, 2, 3)).reshape(8, 2)
+    np.testing.assert_array_equal(found, [pairs[0::2].ravel(), pairs[1::2].ravel()])
+
+
 def test_batch_statistics_are_those_of_the_global_batch():
     mesh = sharding.make_mesh()
     model = nn.BatchNorm(use_running_average=False, momentum=0.0)
@@ -121,10 +177,24 @@ def test_batch_statistics_are_those_of_the_global_batch():
     np.testing.assert_allclose(updated["batch_stats"]["mean"], x.mean(0), atol=1e-6)
 
 
-@pytest.mark.parametrize(("size", "accumulation", "multiple"), [(100, 2, 8), (6, 1, 4), (0, 1, 4)])
-def test_batch_size_that_does_not_fit_is_named(size, accumulation, multiple):
-    with pytest.raises(ValueError, match=f"batch_size {size} .* use a multiple of {multiple}"):
-        sharding.check_batch_size("batch_size", size, sharding.make_mesh(), accumulation)
+@pytest.mark.parametrize(
+    ("size", "devices", "accumulation", "multiple"),
+    [(104, 4, 2, 16), (6, 4, 1, 4), (0, 4, 1, 4), (9, 3, 1, 6), (7, 1, 1, 2), (6, 1, 2, 4)],
+)
+def test_batch_size_that_does_not_fit_is_named(size, devices, accumulation, multiple):
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("data",))
+    with pytest.raises(ValueError, match=f"batch_size {size} .* use a multiple of {multiple}$"):
+        sharding.check_train_batch_size(size, mesh, accumulation)
+    sharding.check_train_batch_size(3 * multiple, mesh, accumulation)
+
+
+def test_evaluation_and_training_ask_for_what_each_needs():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:3]), ("data",))
+    sharding.check_batch_size("eval.batch_size", 9, mesh)
+    with pytest.raises(ValueError, match=r"eval.batch_size 8 .* 3 devices: use a multiple of 3"):
+        sharding.check_batch_size("eval.batch_size", 8, mesh)
+    with pytest.raises(ValueError, match=r"accumulation 0 .* use 1 or more"):
+        sharding.check_train_batch_size(12, mesh, 0)
 
 
 @pytest.mark.usefixtures("quick_compilation")

@@ -156,8 +156,14 @@ def _free_port() -> int:
 
 def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared, tmp_path):
     # Plain SGD: Adam would divide rounding differences by nearly vanishing second moments.
-    # No dropout: processes deal the rows of a batch out in turn, and a mask belongs to a place.
-    changes = {"optimizer.name": "sgd", "optimizer.lr": 0.05, "model.dropout": 0.0}
+    # With microbatches and dropout, which belong to places in the global batch.
+    changes = {
+        "optimizer.name": "sgd",
+        "optimizer.lr": 0.05,
+        "model.dropout": 0.1,
+        "batch_size": 16,
+        "accumulation": 2,
+    }
     extra = [f"--config.{name}={value}" for name, value in changes.items()]
     config = _config(prepared, **changes)
     processes = [
@@ -191,7 +197,15 @@ def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared,
     [
         ({"model.name": "resnet19"}, "unknown model 'resnet19': choose one of"),
         ({"loss": "hinge"}, "unknown loss 'hinge': choose one of bce"),
-        ({"batch_size": 10}, "batch_size 10 is not divisible by 4 devices: use a multiple of 4"),
+        (
+            {"batch_size": 10},
+            "batch_size 10 is not divisible by 2 classes and 4 devices: use a multiple of 4",
+        ),
+        (
+            {"batch_size": 8, "accumulation": 2},
+            "batch_size 8 is not divisible by 2 classes x 4 devices x 2 microbatches: use a "
+            "multiple of 16",
+        ),
         ({"eval.batch_size": 6}, "eval.batch_size 6 is not divisible by 4 devices"),
         ({"data.val_split": "dev"}, "has no split 'dev': use one of"),
         ({"eval_every": 5}, "log_every 2 must divide eval_every 5"),

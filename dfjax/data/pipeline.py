@@ -2,7 +2,9 @@
 
 The order of the operations is what makes resume and host count a non-issue. Everything up to the
 batch is random access by index, so "start at step n" is a slice and needs no saved iterator;
-augmentation comes before the slice by process, so it depends on the example's index alone.
+augmentation comes before the batch, so it depends on the example's index alone. Each process takes
+a contiguous block of the global batch: pairs of a real and a fake, microbatches and dropout masks,
+which belong to places in the batch, are then the same for any number of processes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -68,9 +70,10 @@ def train_stream(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Endless batches from step `start` on: `image` uint8 [B, S, S, 3] and `label` int32 [B].
 
-    B is this process's share of `batch_size`. Real and fake alternate, each from its own shuffled,
-    endlessly repeated list, so every batch is balanced whatever the corpus is. The same (seed,
-    step) gives the same global batch for any number of processes, workers and threads.
+    B is this process's share of `batch_size`: rows [p * B, (p + 1) * B) of the global batch in
+    process p. Real and fake alternate, each from its own shuffled, endlessly repeated list, so
+    every batch is balanced whatever the corpus is. The same (seed, step) gives the same global
+    batch for any number of processes, workers and threads.
 
     Raises:
       ValueError: the source lacks a class.
@@ -86,8 +89,8 @@ def train_stream(
     dataset = (
         grain.MapDataset.mix(classes)
         .seed(seed)
-        .random_map(transforms.TrainExample(image_size, augment))[process_index::process_count]
-        .batch(batch_size // process_count, drop_remainder=True)
+        .random_map(transforms.TrainExample(image_size, augment))
+        .batch(batch_size // process_count, drop_remainder=True)[process_index::process_count]
         .slice(slice(start, None))
     )
     return _iterate(dataset, num_workers, num_threads, prefetch)
@@ -106,13 +109,15 @@ def eval_stream(
     """Batches that cover every record once: the record's fields, `index` and `mask` [B].
 
     Images are uint8 [B, S, S, 3] as stored, numbers arrays [B], texts lists of B strings. Every
-    process gets the same number of batches; rows with mask 0 are padding.
+    process gets the same number of batches, each the process's block of a global batch as in
+    `train_stream`; rows with mask 0 are padding.
     """
     length = -(-len(source) // batch_size) * batch_size
+    local = batch_size // process_count
     dataset = (
         grain.MapDataset.source(Padded(source, length))
-        .map(transforms.decode_record)[process_index::process_count]
-        .batch(batch_size // process_count, drop_remainder=True, batch_fn=_stack)
+        .map(transforms.decode_record)
+        .batch(local, drop_remainder=True, batch_fn=_stack)[process_index::process_count]
     )
     return _iterate(dataset, num_workers, num_threads, prefetch)
 

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from dfjax import steps
 from dfjax.data import builder, pipeline, transforms
 
 AUGMENT = transforms.Augment(
@@ -14,11 +15,20 @@ NO_AUGMENT = transforms.Augment(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def _train(
-    source, count, *, start=0, process=(0, 1), workers=0, seed=3, augment=AUGMENT, threads=2
+    source,
+    count,
+    *,
+    batch_size=8,
+    start=0,
+    process=(0, 1),
+    workers=0,
+    seed=3,
+    augment=AUGMENT,
+    threads=2,
 ):
     stream = pipeline.train_stream(
         source,
-        batch_size=8,
+        batch_size=batch_size,
         image_size=32,
         augment=augment,
         seed=seed,
@@ -76,13 +86,29 @@ def test_workers_and_threads_change_nothing(source, ten_batches):
     _assert_equal(_train(source, 3, threads=1), ten_batches[:3])
 
 
-def test_processes_share_the_same_global_batches(source, ten_batches):
-    halves = [_train(source, 10, process=(index, 2)) for index in range(2)]
-    for whole, first, second in zip(ten_batches, *halves, strict=True):
-        assert len(first["label"]) == 4
-        together = np.concatenate([first["image"], second["image"]])
-        order = [0, 4, 1, 5, 2, 6, 3, 7]  # rows alternate between the processes
-        np.testing.assert_array_equal(together[order], whole["image"])
+@pytest.fixture(scope="module")
+def wide_batches(source):
+    return _train(source, 3, batch_size=24)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 4])
+def test_processes_hold_blocks_of_the_same_global_batches(source, wide_batches, processes):
+    blocks = [
+        _train(source, 2, batch_size=24, start=1, process=(index, processes))
+        for index in range(processes)
+    ]
+    for whole, *parts in zip(wide_batches[1:], *blocks, strict=True):
+        for part in parts:  # each process reads both classes
+            assert np.bincount(part["label"]).tolist() == [12 // processes] * 2
+        _assert_equal([{k: np.concatenate([p[k] for p in parts]) for k in whole}], [whole])
+
+
+@pytest.mark.parametrize("accumulation", [1, 2, 4])
+def test_microbatches_hold_as_many_fakes_as_reals(wide_batches, accumulation):
+    for batch in wide_batches:
+        microbatches = steps.split_microbatches(batch, accumulation)
+        assert microbatches["image"].shape == (accumulation, 24 // accumulation, 32, 32, 3)
+        assert microbatches["label"].sum(1).tolist() == [12 // accumulation] * accumulation
 
 
 def test_batches_are_balanced_and_cover_each_class_once_per_epoch(source):
@@ -111,7 +137,9 @@ def test_evaluation_counts_every_record_once(prepared, batch_size, processes):
     source = builder.open_dataset(prepared).source("val")
     parts = [_eval(source, batch_size=batch_size, process=(p, processes)) for p in range(processes)]
     assert len({len(part) for part in parts}) == 1  # no process waits for another for ever
-    batches = [batch for part in parts for batch in part]
+    batches = [batch for blocks in zip(*parts, strict=True) for batch in blocks]
+    order = np.concatenate([b["index"] for b in batches])
+    np.testing.assert_array_equal(order, np.arange(len(order)))  # blocks of one global order
     counted = np.concatenate([b["index"][b["mask"] > 0] for b in batches])
     assert sorted(counted) == list(range(11))
     assert all(b["image"].shape == (batch_size // processes, 40, 40, 3) for b in batches)
