@@ -39,7 +39,8 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
 
     Raises:
       ValueError: a setting does not fit; the message says which and what would.
-      FloatingPointError: the loss is not finite; the message names the step.
+      FloatingPointError: a loss or a gradient is not finite; the message names the step, and the
+        checkpoints are those of earlier steps.
     """
     mesh = sharding.make_mesh()
     sharding.check_train_batch_size(config.batch_size, mesh, config.accumulation)
@@ -119,7 +120,8 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         metric_writer, every=config.log_every, batch_size=config.batch_size, schedule=schedule
     )
     # The order below is what makes resume exact: evaluate and save the state at `step` before
-    # the next batch is drawn.
+    # the next batch is drawn. The log is flushed before a save, because it refuses what is not
+    # finite: a resumed run would start from it again and again.
     bar = progress.Progress("train", config.num_steps, start=start)
     with bar, contextlib.closing(stream), contextlib.closing(metric_writer):
         for step in range(start, config.num_steps + 1):

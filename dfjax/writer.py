@@ -95,7 +95,7 @@ class StepLog:
         `waited` is the time in seconds that the loop spent waiting for its batch.
 
         Raises:
-          FloatingPointError: a loss of the last full window is not finite.
+          FloatingPointError: a loss or a gradient of the last full window is not finite.
         """
         if self._pending and self._pending[-1][0] % self._every == 0:
             self.flush()
@@ -111,19 +111,27 @@ class StepLog:
         return {name.split("/")[1]: self.latest[name] for name in names if self.latest}
 
     def flush(self) -> None:
-        """Writes the steps that are still waiting; blocks until they are done."""
+        """Writes the steps that are still waiting; blocks until they are done.
+
+        Raises:
+          FloatingPointError: a loss or a gradient of theirs is not finite.
+        """
         if not self._pending:
             return
         numbers = [step for step, _ in self._pending]
         values = [m.compute() for m in jax.device_get([m for _, m in self._pending])]
         self._pending = []
-        losses = [float(value["loss"]) for value in values]
-        if not all(map(math.isfinite, losses)):
-            bad = numbers[[math.isfinite(loss) for loss in losses].index(False)]
-            raise FloatingPointError(
-                f"the loss became {losses[numbers.index(bad)]} at step {bad}, within steps "
-                f"[{numbers[0]}, {numbers[-1]}]: lower optimizer.lr, or look at the data there"
-            )
+        for step, value in zip(numbers, values, strict=True):
+            # The loss is that of the parameters before the update, the gradient makes the update:
+            # a checkpoint of this step would be lost although its loss is finite.
+            for name, meaning in (("loss", "loss"), ("grad_norm", "gradient norm")):
+                if not math.isfinite(value[name]):
+                    raise FloatingPointError(
+                        f"the {meaning} became {value[name]} at step {step}, within steps "
+                        f"[{numbers[0]}, {numbers[-1]}], and no checkpoint holds it: lower "
+                        "optimizer.lr in a new workdir (init_from takes a checkpoint of this one), "
+                        "or look at the data there"
+                    )
         means = {f"train/{k}": float(np.mean([v[k] for v in values])) for k in values[0]}
         elapsed = time.monotonic() - self._began
         self.latest = {

@@ -11,12 +11,13 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
 
 from configs import resnet
-from dfjax import checkpoint, sharding, train, tree
+from dfjax import checkpoint, losses, sharding, train, tree
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS = 12
@@ -241,6 +242,21 @@ def test_loss_that_is_not_finite_stops_the_run_and_names_the_step(prepared, tmp_
     message = r"the loss became (nan|inf) at step \d+, within steps \[\d+, \d+\]"
     with pytest.raises(FloatingPointError, match=message):
         train.train(config, tmp_path)
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_gradient_that_is_not_finite_is_in_no_checkpoint(prepared, tmp_path, monkeypatch):
+    def flat_start(logit, label):
+        """0 everywhere, and with the slope of a square root at 0: infinity times 0."""
+        return jnp.sqrt(0.0 * logit * label)
+
+    monkeypatch.setattr(losses, "build", lambda name, **_: flat_start)
+    every_step = {"log_every": 1, "checkpoint_every": 1}
+    with pytest.raises(FloatingPointError, match=r"the gradient norm became nan at step 1\b"):
+        train.train(_config(prepared, **every_step), tmp_path)
+    checkpoints = checkpoint.Checkpoints(tmp_path, keep=2)
+    assert checkpoints.latest_step is None
+    checkpoints.close()
 
 
 def test_early_stop_ends_after_evaluations_without_a_better_one(prepared, tmp_path):

@@ -10,9 +10,11 @@ import pytest
 from dfjax import metrics, writer
 
 
-def _step_metrics(loss: float) -> metrics.TrainMetrics:
+def _step_metrics(loss: float, grad_norm: float = 1.0) -> metrics.TrainMetrics:
     return metrics.TrainMetrics.single_from_model_output(
-        loss=jnp.array([loss, loss + 1]), correct=jnp.array([True, False]), grad_norm=jnp.ones(())
+        loss=jnp.array([loss, loss + 1]),
+        correct=jnp.array([True, False]),
+        grad_norm=jnp.array(grad_norm),
     )
 
 
@@ -47,12 +49,16 @@ def test_resume_drops_later_rows_and_a_line_cut_short(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_loss_that_is_not_finite_is_named(tmp_path, bad):
+@pytest.mark.parametrize("name", ["loss", "gradient norm"])
+def test_first_step_that_is_not_finite_is_named(tmp_path, name, bad):
     log = _log(writer.MetricWriter(tmp_path, resume_step=0), every=4)
-    for step, loss in enumerate([1.0, bad, 1.0], 1):
-        log.add(step, _step_metrics(loss), waited=0.0)
-    with pytest.raises(FloatingPointError, match=rf"became {bad} at step 2, within steps \[1, 3\]"):
+    second = {"loss": bad} if name == "loss" else {"loss": 1.0, "grad_norm": bad}
+    for step, values in enumerate([{"loss": 1.0}, second, {"loss": np.nan}], 1):
+        log.add(step, _step_metrics(**values), waited=0.0)
+    message = rf"the {name} became {bad} at step 2, within steps \[1, 3\].*: lower optimizer\.lr"
+    with pytest.raises(FloatingPointError, match=message):
         log.flush()
+    assert _rows(tmp_path) == []
 
 
 def test_without_tensorflow_rows_are_written_and_the_missing_writer_is_named(tmp_path):
