@@ -60,7 +60,7 @@ def base() -> ml_collections.ConfigDict:
     c.optimizer = ml_collections.ConfigDict()
     c.optimizer.name = "adamw"  # adamw or sgd
     c.optimizer.lr = 1e-3  # peak, reached after the warm-up, then a cosine to zero
-    c.optimizer.warmup_steps = 200
+    c.optimizer.warmup_steps = 200  # updates below the peak, rising in a line; 0 starts with it
     c.optimizer.momentum = 0.9  # Nesterov, sgd only
     c.optimizer.weight_decay = 1e-4  # decoupled
     c.optimizer.decay_rule = r".*/kernel"  # parameters that decay: names that match fully

@@ -30,6 +30,11 @@ def make_optimizer(
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
     """(optimiser, learning rate by step): clip, adapt, decay, scale, in this order.
 
+    The learning rate at step s is that of the update from step s to s + 1. It rises in a line to
+    `lr`, which the first update after `warmup_steps` has, and falls by a cosine to 0 at `num_steps`
+    (Loshchilov and Hutter, arXiv:1608.03983). The line starts one part above 0 and no update
+    follows step `num_steps`: the first update and the last one both learn.
+
     Weight decay is decoupled (Loshchilov and Hutter, arXiv:1711.05101) for both optimisers and
     reaches only the parameters whose names match `decay_rule`.
 
@@ -48,7 +53,8 @@ def make_optimizer(
     for pattern, factor in lr_rules:
         if factor < 0:
             raise ValueError(f"optimizer.lr_rules: factor {factor} of {pattern!r}: use 0 or more")
-    schedule = optax.warmup_cosine_decay_schedule(0.0, lr, warmup_steps, num_steps)
+    first = lr / (warmup_steps + 1)
+    schedule = optax.warmup_cosine_decay_schedule(first, lr, warmup_steps, num_steps)
     if name == "adamw":
         adapt = optax.scale_by_adam()
     elif name == "sgd":

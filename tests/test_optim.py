@@ -32,10 +32,25 @@ def _updates(step: int, **changes) -> dict:
     return tx.update(GRADS, state, PARAMS)[0]
 
 
-def test_schedule_rises_to_the_peak_and_ends_at_zero():
-    _, schedule = optim.make_optimizer(**SETTINGS)
-    assert [float(schedule(s)) for s in (0, 5, 10, 100)] == pytest.approx([0, 0.05, 0.1, 0])
-    assert float(schedule(55)) == pytest.approx(0.05)  # half way down the cosine
+# By hand, with 4 updates of warm-up: fifths of 0.1; then 0.1 * (1 + cos(pi * k / 6)) / 2 for k = 0
+# to 5; without a warm-up the cosine has 10 parts.
+COSINE_OF_6 = [0.1, 0.0933013, 0.075, 0.05, 0.025, 0.0066987]
+COSINE_OF_10 = [0.1, 0.0975528, 0.0904508, 0.0793893, 0.0654508]
+COSINE_OF_10 += [0.05, 0.0345492, 0.0206107, 0.0095492, 0.0024472]
+APPLIED = {4: [0.02, 0.04, 0.06, 0.08, *COSINE_OF_6], 0: COSINE_OF_10}
+
+
+@pytest.mark.parametrize("warmup_steps", [4, 0])
+def test_every_update_has_the_learning_rate_of_its_step(warmup_steps):
+    settings = SETTINGS | {"num_steps": 10, "warmup_steps": warmup_steps, "weight_decay": 0.0}
+    tx, schedule = optim.make_optimizer(**settings)
+    state, applied = tx.init(PARAMS), []
+    for _ in range(10):
+        updates, state = tx.update(GRADS, state, PARAMS)
+        applied.append(float(-updates["bn"]["scale"][0] / GRADS["bn"]["scale"][0]))
+    assert applied == pytest.approx(APPLIED[warmup_steps], rel=1e-5)
+    assert [float(schedule(step)) for step in range(10)] == pytest.approx(applied)
+    assert float(schedule(10)) == 0.0  # which no update has
 
 
 def test_only_kernels_decay():

@@ -107,6 +107,12 @@ def test_run_leaves_metrics_checkpoints_and_a_report(uninterrupted):
     rows = _metrics(uninterrupted)
     assert [row["step"] for row in rows if "train/loss" in row] == [2, 4, 6, 8, 10, 12]
     assert [row["step"] for row in rows if "val/auc" in row] == [6, 12]
+    # Of the update to each step: warm-up at one and two thirds, then tenths of the cosine.
+    tenths = np.array([1, 3, 5, 7, 9])
+    expected = [2 / 3, *(1 + np.cos(np.pi * tenths / 10)) / 2]
+    peak = resnet.get_config().optimizer.lr
+    logged = [row["train/lr"] / peak for row in rows if "train/lr" in row]
+    assert logged == pytest.approx(expected, rel=1e-5)
     kept = {p.name for p in (uninterrupted / "checkpoints").iterdir()}
     assert {"8", "12"} <= kept <= {"6", "8", "12"}  # the latest two, and the best
     assert list((uninterrupted / "tensorboard").iterdir())
