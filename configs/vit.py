@@ -5,9 +5,10 @@
     python -m dfjax.main --config configs/vit.py --workdir runs/vit
 
 224 px, its native size; FILE is the `model.safetensors` of `openai/clip-vit-large-patch14` at
-Hugging Face, whose text tower is left out. That 0.03% of the parameters move keeps what CLIP knows,
-and generalises better to forgeries that were not trained on (arXiv:2508.06248). To train them all,
-set `--config.optimizer.lr_rules="()"` and a learning rate thirty times smaller.
+Hugging Face, whose text tower is left out; `preprocessor_config.json` beside it states how images
+are normalised. That 0.03% of the parameters move keeps what CLIP knows, and generalises better to
+forgeries that were not trained on (arXiv:2508.06248). To train them all, set
+`--config.optimizer.lr_rules="()"` and a learning rate thirty times smaller.
 """
 
 import ml_collections

@@ -51,13 +51,13 @@ def convert_weights(
 
     Raises:
       ValueError: the weights cannot be read, do not fit the model, or were trained on images that
-        were normalised otherwise.
+        were normalised otherwise, or nobody says how.
     """
     model = models.build(model_name, **settings)
     file = weight_files.read(source, format)
-    pretrained.require_normalisation(file.normalisation, model)
     like = _abstract_variables(model)
     variables, report = pretrained.convert(file.tensors, model, like, fresh=fresh)
+    pretrained.require_normalisation(file.normalisation, model, report.library, chosen=settings)
     tensors = dict(zip(tree.leaf_names(variables), jax.tree.leaves(variables), strict=True))
     metadata = {
         "format": pretrained.OURS,

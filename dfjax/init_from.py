@@ -1,6 +1,7 @@
 """The weights that a run starts from: a file of anybody's, or a run of ours."""
 
 import pathlib
+from collections.abc import Collection
 
 import jax
 import jax.numpy as jnp
@@ -12,22 +13,28 @@ from dfjax.models import pretrained, weight_files
 
 
 def initialise(
-    state: steps.TrainState, model: nn.Module, source: str, *, fresh: str
+    state: steps.TrainState,
+    model: nn.Module,
+    source: str,
+    *,
+    fresh: str,
+    chosen: Collection[str] = (),
 ) -> tuple[steps.TrainState, pretrained.Report]:
     """(the state at step 0 with the weights of `source`, what became of each of them).
 
     `source` is a file of weights as `weight_files.read` takes it, the workdir of a run (its best
     checkpoint), or WORKDIR/checkpoints/STEP. Parameters whose names match the regular expression
-    `fresh` stay as they are; "" is none.
+    `fresh` stay as they are; "" is none. `chosen` are the fields of `model` that were set, not left
+    to its family.
 
     Raises:
       ValueError: the weights cannot be read, do not fit the model, or were trained on images that
-        were normalised otherwise.
+        were normalised otherwise, or nobody says how.
     """
     tensors, normalisation = _read(source)
-    pretrained.require_normalisation(normalisation, model)
     like = {"params": state.params, "batch_stats": state.batch_stats}
     variables, report = pretrained.convert(tensors, model, like, fresh=fresh)
+    pretrained.require_normalisation(normalisation, model, report.library, chosen=chosen)
     placed = jax.tree.map(lambda new, old: jax.device_put(new, old.sharding), variables, like)
     # A copy: the average is donated beside the values it starts from.
     ema = None if state.ema is None else jax.tree.map(jnp.copy, placed)

@@ -31,12 +31,12 @@ class FaceEmbedder:
         """
         file = weight_files.read(detect.embedding_file(model_dir))
         model = models.build("dlib_resnet")
-        pretrained.require_normalisation(file.normalisation, model)
         size = model.native_size
         image = jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
         shapes = {"params": jax.eval_shape(model.init, jax.random.key(0), image)["params"]}
         like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)  # of the head
-        variables, _ = pretrained.convert(file.tensors, model, like, fresh="head/.*")
+        variables, report = pretrained.convert(file.tensors, model, like, fresh="head/.*")
+        pretrained.require_normalisation(file.normalisation, model, report.library)
         self._variables = jax.device_put(variables)
         self._embed = jax.jit(functools.partial(steps.embed, model=model, image_size=size))
 

@@ -68,7 +68,11 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         state = jax.jit(init, out_shardings=everywhere)(init_key)
         if config.init_from:
             state, report = init_from.initialise(
-                state, model, config.init_from, fresh=config.init_fresh
+                state,
+                model,
+                config.init_from,
+                fresh=config.init_fresh,
+                chosen=[field for field, value in config.model.items() if value is not None],
             )
             say(f"starting from {config.init_from}: {report}")
     history = [r["val/auc"] for r in writer.read_rows(workdir, to_step=start) if "val/auc" in r]

@@ -40,6 +40,18 @@ def test_state_holds_the_weights_of_the_run(run, prepared, tmp_path, place):
     assert int(started.step) == 0
 
 
+def test_normalisation_that_nobody_states_has_to_be_set(prepared, tmp_path):
+    set_by_hand = {"model.mean": (0.5, 0.5, 0.5), "model.std": (0.5, 0.5, 0.5)}
+    model, state = _start(prepared, **set_by_hand)
+    path = str(tmp_path / "weights.safetensors")
+    weight_files.write(path, _leaves(state.eval_variables), {})
+    with pytest.raises(ValueError, match=r"not state the mean .* names of dfjax: .*\(0\.5"):
+        init_from.initialise(state, model, path, fresh="")
+    config = tiny_run.make_config(prepared, **set_by_hand, init_from=path, loss="hinge")
+    with pytest.raises(ValueError, match="unknown loss"):  # the next thing that a run looks at
+        train.train(config, tmp_path / "run")
+
+
 def test_head_starts_fresh_where_asked(run, prepared):
     model, state = _start(prepared)
     started, report = init_from.initialise(state, model, str(run), fresh="head/.*")
@@ -79,7 +91,8 @@ def test_only_what_a_rule_names_is_trained_and_a_resumed_run_does_not_start_agai
         },
     )
     train.train(config, tmp_path)
-    assert "2 dropped (params/head/logit/bias, params/head/logit/kernel)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 dropped (params/head/logit/bias, params/head/logit/kernel)" in said
     expected = _leaves(checkpoint.load_variables(run)[0])
     ends = _leaves(checkpoint.load_variables(tmp_path, 4)[0])
     for name, value in ends.items():

@@ -142,7 +142,7 @@ def convnext_base() -> ConvNeXt:
     return ConvNeXt(stage_sizes=(3, 3, 27, 3), width=128)
 
 
-@foreign.register(ConvNeXt, "torchvision")
+@foreign.register(ConvNeXt, "torchvision", layers.BY_IMAGENET)
 def _torchvision_names(model: ConvNeXt) -> foreign.Names:
     names: foreign.Names = {
         "features.0.0": "conv_stem",

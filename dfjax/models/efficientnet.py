@@ -306,7 +306,7 @@ def tf_efficientnet_b7() -> EfficientNet:
     return _variant("b7", padding="same", **_TENSORFLOW_NORM)
 
 
-@foreign.register(EfficientNet, "torchvision")
+@foreign.register(EfficientNet, "torchvision", layers.BY_IMAGENET)
 def _torchvision_names(model: EfficientNet) -> foreign.Names:
     names: foreign.Names = {"classifier.1": None}
 

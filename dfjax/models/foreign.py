@@ -31,14 +31,24 @@ class Negated:
 # deliberately not taken over, as the classifier.
 Names = dict[str, str | Part | Negated | None]
 
+Normalisation = dict[str, tuple[float, float, float]]  # "mean" and "std" of RGB in 0..1
+
 _NAMES: dict[type[nn.Module], dict[str, Callable[[nn.Module], Names]]] = {}
+_NORMALISATION: dict[tuple[type[nn.Module], str], Normalisation] = {}
 
 
-def register(model: type[nn.Module], library: str) -> Callable:
-    """Returns a decorator that makes a function the source of `library`'s names for a model."""
+def register(
+    model: type[nn.Module], library: str, normalisation: Normalisation | None = None
+) -> Callable:
+    """Returns a decorator that makes a function the source of `library`'s names for a model.
+
+    `normalisation` is that of the images that all weights with these names were trained on; None
+    where it differs from file to file, or where every file states it.
+    """
 
     def decorate(make_names: Callable[[nn.Module], Names]) -> Callable[[nn.Module], Names]:
         _NAMES.setdefault(model, {})[library] = make_names
+        _NORMALISATION[model, library] = normalisation or {}
         return make_names
 
     return decorate
@@ -47,3 +57,8 @@ def register(model: type[nn.Module], library: str) -> Callable:
 def names(model: nn.Module) -> dict[str, Names]:
     """The names of every library that is known for `model`, by library."""
     return {library: make(model) for library, make in _NAMES.get(type(model), {}).items()}
+
+
+def normalisation(model: nn.Module, library: str) -> Normalisation:
+    """What all of `library`'s weights for `model` were trained with; empty where that differs."""
+    return _NORMALISATION.get((type(model), library), {})

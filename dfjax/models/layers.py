@@ -15,6 +15,10 @@ INCEPTION_MEAN = INCEPTION_STD = (0.5, 0.5, 0.5)
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
+# As `foreign.register` takes them.
+BY_IMAGENET = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+BY_INCEPTION = {"mean": INCEPTION_MEAN, "std": INCEPTION_STD}
+
 # Under a jitted step over a sharded batch the statistics are those of the global batch, because
 # the array is global: no axis_name and no synchronisation before evaluation.
 BatchNorm = functools.partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)

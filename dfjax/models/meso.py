@@ -126,7 +126,7 @@ def mesoinception4() -> MesoNet:
     return MesoNet(stages=((1, 4, 4, 2), (2, 4, 4, 2), 16, 16))
 
 
-@foreign.register(MesoNet, "MesoNet (Keras)")
+@foreign.register(MesoNet, "MesoNet (Keras)", {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)})
 def _keras_names(model: MesoNet) -> foreign.Names:
     convs = []
     for number, widths in enumerate(model.stages, 1):

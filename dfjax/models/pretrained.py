@@ -7,7 +7,7 @@ Every tensor is accounted for: used, dropped on purpose, or an error. The files 
 import dataclasses
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import tree
-from dfjax.models import foreign
+from dfjax.models import foreign, layers
 
 OURS = "dfjax"
 
@@ -106,20 +106,34 @@ def convert(
     return jax.tree.unflatten(jax.tree.structure(like), converted), report
 
 
-def require_normalisation(metadata: Mapping[str, Any], model: nn.Module) -> None:
+def require_normalisation(
+    stated: Mapping[str, Any], model: nn.Module, library: str, *, chosen: Collection[str] = ()
+) -> None:
     """Makes sure that the weights were trained on images as `model` normalises them.
 
-    `metadata` may have "mean" and "std", three numbers each in the 0..1 range of RGB.
+    `stated` is what the file says: "mean" and "std", three numbers each in the 0..1 range of RGB.
+    Where it is silent, what all weights by the names of `library` have counts. Where those differ,
+    ImageNet's constants pass, for most weights have them, and others only if they are among the
+    fields `chosen` for this model: the family's defaults would be a guess.
 
     Raises:
-      ValueError: they are others.
+      ValueError: they are others, or nobody says which they are.
     """
+    known = foreign.normalisation(model, library) | stated
     for name in ("mean", "std"):
-        given, ours = metadata.get(name), getattr(model, name)
+        given, ours = known.get(name), getattr(model, name)
+        where = f"(config.model.{name}, or --set {name}=...)"
         if given is not None and not np.allclose(given, ours, atol=1e-3):
             raise ValueError(
                 f"the weights were trained with {name} {tuple(given)}, and the model normalises by "
-                f"{tuple(ours)}: set its {name} (config.model.{name}, or --set {name}=...)"
+                f"{tuple(ours)}: set its {name} {where}"
+            )
+        usual = np.allclose(ours, layers.BY_IMAGENET[name], atol=1e-3)
+        if given is None and not usual and name not in chosen:
+            raise ValueError(
+                f"the file does not state the {name} of its training images, which differs between "
+                f"weights by the names of {library}: set the model's {name} {where} to what their "
+                f"publisher states; its default is {tuple(ours)}"
             )
 
 

@@ -137,7 +137,7 @@ def vgg19_bn() -> VGG:
     return VGG(_STAGE_SIZES[19], batch_norm=True)
 
 
-@foreign.register(VGG, "torchvision")
+@foreign.register(VGG, "torchvision", layers.BY_IMAGENET)
 def _torchvision_names(model: VGG) -> foreign.Names:
     names: foreign.Names = {"classifier.0": "fc1", "classifier.3": "fc2", "classifier.6": None}
     number = 0  # of convolutions, norms, activations and poolings in one list

@@ -7,7 +7,7 @@ not fit, and those with sine-cosine positions lack them.
 
 from collections.abc import Mapping, Sequence
 
-from dfjax.models import foreign
+from dfjax.models import foreign, layers
 from dfjax.models.vit import VisionTransformer
 
 
@@ -59,7 +59,7 @@ def _timm_names(model: VisionTransformer) -> foreign.Names:
     return names | _block_names(model, "blocks.{}.", block)
 
 
-@foreign.register(VisionTransformer, "torchvision")
+@foreign.register(VisionTransformer, "torchvision", layers.BY_IMAGENET)
 def _torchvision_names(model: VisionTransformer) -> foreign.Names:
     names: foreign.Names = {
         "class_token": "class_token",
@@ -83,7 +83,7 @@ def _torchvision_names(model: VisionTransformer) -> foreign.Names:
     return names | _block_names(model, "encoder.layers.encoder_layer_{}.", block)
 
 
-@foreign.register(VisionTransformer, "big_vision")
+@foreign.register(VisionTransformer, "big_vision", layers.BY_INCEPTION)
 def _big_vision_names(model: VisionTransformer) -> foreign.Names:
     names = _flax_names(model, "LayerNorm_1", "MultiHeadDotProductAttention_0", "MlpBlock_0")
     attention = "MAPHead_0/MultiHeadDotProductAttention_0"
@@ -100,7 +100,7 @@ def _big_vision_names(model: VisionTransformer) -> foreign.Names:
     }
 
 
-@foreign.register(VisionTransformer, "vision_transformer")
+@foreign.register(VisionTransformer, "vision_transformer", layers.BY_INCEPTION)
 def _vision_transformer_names(model: VisionTransformer) -> foreign.Names:
     # Its layers were once numbered in a row, whatever their kind.
     names = _flax_names(model, "LayerNorm_2", "MultiHeadDotProductAttention_1", "MlpBlock_3")

@@ -150,7 +150,7 @@ def xception() -> Xception:
     return Xception()
 
 
-@foreign.register(Xception, "timm")
+@foreign.register(Xception, "timm", layers.BY_INCEPTION)
 def _timm_names(model: Xception) -> foreign.Names:
     names: foreign.Names = {"fc": None}
     for number in (1, 2):

@@ -1,5 +1,7 @@
 """Every tensor of others gets its place, its layout and its sign, or is named in an error."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from flax import linen as nn
 
 from dfjax import models, tree
-from dfjax.models import foreign, pretrained
+from dfjax.models import foreign, layers, pretrained
 from tests.models import foreign_tensors
 
 
@@ -216,8 +218,43 @@ def test_weights_of_another_depth_are_refused(given, wanted, message):
 
 
 def test_normalisation_of_the_weights_is_that_of_the_model():
-    model = models.build("resnet18")
-    pretrained.require_normalisation({}, model)
-    pretrained.require_normalisation({"mean": [0.485, 0.456, 0.406]}, model)
+    model, library = models.build("resnet18"), "torchvision, timm"
+    pretrained.require_normalisation({}, model, library)
+    pretrained.require_normalisation({"mean": [0.485, 0.456, 0.406]}, model, library)
     with pytest.raises(ValueError, match=r"with std \(0\.5, 0\.5, 0\.5\).*config\.model\.std"):
-        pretrained.require_normalisation({"std": (0.5, 0.5, 0.5)}, model)
+        pretrained.require_normalisation({"std": (0.5, 0.5, 0.5)}, model, library)
+
+
+HALVES = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}  # the defaults of vit_b16 and xception
+
+
+@pytest.mark.parametrize(
+    ("name", "library", "settings", "message"),
+    [
+        # All of torchvision's weights have ImageNet's constants.
+        ("vit_b16", "torchvision", {}, r"with mean \(0\.485.* by \(0\.5.*config\.model\.mean"),
+        ("vit_b16", "torchvision", {"mean": layers.IMAGENET_MEAN}, r"trained with std \(0\.229"),
+        ("vit_b16", "torchvision", HALVES, r"trained with mean \(0\.485"),
+        ("vit_b16", "torchvision", layers.BY_IMAGENET, ""),
+        ("vit_b16", "vision_transformer", {}, ""),
+        ("xception", "timm", {}, ""),
+        ("meso4", "MesoNet (Keras)", {}, ""),
+        # Of timm's and Hugging Face's vision transformers some have these, some have those.
+        ("vit_b16", "timm", {}, r"not state the mean .*names of timm: .*config\.model\.mean"),
+        ("vit_b16", "timm", {"mean": (0.5, 0.5, 0.5)}, "not state the std"),
+        ("vit_b16", "timm", HALVES, ""),
+        ("dinov2_vit_b14", "timm", {}, ""),
+        ("clip_vit_b16", "Hugging Face CLIP", {}, "not state the mean"),
+    ],
+)
+def test_where_the_file_is_silent_its_library_or_the_caller_speaks(
+    name, library, settings, message
+):
+    model = models.build(name, **settings)
+    assert library in foreign.names(model)
+    expected = pytest.raises(ValueError, match=message) if message else contextlib.nullcontext()
+    with expected:
+        pretrained.require_normalisation({}, model, library, chosen=settings)
+    # What the file states counts more.
+    stated = {"mean": model.mean, "std": model.std}
+    pretrained.require_normalisation(stated, model, library)
