@@ -28,7 +28,7 @@ def base() -> ml_collections.ConfigDict:
     c.model.std = placeholder(tuple)  # of RGB in 0..1, divides every pixel
 
     c.init_from = ""  # a file of weights, a workdir or a checkpoint to start from; "" is none
-    c.init_fresh = r"head/.*"  # parameters that do not come from there; "" is none
+    c.init_fresh = r"head/.*"  # parameters that start afresh; "" keeps the head of a run, too
 
     c.data = ml_collections.ConfigDict()
     c.data.dir = "data/synthetic"  # what `dfjax prepare --out` wrote

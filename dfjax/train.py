@@ -75,6 +75,10 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 chosen=[field for field, value in config.model.items() if value is not None],
             )
             say(f"starting from {config.init_from}: {report}")
+            if report.fresh:
+                # Also where the source is a run, whose head has learned to tell fakes apart.
+                count = f"{len(report.fresh)} parameters"
+                say(f"{config.init_fresh} starts afresh, {count}: init_fresh='' takes over all")
     history = [r["val/auc"] for r in writer.read_rows(workdir, to_step=start) if "val/auc" in r]
 
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
