@@ -45,7 +45,12 @@ def normalize(
     std: tuple[float, float, float],
     dtype: Any,
 ) -> jax.Array:
-    """(image - mean) / std in `dtype`; uint8 images are first brought to 0..1."""
+    """(image - mean) / std in `dtype`; uint8 images are first brought to 0..1.
+
+    Computed in float32, then rounded: to bfloat16 by 0.13 grey levels in the root mean square and
+    0.53 at most, where storing pixels as uint8 has cost 0.29 and 0.5. Convolutions round their
+    input to `dtype` in any case.
+    """
     unit = 255.0 if image.dtype == jnp.uint8 else 1.0
     scale = 1 / (unit * np.float64(std))
     shift = -np.float64(mean) / np.float64(std)
