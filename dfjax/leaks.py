@@ -1,13 +1,22 @@
-"""What the splits of a prepared dataset share: a score on such data is partly recognition.
+"""What splits or datasets share: a score on data that share something is partly recognition.
 
-`audit.json` beside a dataset holds an `Audit` of it:
+`audit.json` beside a dataset holds an `Audit` of its splits:
 
-    dataset   digest of the records that were looked at; of any others it says nothing
+    dataset   digest of the records that were looked at; of any others it says nothing. Those of
+              several datasets stand one after the other
     settings  how it was looked: `frames` of a clip (0: ids alone), `faces`, and the limits
     seen      how much was compared: `clips` by id, `crops` by bytes, `hashed` of them for near
               duplicates (not those of one colour), and `faces`
     findings  per kind of `KINDS` that was looked for: `count`, `splits` (counts by who shares),
               and the first or closest `examples` (`shared` id, `distance`, `places` by split)
+
+What an id means depends on who wrote it. One that names its corpus ("video:ffpp/071",
+"identity:celebdf/id3", "archive:wilddeepfake/...") names the same thing in every dataset: DF40,
+DeeperForensics and DeepfakeBench write those of FaceForensics++ and Celeb-DF on purpose. Any other
+(groups, pairs and paths of one's own files) names something in its corpus alone, as "anna" or
+"1.mp4" may come by chance elsewhere: it counts within a dataset and between two that were prepared
+from the same clips. The key of a clip, which starts with a folder's name, is one of these; between
+other datasets it counts where the two clips share an id with a corpus as well.
 """
 
 import collections
@@ -16,6 +25,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -32,15 +42,29 @@ KINDS = {
     "source": "other sources by id",
     "identical": "the same pictures",
     "near_duplicate": "nearly the same pictures",
+    "mirrored": "nearly the same pictures, mirrored",
     "same_face": "faces of one person, or of look-alikes",
 }
-"""What splits can share. Ids are counted one by one, pictures and faces by clips."""
+"""What can be shared. Ids are counted one by one, pictures and faces by clips."""
 
 OF_IDS = ("clip", "identity", "video", "pair", "source")
 CANDIDATES = ("same_face",)
 """Kinds that a person has to confirm: no reason to refuse a dataset."""
 
 _MAX_EXAMPLES = 20
+_WITH_CORPUS = re.compile(r"(identity|video|archive):[^/]+/.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A split among those that are compared: with the parts of other groups, not of its own.
+
+    `name` is what findings call it; `scope` is equal where ids without a corpus mean the same.
+    """
+
+    name: str
+    group: int
+    scope: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +120,14 @@ class Audit:
         return tuple(finding for finding in self.found if finding.kind not in CANDIDATES)
 
     def write(self, data_dir: str | os.PathLike) -> None:
-        """Writes audit.json, whole or not at all."""
-        path = pathlib.Path(data_dir, FILE)
-        temporary = path.with_suffix(".tmp")
+        """Writes audit.json beside a dataset."""
+        self.save(pathlib.Path(data_dir, FILE))
+
+    def save(self, file: str | os.PathLike) -> None:
+        """Writes the audit as JSON, whole or not at all."""
+        path = pathlib.Path(file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.tmp")
         temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
         temporary.replace(path)
 
@@ -119,33 +148,55 @@ def summarise(kinds: Sequence[str], leaks: Iterable[Leak]) -> tuple[Finding, ...
     )
 
 
-def shared_ids(rows: Iterable[tuple[str, str, Iterable[str]]]) -> list[Leak]:
-    """Returns the clip keys and source ids that are in several splits, in order of kind and id.
+def shared_ids(rows: Iterable[tuple[int, str, Iterable[str]]], parts: Sequence[Part]) -> list[Leak]:
+    """Returns the clip keys and source ids that several groups have, in order of kind and id.
 
-    A row is (split, clip, source ids); a clip may come more than once.
+    A row is (number of a part, clip, source ids); a clip may come more than once.
     """
-    places: dict[tuple[str, str], dict[str, str]] = collections.defaultdict(dict)
-    for split, clip, sources in rows:
-        for kind, shared in (("clip", clip), *((_kind(source), source) for source in sources)):
-            where = places[kind, shared]
-            where[split] = min(clip, where.get(split, clip))
+    holders: dict[tuple[str, str, str], dict[int, str]] = collections.defaultdict(dict)
+    for part, clip, sources in rows:
+        for name in _names(clip, sources, parts[part].scope):
+            holders[name][part] = min(clip, holders[name].get(part, clip))
+    places: dict[tuple[str, str], dict[int, str]] = collections.defaultdict(dict)
+    for (kind, shared, _), clips in holders.items():
+        if len({parts[part].group for part in clips}) > 1:
+            places[kind, shared] |= clips
     leaks = [
-        Leak(kind, {split: where[split] for split in SPLITS if split in where}, shared)
-        for (kind, shared), where in places.items()
-        if len(where) > 1
+        Leak(kind, {parts[part].name: clips[part] for part in sorted(clips)}, shared)
+        for (kind, shared), clips in places.items()
     ]
     return sorted(leaks, key=lambda leak: (OF_IDS.index(leak.kind), leak.shared))
 
 
-def _kind(source: str) -> str:
-    kind = source.partition(":")[0]
-    return kind if kind in ("identity", "video", "pair") else "source"
+def _names(clip: str, sources: Iterable[str], scope: str) -> Iterator[tuple[str, str, str]]:
+    """Yields (kind, key or id, where it names one thing) of a clip; equal ones are shared."""
+    yield "clip", clip, scope
+    for source in sources:
+        kind = source.partition(":")[0]
+        kind = kind if kind in ("identity", "video", "pair") else "source"
+        if _WITH_CORPUS.match(source):
+            yield kind, source, ""
+            yield "clip", clip, source
+        else:
+            yield kind, source, scope
+
+
+def scope(data_dir: str | os.PathLike) -> str:
+    """Returns a text that is equal for datasets prepared from the same clips, however cut."""
+    metadata = builder.open_dataset(data_dir).metadata
+    return f"{metadata['corpus']}: {metadata.get('clips') or digest(data_dir)}"
+
+
+def picture_digest(image: bytes) -> int:
+    """Returns 64 bits of a digest of a stored crop: chance copies are one in 10^7 of a set."""
+    return int.from_bytes(hashlib.blake2b(image, digest_size=8).digest())
 
 
 def audit_ids(data_dir: str | os.PathLike, rows: Iterable[tuple[str, str, Iterable[str]]]) -> Audit:
-    """Returns the audit by ids alone of a dataset with these rows, as `shared_ids` takes them."""
-    clips = {(split, clip): tuple(sources) for split, clip, sources in rows}
-    leaks = shared_ids((*place, sources) for place, sources in clips.items())
+    """Returns the audit by ids alone of a dataset whose rows are (split, clip, source ids)."""
+    parts = [Part(split, number, "") for number, split in enumerate(SPLITS)]
+    clips = {(SPLITS.index(split), clip): tuple(sources) for split, clip, sources in rows}
+    leaks = shared_ids(((*place, sources) for place, sources in clips.items()), parts)
     settings = {"frames": 0, "faces": False}
     return Audit(digest(data_dir), settings, {"clips": len(clips)}, summarise(OF_IDS, leaks))
 

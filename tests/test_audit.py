@@ -1,4 +1,4 @@
-"""Leaks planted in small datasets are found, each exactly, and training refuses them."""
+"""Leaks planted in small datasets, and between them, are found, each exactly; training refuses."""
 
 import csv
 import dataclasses
@@ -46,7 +46,12 @@ def clip(key: str, split: str, *sources: str) -> Clip:
     return Clip(key, "", int(method != "real"), method, split, sources or (key,))
 
 
-def write(out: pathlib.Path, crops: dict[Clip, list[dict]], spec: align.CropSpec = SPEC) -> None:
+def write(
+    out: pathlib.Path,
+    crops: dict[Clip, list[dict]],
+    spec: align.CropSpec = SPEC,
+    clips: str = "these clips",
+) -> None:
     builder.write_dataset(
         out,
         clips=list(crops),
@@ -59,7 +64,7 @@ def write(out: pathlib.Path, crops: dict[Clip, list[dict]], spec: align.CropSpec
             "seed": 0,
             "synthetic": False,
             "frames": FRAMES,
-            "clips": f"{len(crops)} clips",
+            "clips": clips,
             "versions": {},
             "coverage": {},
         },
@@ -90,8 +95,11 @@ def images_of(crops: dict[Clip, list[dict]], key: str) -> list[np.ndarray]:
 def reencode(image: np.ndarray) -> np.ndarray:
     """As another uploader has it: brighter, moved by a pixel, compressed twice."""
     moved = cv2.copyMakeBorder(image, 1, 0, 1, 0, cv2.BORDER_REPLICATE)[:-1, :-1]
-    brighter = cv2.convertScaleAbs(moved, alpha=1.15)
-    return cv2.imdecode(cv2.imencode(".jpg", brighter, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], 1)
+    return jpeg(cv2.convertScaleAbs(moved, alpha=1.15), 60)
+
+
+def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1)
 
 
 def leaking() -> dict[Clip, list[dict]]:
@@ -206,11 +214,33 @@ def bits_apart(one: np.ndarray, other: np.ndarray) -> int:
 def test_the_hash_survives_what_leaves_a_picture_the_same():
     pictures = [draw(seed) for seed in range(30)]
     hashes = [audit.perceptual_hash(picture) for picture in pictures]
-    for picture, own in zip(pictures, hashes, strict=True):
-        assert bits_apart(own, audit.perceptual_hash(reencode(picture))) <= audit.NEAR_DUPLICATE
-    others = [bits_apart(a, b) for i, a in enumerate(hashes) for b in hashes[:i]]
+    for picture, (own, mirrored) in zip(pictures, hashes, strict=True):
+        again, _ = audit.perceptual_hash(reencode(picture))
+        assert bits_apart(own, again) <= audit.NEAR_DUPLICATE
+        np.testing.assert_array_equal(audit.perceptual_hash(picture[:, ::-1])[0], mirrored)
+    others = [
+        bits_apart(a[0], b) for i, a in enumerate(hashes) for both in hashes[:i] for b in both
+    ]
     assert min(others) > 2 * audit.NEAR_DUPLICATE
     assert audit.perceptual_hash(np.full((SIZE, SIZE, 3), 80, np.uint8)) is None
+
+
+@pytest.mark.parametrize("quality", [None, 50])
+def test_mirrored_copies_are_found_and_said_to_be(tmp_path, quality):
+    copies = [image[:, ::-1] for image in images_of(clean(), "c/real/train0.mp4")]
+    if quality:
+        copies = [jpeg(cv2.convertScaleAbs(image, alpha=1.2), quality) for image in copies]
+    crops = clean()
+    crops[clip("c/real/mirrored.mp4", "test")] = [
+        record(image, i) for i, image in enumerate(copies)
+    ]
+    write(tmp_path, crops)
+    audited = audit.audit(tmp_path)
+    places = {"train": "c/real/train0.mp4", "test": "c/real/mirrored.mp4"}
+    assert found(audited) == {"mirrored": [("", places)]}
+    assert audited.leaks[0].examples[0].distance <= (audit.NEAR_DUPLICATE if quality else 0)
+    with pytest.raises(ValueError, match=r"nearly the same pictures, mirrored \(1; c/real/train0"):
+        leaks.require_none(tmp_path)
 
 
 def test_flat_pictures_are_no_duplicates_of_each_other(tmp_path):
@@ -221,6 +251,74 @@ def test_flat_pictures_are_no_duplicates_of_each_other(tmp_path):
     write(tmp_path, grey)
     audited = audit.audit(tmp_path)
     assert (audited.found, audited.seen["hashed"]) == ((), 0)
+
+
+def other_corpus() -> dict[Clip, list[dict]]:
+    """Four things of the leaking dataset under other names, and its names for other things."""
+    smaller = [cv2.resize(image, (128, 128)) for image in images_of(clean(), "c/real/train1.mp4")]
+    mirrored = [reencode(draw(100)[:, ::-1])]
+    pictures = {
+        clip("d/real/a", "train", "video:ffpp/071", "anna", "pair:9"): [draw(5000)],
+        clip("d/real/b", "test", "video:d/1"): images_of(clean(), "c/real/val0.mp4"),
+        clip("d/real/c", "test", "video:d/2"): smaller,
+        clip("d/real/d", "train", "video:d/1"): mirrored,
+        clip("c/real/test0.mp4", "test", "test0"): [draw(5001)],
+    }
+    crops = {clip: [(image, at) for at, image in enumerate(p)] for clip, p in pictures.items()}
+    return {clip: [record(*each) for each in images] for clip, images in crops.items()}
+
+
+@pytest.fixture(scope="module")
+def other_dir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("other")
+    write(path, other_corpus(), clips="those clips")
+    return path
+
+
+def test_two_datasets_are_compared_whole_and_left_alone(leaking_dir, other_dir, tmp_path, capsys):
+    before = {path: path.stat().st_mtime_ns for path in leaking_dir.iterdir()}
+    out = tmp_path / "new" / "found.json"
+    a, b = str(leaking_dir), str(other_dir)
+    assert cli.main(["audit", a, b, "--out", str(out)]) == 1
+    assert {path: path.stat().st_mtime_ns for path in leaking_dir.iterdir()} == before
+    assert [path.name for path in other_dir.iterdir()] == ["face_crops"]
+    audited = audit.compare([a, b])
+    assert json.loads(out.read_text()) == json.loads(json.dumps(dataclasses.asdict(audited)))
+    video = {f"{a}:{split}": f"c/real/{split}_1.mp4" for split in ("train", "test")}
+    assert found(audited) == {
+        "video": [("video:ffpp/071", video | {f"{b}:train": "d/real/a"})],
+        "identical": [("", {f"{a}:val": "c/real/val0.mp4", f"{b}:test": "d/real/b"})],
+        "near_duplicate": [("", {f"{a}:train": "c/real/train1.mp4", f"{b}:test": "d/real/c"})],
+        "mirrored": [("", {f"{a}:val": "c/real/val0.mp4", f"{b}:train": "d/real/d"})],
+    }
+    printed = capsys.readouterr().out
+    assert "shared by datasets" in printed
+    assert "leaks: a model of one of them recognises some of another" in printed
+    assert "audit.json" not in printed
+    assert f"{a}:valand{b}:train:1" in "".join(printed.split())
+
+
+def test_datasets_that_share_nothing_and_one_given_twice(clean_dir, tmp_path, capsys):
+    crops = {clip("d/real/a", "train", "video:d/1"): [record(draw(7000), 0)]}
+    write(tmp_path, crops, clips="those clips")
+    assert cli.main(["audit", str(clean_dir), str(tmp_path)]) == 0
+    assert cli.main(["audit", str(clean_dir), f"{clean_dir}/."]) == 2
+    assert "one dataset twice among" in capsys.readouterr().err
+
+
+def test_crops_of_other_sizes_and_scales_are_comparable(tmp_path):
+    wide = draw(0)
+    side = round(SIZE * 1.3 / 1.8)
+    low = (SIZE - side) // 2
+    tight = cv2.resize(wide[low : low + side, low : low + side], (224, 224))
+    for name, scale, image in (("a", 1.8, wide), ("b", 1.3, tight)):
+        spec = align.CropSpec(size=len(image), scale=scale, encoding="png")
+        crops = {
+            clip(f"{name}/real/{name}", "train"): [record(image, 0, np.zeros((5, 2), np.float32))]
+        }
+        write(tmp_path / name, crops, spec, clips=name)
+    both = [tmp_path / "a", tmp_path / "b"]
+    assert [finding.kind for finding in audit.compare(both).found] == ["near_duplicate"]
 
 
 def config(data_dir, **changes):

@@ -1,4 +1,4 @@
-"""`dfjax audit`: what the splits of a dataset share."""
+"""`dfjax audit`: what the splits of a dataset share, or several datasets."""
 
 import argparse
 
@@ -6,8 +6,8 @@ from dfjax.commands import options
 
 _EXIT_STATUS = """\
 exit status:
-  0    the splits share nothing
-  1    they share something; the table and DATA/audit.json say what
+  0    the splits, or the datasets, share nothing
+  1    they share something; the table and the JSON file say what
   2    wrong usage or input; the message says what to change
 """
 
@@ -17,13 +17,15 @@ def add_to(subcommands: options.Subcommands) -> None:
     parser = options.add_command(
         subcommands,
         "audit",
-        help="look for what the splits of a dataset share",
-        description="Look for clips, people, videos and pictures that several splits of a prepared "
-        "dataset share. Writes DATA/audit.json and DATA/report.html.",
+        help="look for what the splits of a dataset share, or several datasets",
+        description="Look for clips, people, videos and pictures, mirrored ones too, that several "
+        "splits of a prepared dataset share. Writes DATA/audit.json and DATA/report.html. Of "
+        "several datasets, look for what each shares with those before it, whatever the split; "
+        "within each nothing is compared, and nothing is written but --out.",
         run=_run,
         epilog=_EXIT_STATUS,
     )
-    parser.add_argument("data", metavar="DATA", help="what dfjax prepare --out wrote")
+    parser.add_argument("data", metavar="DATA", nargs="+", help="what dfjax prepare --out wrote")
     parser.add_argument(
         "--frames",
         type=options.positive,
@@ -36,12 +38,21 @@ def add_to(subcommands: options.Subcommands) -> None:
         action="store_true",
         help="compare faces as well, by dlib's network: three crops of a clip, 10 ms each",
     )
+    parser.add_argument(
+        "--out", metavar="FILE", help="write what was found to this file too, in JSON"
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from dfjax import audit, data_card
 
-    found = audit.audit(arguments.data, frames=arguments.frames, faces=arguments.faces)
-    data_card.write(arguments.data)
+    how = {"frames": arguments.frames, "faces": arguments.faces}
+    if len(arguments.data) == 1:
+        found = audit.audit(arguments.data[0], **how)
+        data_card.write(arguments.data[0])
+    else:
+        found = audit.compare(arguments.data, **how)
+    if arguments.out:
+        found.save(arguments.out)
     audit.print_audit(found, arguments.data)
     return 1 if found.found else 0
