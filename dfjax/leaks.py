@@ -21,6 +21,7 @@ other datasets it counts where the two clips share an id with a corpus as well.
 
 import collections
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -29,6 +30,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
+from dfjax import progress
 from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder
 
@@ -130,6 +134,99 @@ class Audit:
         temporary = path.with_name(f"{path.name}.tmp")
         temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
         temporary.replace(path)
+
+
+_NOUNS = {
+    "clip": ("clip", "clips"),
+    "identity": ("identity", "identities"),
+    "video": ("video", "videos"),
+    "pair": ("pair", "pairs"),
+    "source": ("other source", "other sources"),
+    "identical": ("clip with the same picture", "clips with the same pictures"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Overlap:
+    """What evaluated data share with those a model was trained and selected on.
+
+    Counts by the kinds of `KINDS` of the same names; false where there is nothing.
+    """
+
+    clip: int = 0
+    identity: int = 0
+    video: int = 0
+    pair: int = 0
+    source: int = 0
+    identical: int = 0
+
+    def __bool__(self) -> bool:
+        return any(dataclasses.astuple(self))
+
+    def describe(self) -> str:
+        """Returns a phrase such as "shares 3 identities, 12 videos with training"."""
+        counts = dataclasses.asdict(self)
+        shared = [f"{count} {_NOUNS[kind][count != 1]}" for kind, count in counts.items() if count]
+        return f"shares {', '.join(shared) or 'nothing'} with training"
+
+
+def overlap(
+    target_dir: str | os.PathLike,
+    target_split: str,
+    trained_dir: str | os.PathLike,
+    trained_splits: Iterable[str],
+) -> Overlap:
+    """Returns what a split shares with `trained_splits`, by ids and by the bytes of its crops.
+
+    Which ids count in another dataset, the module says. `identical` counts clips of the target.
+    Copies that were cut or stored in another way share no bytes: `dfjax audit A B` finds those.
+    Reads every record once, and those of the last splits not again for the next target.
+
+    Raises:
+      FileNotFoundError: there is no dataset.
+      ValueError: it has no such split.
+    """
+    target = _contents(target_dir, target_split)
+    trained = [_contents(trained_dir, split) for split in trained_splits]
+    names = target.names.intersection(set().union(*(each.names for each in trained)))
+    counts = collections.Counter(kind for kind, _ in {name[:2] for name in names})
+    pictures = [np.zeros(0, np.uint64), *(each.pictures for each in trained)]
+    is_shared = np.isin(target.pictures, np.concatenate(pictures))
+    identical = len(np.unique(target.clip[is_shared]))
+    return Overlap(**counts, identical=identical)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Contents:
+    """The names in a split, and for each crop its clip, counted from 0, and picture digest."""
+
+    names: frozenset[tuple[str, str, str]]
+    clip: np.ndarray
+    pictures: np.ndarray
+
+
+def _contents(data_dir: str | os.PathLike, split: str) -> _Contents:
+    return _read_contents(os.path.realpath(data_dir), split, digest(data_dir))
+
+
+@functools.lru_cache(maxsize=4)
+def _read_contents(data_dir: str, split: str, _: str) -> _Contents:
+    # The digest is for the cache: other records, read anew.
+    dataset = builder.open_dataset(data_dir)
+    records, space = dataset.source(split), scope(data_dir)
+    clips: dict[str, int] = {}
+    names: set[tuple[str, str, str]] = set()
+    clip_of = np.zeros(len(records), np.int64)
+    pictures = np.zeros(len(records), np.uint64)
+    with progress.Progress(f"reading {split} for leaks", len(records), unit="records") as bar:
+        for row in range(len(records)):
+            record = records[row]
+            if record["clip"] not in clips:
+                names.update(_names(record["clip"], record["source"].split(";"), space))
+            clip_of[row] = clips.setdefault(record["clip"], len(clips))
+            pictures[row] = picture_digest(record["image"])
+            bar.update(row + 1)
+    return _Contents(frozenset(names), clip_of, pictures)
 
 
 def summarise(kinds: Sequence[str], leaks: Iterable[Leak]) -> tuple[Finding, ...]:

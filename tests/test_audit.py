@@ -321,6 +321,66 @@ def test_crops_of_other_sizes_and_scales_are_comparable(tmp_path):
     assert [finding.kind for finding in audit.compare(both).found] == ["near_duplicate"]
 
 
+def test_a_split_overlaps_itself_and_no_other(clean_dir):
+    everything = leaks.overlap(clean_dir, "train", clean_dir, ("train", "val"))
+    assert everything == leaks.Overlap(clip=4, pair=2, source=2, identical=4)
+    assert everything.describe() == (
+        "shares 4 clips, 2 pairs, 2 other sources, 4 clips with the same pictures with training"
+    )
+    nothing = leaks.overlap(clean_dir, "test", clean_dir, ("train", "val"))
+    assert not nothing
+    assert nothing.describe() == "shares nothing with training"
+
+
+def test_an_overlap_counts_what_the_splits_trained_on_have(leaking_dir):
+    of_train = leaks.Overlap(clip=1, identity=1, video=1, pair=1, source=1)
+    assert leaks.overlap(leaking_dir, "test", leaking_dir, ("train",)) == of_train
+    copied = leaks.overlap(leaking_dir, "test", leaking_dir, ("train", "val"))
+    assert copied == dataclasses.replace(of_train, identical=1)
+
+
+def test_ids_with_a_corpus_count_elsewhere_and_other_names_do_not(leaking_dir, other_dir):
+    trained = leaking_dir, ("train", "val")
+    # The names "anna", "pair:9" and c/real/test0.mp4 are in both, of different things.
+    assert leaks.overlap(other_dir, "train", *trained) == leaks.Overlap(video=1)
+    assert leaks.overlap(other_dir, "test", *trained) == leaks.Overlap(identical=1)
+
+
+def test_clips_prepared_anew_are_known_by_all_their_names(clean_dir, tmp_path):
+    spec = dataclasses.replace(SPEC, size=64)
+    small = {
+        clip: [record(cv2.resize(images_of(clean(), clip.key)[0], (64, 64)), 0)] for clip in clean()
+    }
+    write(tmp_path / "same", small, spec)
+    expected = leaks.Overlap(clip=4, pair=2, source=2)
+    assert leaks.overlap(tmp_path / "same", "train", clean_dir, ("train",)) == expected
+    # A folder of the same name, whose files are called the same.
+    write(tmp_path / "others", small, spec, clips="those clips")
+    assert not leaks.overlap(tmp_path / "others", "train", clean_dir, ("train",))
+    # A published corpus that was listed in another way: its keys come with ids of the corpus.
+    named = {
+        dataclasses.replace(clip, sources=(f"video:c/{clip.key}",)): crops
+        for clip, crops in small.items()
+    }
+    for name in ("one", "two"):
+        write(tmp_path / name, named, spec, clips=name)
+    expected = leaks.Overlap(clip=4, video=4, identical=4)
+    assert leaks.overlap(tmp_path / "one", "train", tmp_path / "two", ("train",)) == expected
+
+
+def test_an_overlap_reads_a_record_once(clean_dir, tmp_path, monkeypatch):
+    data_dir = tmp_path / "data"
+    shutil.copytree(clean_dir / "face_crops", data_dir / "face_crops")
+    read: list[str] = []
+    get = builder.Records.__getitem__
+    monkeypatch.setattr(
+        builder.Records, "__getitem__", lambda self, row: read.append(row) or get(self, row)
+    )
+    for target in ("val", "test", "train"):
+        leaks.overlap(data_dir, target, data_dir, ("train", "val"))
+    assert len(read) == 3 * 4 * FRAMES
+
+
 def config(data_dir, **changes):
     # An unknown model stops a run just after the leaks are looked at.
     return tiny_run.make_config(data_dir, **{"model.name": "no_such_model", **changes})
