@@ -1,16 +1,31 @@
 """What a classifier reaches that looks at no face: a warning of corpora solved by accident.
 
 File size, crop scale, brightness, sharpness and an 8x8 thumbnail tell fakes from reals wherever one
-class was recorded, scaled or compressed unlike the other. A logistic regression on them shows how
-much of a detector's score could come from there.
+class was recorded, scaled or compressed unlike the other. Two probes on them show how much of a
+detector's score could come from there: a logistic regression, and boosted trees for what only cues
+together give away. Either is a lower bound of the shortcut, the higher one the better.
+
+    train, test = (trivial_cues.read(dataset.source(split), 4_000) for split in ("train", "test"))
+    scores = trivial_cues.fit(train.features, train.label).scores(test.features)
+    aucs = {name: test.aucs(score) for name, score in scores.items()}
+
+`test.row` says which crops these are, so that a model's AUC on the same ones may stand beside.
 """
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
-from sklearn import linear_model, metrics, pipeline, preprocessing
+import threadpoolctl
+from sklearn import base, ensemble, linear_model, metrics, pipeline, preprocessing
+
+from dfjax.media import image as media_image
 
 THUMBNAIL_SIZE = 8
 NUM_FEATURES = 5 + 3 * THUMBNAIL_SIZE**2
+PROBES = ("linear", "boosted")
 
 
 def features(image: np.ndarray, num_bytes: int, scale: float) -> np.ndarray:
@@ -29,27 +44,119 @@ def features(image: np.ndarray, num_bytes: int, scale: float) -> np.ndarray:
     return np.concatenate([cues, thumbnail.ravel() / 255]).astype(np.float32)
 
 
+@dataclasses.dataclass(frozen=True)
+class Crops:
+    """Some crops of a split.
+
+    Attributes:
+      row: int [N]; which records of the split they are.
+      features: float32 [N, NUM_FEATURES].
+      label: int [N], 0 real, 1 fake.
+      clip: N texts.
+    """
+
+    row: np.ndarray
+    features: np.ndarray
+    label: np.ndarray
+    clip: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def aucs(self, score: np.ndarray) -> dict[str, float | None]:
+        """Returns the ROC AUC of a score [N] of these crops: of "frame", and of "video".
+
+        A clip's score is the mean over its crops here; None where every clip has but one.
+
+        Raises:
+          ValueError: there are only reals or only fakes.
+        """
+        _require_both_classes("the evaluated split", self.label)
+        clips, first, member = np.unique(self.clip, return_index=True, return_inverse=True)
+        mean = np.bincount(member, weights=score) / np.bincount(member)
+        by_clip = metrics.roc_auc_score(self.label[first], mean) if len(clips) < len(self) else None
+        return {
+            "frame": float(metrics.roc_auc_score(self.label, score)),
+            "video": None if by_clip is None else float(by_clip),
+        }
+
+
+def read(records: Sequence[Mapping[str, Any]], limit: int) -> Crops:
+    """Returns at most `limit` records of a split with their cues, evenly spread over its order."""
+    row = np.linspace(0, len(records) - 1, min(limit, len(records)), dtype=int)
+    cues, label, clip = [], [], []
+    for index in row:
+        record = records[int(index)]
+        image = media_image.decode_image(record["image"])
+        cues.append(features(image, len(record["image"]), float(record["scale"])))
+        label.append(record["label"])
+        clip.append(record["clip"])
+    return Crops(row, np.stack(cues), np.array(label), np.array(clip))
+
+
+@dataclasses.dataclass(frozen=True)
+class Probes:
+    """Classifiers fitted to the trivial cues, by name."""
+
+    classifiers: dict[str, base.ClassifierMixin]
+
+    def scores(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns P(fake) [N] by each probe; features are [N, NUM_FEATURES]."""
+        with threadpoolctl.threadpool_limits(1):
+            return {
+                name: classifier.predict_proba(features)[:, 1]
+                for name, classifier in self.classifiers.items()
+            }
+
+
+def fit(features: np.ndarray, label: np.ndarray, names: Sequence[str] = PROBES) -> Probes:
+    """Returns the probes of these names, fitted to features [N, NUM_FEATURES] and labels [N].
+
+    Labels are 0 real and 1 fake. "linear" is a logistic regression on standardised cues with an L2
+    penalty (C = 0.1), "boosted" a gradient boosting of 100 trees of 8 leaves, which finds what
+    cues tell together. Both are deterministic and take a second for 4,000 crops. Without a
+    shortcut they stay near an AUC of 0.5 on other crops; keep the identities of the two sets apart,
+    or a thumbnail recognises people.
+
+    Raises:
+      ValueError: a class is missing.
+    """
+    _require_both_classes("the training split", label)
+    # The trees are so small that threads wait for each other: where something else uses the cores
+    # too, one is several times as fast as all, and nowhere slow.
+    with threadpoolctl.threadpool_limits(1):
+        return Probes({name: _new(name).fit(features, label) for name in names})
+
+
+def _new(name: str) -> base.ClassifierMixin:
+    if name == "linear":
+        return pipeline.make_pipeline(
+            preprocessing.StandardScaler(), linear_model.LogisticRegression(C=0.1, max_iter=2000)
+        )
+    return ensemble.HistGradientBoostingClassifier(
+        max_iter=100, max_leaf_nodes=8, early_stopping=False, random_state=0
+    )
+
+
+def _require_both_classes(name: str, label: np.ndarray) -> None:
+    if set(np.unique(label)) != {0, 1}:
+        found = np.unique(label).tolist()
+        raise ValueError(f"labels of {name} are {found}: give both 0 (real) and 1 (fake)")
+
+
 def probe_auc(
     train_features: np.ndarray,
     train_labels: np.ndarray,
     eval_features: np.ndarray,
     eval_labels: np.ndarray,
 ) -> float:
-    """Returns the ROC AUC of "fake" that the cues reach on clips they were not fitted to, 0..1.
+    """Returns the ROC AUC per crop that the linear probe reaches on crops it was not fitted to.
 
-    Features are [N, NUM_FEATURES], labels [N] of 0 real and 1 fake. Standardised, then logistic
-    regression with an L2 penalty (C = 0.1): deterministic. A corpus without such a shortcut stays
-    near 0.5; keep the identities of the two sets apart, or a thumbnail recognises people.
+    Features and labels are those of `fit`.
 
     Raises:
       ValueError: one of the label arrays lacks a class.
     """
-    for name, labels in (("train_labels", train_labels), ("eval_labels", eval_labels)):
-        if set(np.unique(labels)) != {0, 1}:
-            found = np.unique(labels).tolist()
-            raise ValueError(f"{name} holds {found}: give both 0 (real) and 1 (fake)")
-    probe = pipeline.make_pipeline(
-        preprocessing.StandardScaler(), linear_model.LogisticRegression(C=0.1, max_iter=2000)
-    )
-    probe.fit(train_features, train_labels)
-    return float(metrics.roc_auc_score(eval_labels, probe.decision_function(eval_features)))
+    _require_both_classes("the evaluated split", eval_labels)
+    score = fit(train_features, train_labels, ("linear",)).scores(eval_features)["linear"]
+    return float(metrics.roc_auc_score(eval_labels, score))

@@ -1,5 +1,7 @@
+import cv2
 import numpy as np
 import pytest
+import sklearn.metrics
 
 from dfjax.data import synthetic
 from dfjax.evaluators import trivial_cues
@@ -30,26 +32,84 @@ def make_records(rng, label, num_bytes):
     )
 
 
-def test_the_probe_finds_a_class_that_is_stored_larger():
+def reached(cues, label, count):
+    """AUC of each probe, fitted to the first `count` crops, on the others."""
+    scores = trivial_cues.fit(cues[:count], label[:count]).scores(cues[count:])
+    assert tuple(scores) == trivial_cues.PROBES
+    return {
+        name: sklearn.metrics.roc_auc_score(label[count:], score) for name, score in scores.items()
+    }
+
+
+def test_the_probes_find_a_class_that_is_stored_larger():
     rng = np.random.default_rng(0)
     label = np.arange(600) % 2
     cues = make_records(rng, label, 5000 * (1 + label) + rng.integers(0, 500, 600))
+    assert reached(cues, label, 400) == {"linear": 1.0, "boosted": 1.0}
     assert trivial_cues.probe_auc(cues[:400], label[:400], cues[400:], label[400:]) == 1.0
     assert trivial_cues.probe_auc(cues[:400], label[:400], cues[400:], 1 - label[400:]) == 0.0
 
 
-def test_the_probe_finds_nothing_where_nothing_is():
+def test_the_probes_find_nothing_where_nothing_is():
     rng = np.random.default_rng(0)
     label = np.arange(1200) % 2
     cues = make_records(rng, label, rng.integers(5000, 9000, 1200))
-    assert 0.4 < trivial_cues.probe_auc(cues[:800], label[:800], cues[800:], label[800:]) < 0.6
+    for auc in reached(cues, label, 800).values():
+        assert 0.4 < auc < 0.6
+
+
+def test_what_only_two_cues_together_tell_is_found_by_the_boosted_probe():
+    """Fakes are bright and sharp or dark and blurred, reals the other way round."""
+    rng = np.random.default_rng(0)
+    label = np.arange(900) % 2
+    bright = rng.integers(0, 2, 900)
+    images = rng.uniform(0, 100, (900, 32, 32, 3)).astype(np.float32)
+    for image, is_sharp in zip(images, bright == label, strict=True):
+        if not is_sharp:
+            image[:] = cv2.GaussianBlur(image, (0, 0), 1.0)
+    images += (40 * bright + rng.normal(30, 8, 900))[:, None, None, None]
+    images = images.clip(0, 255).astype(np.uint8)
+    cues = np.stack([trivial_cues.features(image, 5000, 1.0) for image in images])
+    found = reached(cues, label, 600)
+    assert found["boosted"] > 0.95
+    assert 0.4 < found["linear"] < 0.6
+    assert reached(cues, label, 600) == found
+
+
+def test_crops_are_spread_over_the_split_and_their_clips_scored_by_the_mean():
+    rng = np.random.default_rng(0)
+    images = [
+        image_file.encode_image(i, "png") for i in rng.integers(0, 99, (9, 16, 16, 3), np.uint8)
+    ]
+    records = [
+        {"image": image, "scale": 2.0, "label": number % 2, "clip": f"{number % 4}"}
+        for number, image in enumerate(images)
+    ]
+    crops = trivial_cues.read(records, 5)
+    assert crops.row.tolist() == [0, 2, 4, 6, 8]
+    crops = trivial_cues.read(records, 100)
+    assert crops.row.tolist() == list(range(9))
+    assert crops.label.tolist() == [0, 1] * 4 + [0]
+    assert crops.clip.tolist() == [*"012301230"]
+    own = trivial_cues.features(image_file.decode_image(images[3]), len(images[3]), 2.0)
+    np.testing.assert_array_equal(crops.features[3], own)
+    # Means of clips: 0 (real) 5, 1 (fake) 6, 2 (real) 2, 3 (fake) 3: three of four pairs in order.
+    # Of 20 pairs of crops, fakes 9, 3, 3, 3 beat reals 2, 1, 2, 3, 11: 4 + 3 * 3.5 of them.
+    score = np.array([2, 9, 1, 3, 2, 3, 3, 3, 11.0])
+    assert crops.aucs(score) == {"frame": pytest.approx((4 + 3 * 3.5) / 20), "video": 0.75}
+    single = trivial_cues.read(records[:4], 100)
+    assert single.aucs(np.arange(4)) == {"frame": 0.75, "video": None}
 
 
 def test_a_missing_class_is_named():
     cues = np.zeros((4, trivial_cues.NUM_FEATURES))
     both, one = np.array([0, 1, 0, 1]), np.ones(4, int)
-    with pytest.raises(ValueError, match=r"eval_labels holds \[1\]"):
+    with pytest.raises(ValueError, match=r"labels of the evaluated split are \[1\]"):
         trivial_cues.probe_auc(cues, both, cues, one)
+    with pytest.raises(ValueError, match=r"labels of the training split are \[1\]"):
+        trivial_cues.fit(cues, one)
+    with pytest.raises(ValueError, match=r"labels of the evaluated split are \[1\]"):
+        trivial_cues.Crops(np.arange(4), cues, one, np.arange(4)).aucs(np.arange(4))
 
 
 def test_the_synthetic_corpus_is_not_solved_by_trivial_cues():
