@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from dfjax import checkpoint, metrics, model_card, steps
+from dfjax import checkpoint, compatibility, metrics, model_card, steps
 from dfjax.data import builder
 from dfjax.faces.align import CropSpec
 from dfjax.inference import explain, runtimes, scorer
@@ -28,7 +28,6 @@ from dfjax.media import image as media_image
 from dfjax.model_card import Decision, ModelCard
 from dfjax.models import fold
 
-REPORT = "export.json"
 TOLERANCE = 1e-5  # largest deviation of a score
 HEAT_TOLERANCE = 1e-3  # of a heat map, whose largest value is 1
 BATCH_SIZES = (1, 3, 16)
@@ -40,7 +39,8 @@ _PACKAGES = {
     "onnx": ("jax2onnx", "onnxruntime", "openvino"),
 }
 FORMATS = tuple(_PACKAGES)
-_ARTEFACTS = {each.artefact for each in runtimes.RUNTIMES.values()} | {runtimes.HEAT_MAPS}
+_FILES = {each.artefact for each in runtimes.RUNTIMES.values()}
+_FILES |= {runtimes.HEAT_MAPS, runtimes.REPORT, model_card.FILE}
 
 Predict = Callable[[dict[str, Any], jax.Array], jax.Array]
 
@@ -71,6 +71,7 @@ def export(
         folder.mkdir()
         write(folder, card, model, variables, formats)
         report = {
+            "format": compatibility.EXPORT.current,
             "model": card.model,
             "weights": card.weights,
             "step": card.step,
@@ -81,7 +82,7 @@ def export(
             "deviations": compare(folder, card, model, variables, crops),
         }
         _require_equal(report["deviations"])
-        (folder / REPORT).write_text(json.dumps(report, indent=2) + "\n")
+        (folder / runtimes.REPORT).write_text(json.dumps(report, indent=2) + "\n")
         if out.exists():
             out.rename(pathlib.Path(parent, "old"))
         folder.rename(out)
@@ -310,7 +311,7 @@ def _require_free(out: pathlib.Path) -> None:
     if not out.exists():
         return
     held = {each.name for each in out.iterdir()} if out.is_dir() else {out.name}
-    if held and (REPORT not in held or held - _ARTEFACTS - {REPORT, model_card.FILE}):
+    if held and (runtimes.REPORT not in held or held - _FILES):
         raise ValueError(f"{out} holds something else than an export: give a new folder")
 
 

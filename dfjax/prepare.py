@@ -187,7 +187,13 @@ def _finished(out: pathlib.Path, identity: dict[str, Any], overwrite: bool) -> R
     dataset = builder.dataset_dir(out)
     if not dataset.is_dir():
         return None
-    metadata = builder.open_dataset(out).metadata
+    try:
+        metadata = builder.open_dataset(out).metadata
+    except ValueError:  # it is damaged, or of a format that is not read
+        if not overwrite:
+            raise
+        shutil.rmtree(dataset)
+        return None
     if _is_same(out, {name: metadata.get(name) for name in identity}, identity, overwrite):
         shutil.rmtree(out / _WORK, ignore_errors=True)  # of a run that ended just before this line
         report = Report(

@@ -6,6 +6,7 @@ TFDS leaves TensorFlow unloaded here, when writing and, with images kept encoded
 import contextlib
 import dataclasses
 import io
+import json
 import os
 import pathlib
 import shutil
@@ -17,12 +18,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
+from dfjax import compatibility
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
 from dfjax.faces.align import CropSpec
 
 NAME = "face_crops"
-VERSION = "1.0.0"
+VERSION = "1.0.0"  # a folder's name to TFDS; what can be read is said by `compatibility.DATASET`
 
 _DESCRIPTION = (
     "Face crops of real and manipulated videos and pictures. `metadata` holds the CropSpec that "
@@ -79,7 +81,7 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             builder=self,
             description=_DESCRIPTION,
             features=tfds.features.FeaturesDict(features),
-            metadata=tfds.core.MetadataDict(self._metadata),
+            metadata=tfds.core.MetadataDict(format=compatibility.DATASET.current, **self._metadata),
         )
 
     def _example_writer(self) -> "_CanonicalWriter":
@@ -147,6 +149,9 @@ def write_dataset(data_dir: str | os.PathLike, **kwargs: Any) -> None:
         )
 
 
+_COLUMNS = ("frame", "face", "box", "scale", "padded", "label", "clip", "method", "source")
+
+
 class Records:
     """The records of a split as a random-access sequence, as they were written: `image` encoded.
 
@@ -163,6 +168,16 @@ class Records:
         record = self._source[index]
         return {**record, **{name: record[name].decode() for name in ("clip", "method", "source")}}
 
+    def column(self, name: str) -> np.ndarray:
+        """Returns one field of every record, [N] (`box`: [N, 4]), in order; decodes no image.
+
+        Raises:
+          ValueError: no such field, or one whose values are no numbers or texts of equal size.
+        """
+        if name not in _COLUMNS:
+            raise ValueError(f"records have no column {name!r}: use one of {', '.join(_COLUMNS)}")
+        return np.array([self[index][name] for index in range(len(self))])
+
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
@@ -177,7 +192,25 @@ class Dataset:
 
     @property
     def crop_spec(self) -> CropSpec:
-        return CropSpec.from_json(self.metadata["crop_spec"])
+        """How the faces were cut out.
+
+        Raises:
+          ValueError: by a spec that this version does not know.
+        """
+        try:
+            return CropSpec.from_json(self.metadata["crop_spec"])
+        except ValueError as error:
+            raise compatibility.DATASET.unreadable(self.builder.data_path, error) from error
+
+    @property
+    def boxes_from_original(self) -> bool:
+        """Whether fakes were cut out where their originals show a face.
+
+        A score on them then uses what deployment does not have: the original. It is no part of the
+        CropSpec, because a model of such data can be given crops of any other.
+        """
+        # Before there was a choice, every fake was searched itself.
+        return bool(self.metadata.get("boxes_from_original", False))
 
     def source(self, split: str) -> Records:
         """Returns the records of a split, shuffled once and for all; TensorFlow stays unloaded.
@@ -193,16 +226,27 @@ class Dataset:
         decoders = {"image": tfds.decode.SkipDecoding()}
         return Records(self.builder.as_data_source(split, decoders=decoders))
 
+    def column(self, split: str, name: str) -> np.ndarray:
+        """Returns `Records.column` of a split: `column("train", "scale")` is float [N]."""
+        return self.source(split).column(name)
+
 
 def open_dataset(data_dir: str | os.PathLike) -> Dataset:
     """Returns the dataset that `dfjax prepare --out data_dir` made.
 
     Raises:
       FileNotFoundError: none is there.
+      ValueError: it is damaged, or of a format that this version does not read.
     """
     path = dataset_dir(data_dir)
     if not path.is_dir():
         raise FileNotFoundError(
             f"{data_dir} holds no prepared dataset: run dfjax prepare --out {data_dir} to its end"
         )
+    # Before TFDS looks at it: of another format, it might fail in words of its own.
+    try:
+        found = json.loads((path / "metadata.json").read_text()).get("format")
+    except (OSError, ValueError) as error:
+        raise compatibility.DATASET.unreadable(data_dir, f"metadata.json: {error}") from error
+    compatibility.DATASET.require(found, data_dir)
     return Dataset(tfds.builder_from_directory(path))

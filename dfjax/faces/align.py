@@ -122,7 +122,7 @@ class CropSpec:
         if not isinstance(fields, dict):
             raise ValueError(f"crop spec is {type(fields).__name__}: it needs to be an object")
         if wrong := sorted(names.symmetric_difference(fields)):
-            raise ValueError(f"crop spec lacks or has in excess {wrong}: it needs {sorted(names)}")
+            raise ValueError(f"crop spec lacks or has in excess {wrong}")
         return cls(**fields)
 
     def require_equal(self, other: "CropSpec", where: str) -> None:

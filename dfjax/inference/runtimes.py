@@ -8,6 +8,7 @@ need not install the others.
 
 import dataclasses
 import importlib.util
+import json
 import pathlib
 import sys
 import threading
@@ -15,6 +16,8 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+
+from dfjax import compatibility
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -89,3 +92,18 @@ RUNTIMES = {
     "stablehlo": Runtime("score.stablehlo", "jax", open_stablehlo),
 }
 HEAT_MAPS = "explain.stablehlo"  # opened by `open_stablehlo`, beside any of them
+REPORT = "export.json"  # the export's format, and what its artefacts were compared with
+
+
+def require_format(folder: pathlib.Path) -> None:
+    """Checks that this version reads the export in `folder`; without a report it is of format 0.
+
+    Raises:
+      ValueError: it does not; the message says what to do.
+    """
+    path = folder / REPORT
+    try:
+        found = json.loads(path.read_text()).get("format") if path.exists() else None
+    except ValueError as error:
+        raise compatibility.EXPORT.unreadable(folder, f"{REPORT}: {error}") from error
+    compatibility.EXPORT.require(found, folder)

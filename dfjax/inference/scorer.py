@@ -73,7 +73,7 @@ def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
     one artefact of an export, of those that run it.
 
     Raises:
-      ValueError: no model is there, or not for this runtime.
+      ValueError: no model is there, or not for this runtime, or of a format that is not read.
     """
     path = pathlib.Path(path)
     if (path / checkpoint.CONFIG_FILE).is_file():
@@ -84,6 +84,7 @@ def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
     if path.name in {each.artefact for each in known.values()}:
         known = {name: each for name, each in known.items() if each.artefact == path.name}
         path = path.parent
+    runtimes.require_format(path)
     card = model_card.read(path)
     found = {name: each for name, each in known.items() if (path / each.artefact).exists()}
     usable = [name for name, each in found.items() if each.installed]
