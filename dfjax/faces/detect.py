@@ -27,6 +27,8 @@ _SHARPEST = 2.0  # pixels per frame pixel, on the detector's pyramid, each step 
 _STEP = 5 / 6
 _GRID = 48  # pixels: a whole number of HOG cells (8) on the first two steps of a pyramid
 _NEAR_SIZE = 90  # pixels that a face looked for nearby should have
+_FOLLOWED_WIDTH = 1.5  # of the window in which a followed face is looked for, in sides of its box
+_FOLLOWED_ABOVE = -0.2  # HOG's confidence: a face moves and blurs where a search would miss it
 
 _EMBEDDING_FILE = "dlib_face_recognition_resnet_model_v1.dat"
 _MMOD_FILE = "mmod_human_face_detector.dat"
@@ -87,22 +89,26 @@ class FaceFinder:
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         return small, np.array([width, height], np.float32) / np.array(size, np.float32)
 
-    def follow(self, image: np.ndarray, face: Face) -> Face:
-        """Returns where a face of the frame before is in this one, without searching for it.
+    def follow(self, image: np.ndarray, face: Face) -> Face | None:
+        """Returns where a face of the frame before is in this one, or None if it has left.
 
         The landmarks are found anew inside the old box, which moves and grows as they do: about a
-        twentieth of the cost of `find`, right as long as a face moves by less than half of itself.
-        Whether it is still a face, only `find` tells.
+        fifth of the cost of `find`, right as long as a face moves by less than half of itself.
         """
         small, stretch = self._shrunk(image)
-        box = dlib.rectangle(*np.rint(face.box / np.tile(stretch, 2)).astype(int).tolist())
-        points = _points(_predictor(self._landmark_file)(small, box))
+        points = self._landmarks(small, face.box / np.tile(stretch, 2))
         landmarks = (points + 0.5) * stretch - 0.5
         matrix = similarity(face.landmarks, landmarks)
         scale = float(np.clip(np.hypot(*matrix[:, 0]), 0.9, 1.1))
         centre, half = (face.box[:2] + face.box[2:]) / 2, (face.box[2:] - face.box[:2]) / 2
         centre = centre + landmarks.mean(0) - face.landmarks.mean(0)
         box = np.concatenate([centre - scale * half, centre + scale * half]).astype(np.float32)
+        # The landmarks do not tell: on a background, too, they come out in the shape of a face.
+        # Limits on their scale, rotation and shape that drop 1 % of the real faces of 38 clips, and
+        # 5 % where two of three frames are missed, keep 14 % of backgrounds. The detector dropped
+        # none of 2,060 faces of either kind, and kept 1 of 822 backgrounds.
+        if not self._is_seen(image, box):
+            return None
         return Face(box, landmarks.astype(np.float32), face.confidence)
 
     def find_near(self, image: np.ndarray, box: np.ndarray) -> Face | None:
@@ -125,6 +131,19 @@ class FaceFinder:
         corners = corners.astype(np.float32).reshape(4)
         return Face(corners, self._landmarks(image, corners), confidence)
 
+    def _is_seen(self, image: np.ndarray, box: np.ndarray) -> bool:
+        """Whether there is a face in a box [4] or close to it."""
+        centre, side = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
+        half = _FOLLOWED_WIDTH * side / 2
+        low = np.floor(centre - half).clip(0).astype(int)
+        high = np.ceil((centre + half).clip(0, image.shape[1::-1])).astype(int)
+        if (low >= high).any():
+            return False  # it left the frame
+        scale = _NEAR_SIZE / side
+        size = np.rint((high - low) * scale).astype(int).clip(1)
+        window = _resize(image[low[1] : high[1], low[0] : high[0]], size, scale)
+        return bool(self._detect(window, above=_FOLLOWED_ABOVE))
+
     def _find_with_border(self, image: np.ndarray) -> list[Face]:
         # A face that fills a tight picture lacks the surroundings that detectors look for.
         height, width = image.shape[:2]
@@ -146,18 +165,16 @@ class FaceFinder:
             for box, confidence in found[:MAX_FACES]
         ]
 
-    def _detect(self, image: np.ndarray, upsample: int = 0) -> list[tuple]:
-        """(rectangle, confidence) of every face."""
+    def _detect(self, image: np.ndarray, upsample: int = 0, above: float = 0.0) -> list[tuple]:
+        """(rectangle, confidence) of every face; MMOD has a limit of its own."""
         if self._mmod_file:
             detections = _mmod(self._mmod_file)(image, upsample)
             return [(each.rect, each.confidence) for each in detections]
-        boxes, confidences, _ = _hog().run(image, upsample)
+        boxes, confidences, _ = _hog().run(image, upsample, above)
         return list(zip(boxes, confidences, strict=True))
 
     def _landmarks(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
-        left, top, right, bottom = np.rint(box).astype(int).tolist()
-        rectangle = dlib.rectangle(left, top, right - 1, bottom - 1)
-        return _points(_predictor(self._landmark_file)(image, rectangle))
+        return _points(_predictor(self._landmark_file)(image, _rectangle(box)))
 
 
 def face_chip(image: np.ndarray, face: Face) -> np.ndarray:
@@ -165,9 +182,9 @@ def face_chip(image: np.ndarray, face: Face) -> np.ndarray:
 
     uint8 [150, 150, 3]: upright, the face in the middle, a quarter of its size around it.
     """
-    box = dlib.rectangle(*np.rint(face.box).astype(int).tolist())
     points = [dlib.point(*point) for point in np.rint(face.landmarks).astype(int).tolist()]
-    return dlib.get_face_chip(image, dlib.full_object_detection(box, points), _CHIP_SIZE)
+    detection = dlib.full_object_detection(_rectangle(face.box), points)
+    return dlib.get_face_chip(image, detection, _CHIP_SIZE)
 
 
 def embedding_file(model_dir: str | os.PathLike | None = None) -> str:
@@ -226,6 +243,12 @@ def _corners(rectangle) -> np.ndarray:
     return np.array(sides, np.float32)
 
 
+def _rectangle(box: np.ndarray) -> dlib.rectangle:
+    """The inverse of `_corners`; whoever gives dlib a box gives it this."""
+    left, top, right, bottom = np.rint(box).astype(int).tolist()
+    return dlib.rectangle(left, top, right - 1, bottom - 1)
+
+
 def _points(shape) -> np.ndarray:
     return np.array([[point.x, point.y] for point in shape.parts()], np.float32)
 
@@ -253,9 +276,10 @@ def _cut_near(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarra
     low = np.floor(low.clip(0)).astype(int)
     high = np.ceil((centre + side).clip(0, image.shape[1::-1])).astype(int)
     size = np.rint((high - low) * scale).astype(int).clip(1)
-    window = cv2.resize(
-        image[low[1] : high[1], low[0] : high[0]],
-        size.tolist(),
-        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
-    )
+    window = _resize(image[low[1] : high[1], low[0] : high[0]], size, scale)
     return window, low, (high - low) / size
+
+
+def _resize(image: np.ndarray, size: np.ndarray, scale: float) -> np.ndarray:
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(image, size.tolist(), interpolation=interpolation)

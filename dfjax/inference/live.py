@@ -1,7 +1,8 @@
 """Verdicts while the camera runs: newest frame first, searched now and then, followed in between.
 
 A full search for faces costs more than a frame lasts. It is made on every `search_every`-th frame
-that is looked at, on a small copy; between two searches faces are followed by their landmarks.
+that is looked at, on a small copy; between two searches faces are followed by their landmarks, and
+dropped as soon as the detector sees none where they should be.
 """
 
 import collections
@@ -99,7 +100,8 @@ class LiveDetector:
         if self._num_seen % self._search_every == 0:
             known = self._searcher.find(image)
         self._num_seen += 1
-        self._faces = [finder.follow(image, face) for face in known]
+        followed = [finder.follow(image, face) for face in known]
+        self._faces = [face for face in followed if face is not None]
         numbers = self._tracker.update(self._num_seen, self._faces)
         marks.append(time.monotonic())
         crops = [

@@ -1,5 +1,6 @@
 """dlib finds what a spec asks for, and says what is missing; photographs by DFJAX_TEST_DATA."""
 
+import itertools
 import os
 import pathlib
 import pickle
@@ -7,11 +8,13 @@ import pickle
 import numpy as np
 import pytest
 
+from dfjax.data import synthetic
 from dfjax.faces import crop as crop_lib
 from dfjax.faces import detect
 from dfjax.faces.align import CropSpec
 from dfjax.faces.detect import FaceFinder
 from dfjax.media import image as image_lib
+from dfjax.media import stream
 
 DATA = pathlib.Path(os.environ.get("DFJAX_TEST_DATA", ""))
 needs_photographs = pytest.mark.skipif(
@@ -57,6 +60,54 @@ def test_finder_and_spec_must_agree():
 def test_pictures_without_a_face_give_no_crop(shape):
     picture = np.full((*shape, 3), 128, np.uint8)
     assert crop_lib.crop_faces(picture, FaceFinder(CropSpec()), CropSpec()) == []
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[np.ndarray]:
+    """Frames of a drawn person."""
+    return synthetic.record(synthetic.Settings(frames=4), 3, 0).frames
+
+
+@pytest.mark.parametrize("working_size", [1280, 320])
+def test_following_in_the_same_frame_changes_nothing(drawn, working_size):
+    finder = FaceFinder(CropSpec(working_size=working_size, detection_border=0.0))
+    (face,) = finder.find(drawn[0])
+    again = finder.follow(drawn[0], face)
+    np.testing.assert_array_equal(again.landmarks, face.landmarks)
+    np.testing.assert_allclose(again.box, face.box, atol=1e-3)
+
+
+def test_a_face_is_followed_until_it_leaves(drawn):
+    finder = FaceFinder(CropSpec(detection_border=0.0))
+    (face,) = finder.find(drawn[0])
+    assert all(finder.follow(frame, face) is not None for frame in drawn)
+    left = [
+        np.roll(drawn[0], drawn[0].shape[1] // 2, axis=1),
+        np.full_like(drawn[0], 90),
+        np.random.default_rng(0).integers(0, 256, drawn[0].shape, np.uint8),
+        drawn[0][:2, :2],  # nothing of the frame is where the face was
+    ]
+    assert [finder.follow(frame, face) for frame in left] == [None] * 4
+
+
+@needs_photographs
+def test_real_faces_are_followed_and_backgrounds_are_not():
+    finder = FaceFinder(CropSpec(faces="all", detection_border=0.0))
+    followed, passed = [], []
+    for path in sorted(DATA.glob("videos/*/*.mp4"))[::4]:
+        with stream.LiveSource(str(path), keep_all=True) as source:
+            # Of a machine that misses two of three.
+            frames = [frame.image for frame in itertools.islice(source, 0, 24, 3)]
+        known = finder.find(frames[0])
+        for frame in frames[1:]:
+            faces = [finder.follow(frame, face) for face in known]
+            followed += [face is not None for face in faces]
+            elsewhere = np.roll(frame[::-1], frame.shape[1] // 2, axis=1).copy()
+            passed += [finder.follow(elsewhere, face) is not None for face in known]
+            known = [face for face in faces if face is not None]
+    assert len(followed) > 50
+    assert np.mean(followed) > 0.98
+    assert np.mean(passed) < 0.03
 
 
 @needs_photographs

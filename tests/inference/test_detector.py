@@ -233,6 +233,17 @@ def test_live_results_are_near_those_of_a_full_search(clip):
     assert event["passed_over"] == 0
 
 
+def test_a_face_that_left_is_not_scored_until_the_next_search(take):
+    following = live.LiveDetector(make_detector(), search_every=6)
+    empty = np.full_like(take.frames[0], 90)
+    shown = [take.frames[0], take.frames[1], empty, empty, empty]
+    results = [
+        following.look(stream.LiveFrame(number, 0.0, lambda image=image: image))
+        for number, image in enumerate(shown)
+    ]
+    assert [len(result.faces) for result in results] == [1, 1, 0, 0, 0]
+
+
 def test_live_needs_a_model_with_a_finder():
     as_is = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=64, encoding="png")
     with pytest.raises(ValueError, match="--align"):
