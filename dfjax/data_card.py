@@ -3,10 +3,11 @@
 The keys of report.json:
 
     dataset       digest of the records that it describes
-    prepared      the dataset's metadata: corpus, seed, synthetic, crop_spec, frames, versions,
-                  coverage by split and class, warnings, and `methods`, the counts by split, class
-                  and method: clips, of these failed and no_face, and crops (the last two are empty
-                  for a dataset of an earlier version)
+    prepared      the dataset's metadata: format, corpus, seed, synthetic, crop_spec, frames,
+                  versions, boxes_from_original (fakes were cut out where their originals show a
+                  face, all but own_boxes of them), coverage by split and class, warnings, and
+                  `methods`, the counts by split, class and method: clips, of these failed and
+                  no_face, and crops (the last two are empty for a dataset of an earlier version)
     sample        the crops that were looked at, at most SAMPLE of a class and split, drawn by the
                   dataset's seed: `crops` by split and class
     cues          per cue of `CUES`: the `edges` of its histogram, and by class the share of the
@@ -170,7 +171,12 @@ def _describe(
     spec = json.loads(prepared["crop_spec"])
     return {
         "dataset": leaks.digest(data_dir),
-        "prepared": {"methods": [], "warnings": [], **prepared, "crop_spec": spec},
+        "prepared": {
+            **{"methods": [], "warnings": [], "own_boxes": 0},
+            **prepared,
+            "boxes_from_original": dataset.boxes_from_original,
+            "crop_spec": spec,
+        },
         "sample": {
             "crops": {s: {name: len(samples[s, name].cues) for name in _CLASSES} for s in splits}
         },

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from dfjax import cli, cropping
+from dfjax import cli, cropping, data_card
 from dfjax.corpora.clip import Clip
 from dfjax.data import builder, synthetic
 from dfjax.faces.align import CropSpec
@@ -94,8 +94,10 @@ def test_the_dataset_says_so_and_is_not_mixed_with_others(takes, tmp_path, capsy
     command = ["prepare", "--corpus", "folder", "--root", str(root), "--out", str(out)]
     command += ["--frames", "2", "--size", "64", "--jobs", "1"]
     assert cli.main([*command, "--boxes-from-original"]) == 0
-    metadata = builder.open_dataset(out).metadata
-    assert (metadata["boxes_from_original"], metadata["own_boxes"]) == (True, 1)
+    dataset = builder.open_dataset(out)
+    assert (dataset.boxes_from_original, dataset.metadata["own_boxes"]) == (True, 1)
+    page = " ".join((out / data_card.HTML).read_text().split())
+    assert "where their originals show a face (but for 1, whose originals do not fit)" in page
     assert "fakes with boxes of their own, as no original fits: 1" in capsys.readouterr().out
     assert cli.main(command) == 2
     assert "made with boxes_from_original True instead of False" in capsys.readouterr().err

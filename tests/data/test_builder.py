@@ -59,7 +59,8 @@ def data_dir(tmp_path_factory):
 def test_records_come_back_as_they_were_written(data_dir):
     dataset = builder.open_dataset(data_dir)
     assert dataset.crop_spec == SPEC
-    assert dataset.metadata["note"] == 1
+    assert (dataset.metadata["note"], dataset.metadata["format"]) == (1, 1)
+    assert not dataset.boxes_from_original
     source = dataset.source("train")
     records = {record["image"].decode(): record for record in map(source.__getitem__, range(12))}
     assert len(source) == len(records) == 12
@@ -79,6 +80,21 @@ def test_records_come_back_as_they_were_written(data_dir):
         "source": "a;pair:b",
     }
     assert {record["label"] for name, record in records.items() if "/real/" in name} == {0}
+
+
+def test_a_column_is_a_small_field_of_every_record(data_dir):
+    dataset = builder.open_dataset(data_dir)
+    source = dataset.source("test")
+    records = [source[index] for index in range(12)]
+    for name, kind in (("scale", "f"), ("label", "i"), ("frame", "i"), ("clip", "U")):
+        column = dataset.column("test", name)
+        assert column.dtype.kind == kind
+        assert column.tolist() == [record[name] for record in records]
+    assert len(set(dataset.column("test", "clip"))) == 4
+    assert dataset.column("test", "box").tolist() == [[1, 2, 3, 4]] * 12
+    for name in ("image", "landmarks", "size"):
+        with pytest.raises(ValueError, match=f"no column '{name}': use one of frame, face, box"):
+            dataset.column("test", name)
 
 
 def test_a_source_travels_to_worker_processes(data_dir):
