@@ -189,7 +189,10 @@ def predict(
     Crops are uint8, or float in 0..1, of any size: they are resized to `image_size` here, so that
     evaluation and every export see the same pixels.
     """
-    return model.apply(variables, layers.resize(image, image_size), train=False)
+    # Else GPUs and TPUs would multiply float32 with fewer bits, and scores would depend on where
+    # they were computed.
+    with jax.default_matmul_precision("highest"):
+        return model.apply(variables, layers.resize(image, image_size), train=False)
 
 
 def embed(

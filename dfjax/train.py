@@ -179,11 +179,15 @@ def load_best(
 ) -> tuple[nn.Module, dict[str, Any], int]:
     """(model, variables for evaluation, step) of the best checkpoint of the run in `workdir`.
 
+    The model computes in float32, whatever it was trained in: exports do, and thresholds chosen
+    here are applied to their scores.
+
     Raises:
       ValueError: it has none.
     """
     variables, step = checkpoint.load_variables(workdir)
-    return models.build(**config.model), jax.device_put(variables, sharding.replicated(mesh)), step
+    model = models.build(**{**config.model, "dtype": "float32"})
+    return model, jax.device_put(variables, sharding.replicated(mesh)), step
 
 
 def reading(config: ml_collections.ConfigDict) -> dict[str, int]:

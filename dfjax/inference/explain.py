@@ -31,7 +31,8 @@ def heat_map(
     image = layers.resize(crops, image_size)
     left = jax.eval_shape(functools.partial(_intermediates, model=model), variables, image)
     method = roll_out if "pooling" in left else grad_cam
-    return method(variables, image, model=model, image_size=image_size)
+    with jax.default_matmul_precision("highest"):  # as `steps.predict`
+        return method(variables, image, model=model, image_size=image_size)
 
 
 def roll_out(
