@@ -77,7 +77,9 @@ def base() -> ml_collections.ConfigDict:
     c.eval = ml_collections.ConfigDict()
     c.eval.batch_size = 128  # over all devices and processes
     c.eval.data = ()  # "DIR:SPLIT" prepared datasets to score; empty: data.dir:test_split
-    c.eval.error_rate = 0.05  # of validation reals called fake, and fakes real; else inconclusive
+    # Of validation reals called fake, and of fakes called real; scores between are inconclusive.
+    # None: as the run's model card has it, 0.05 where there is none yet.
+    c.eval.error_rate = placeholder(float)
     c.eval.trivial_cues = 4_000  # crops per split that the trivial-cue baseline reads; 0 is off
     c.eval.allow_other_crops = False  # score data whose CropSpec is not the training data's
 

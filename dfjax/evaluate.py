@@ -1,7 +1,7 @@
 """A finished run on prepared data: scores.csv, metrics.json, curves.png and a table.
 
-The checkpoint and the thresholds are chosen on the run's validation split and then frozen; the data
-to report is scored once.
+The checkpoint, the temperature and everything that decides are chosen on the run's validation split
+and then frozen; the data to report is scored once.
 """
 
 import csv
@@ -20,29 +20,69 @@ from jax.sharding import Mesh
 from rich import console as rich_console
 from rich import table as rich_table
 
-from dfjax import checkpoint, metrics, model_card, progress, sharding, steps, train, tree
+from dfjax import (
+    checkpoint,
+    leaks,
+    metrics,
+    model_card,
+    progress,
+    sharding,
+    steps,
+    train,
+    tree,
+    verdict,
+)
 from dfjax.data import builder
-from dfjax.evaluators import evaluator, figures, frame, trivial_cues, video
+from dfjax.evaluators import evaluator, figures, frame, trivial_cues, verdicts, video
 from dfjax.faces import align
-from dfjax.media import image as media_image
+from dfjax.model_card import ModelCard, QualityLimits
+
+DEFAULT_ERROR_RATE = 0.05
+
+# From a target and its scores to the AUCs of the trivial cues and of the model.
+_Probe = Callable[["_Target", frame.Scores], dict[str, Any]]
 
 _COLUMNS = ("auc", "ap", "eer", "log_loss", "accuracy", "precision", "recall", "f1")
+_RESULT = "metrics.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class _Level:
-    """What is scored: crops ("frame") or clips ("video")."""
+    """What is scored: crops ("frame") or videos ("video")."""
 
     label: np.ndarray
     score: np.ndarray
     method: np.ndarray
+
+    @property
+    def has_both_classes(self) -> bool:
+        return set(self.label.tolist()) == {0, 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Target:
+    """A split of a prepared dataset to score; `name` is "DIR:SPLIT" as it was given."""
+
+    name: str
+    data_dir: pathlib.Path
+    split: str
+    dataset: builder.Dataset
+
+    @classmethod
+    def open(cls, name: str) -> "_Target":
+        data_dir, _, split = name.rpartition(":")
+        if not data_dir:
+            raise ValueError(f"eval.data {name!r}: give DIR:SPLIT, for example data/videos:test")
+        return cls(name, pathlib.Path(data_dir), split, builder.open_dataset(data_dir))
 
 
 def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
     """Scores `config.eval.data` with the best checkpoint of `workdir`.
 
     Only `config.eval` is read; everything else comes from the run itself. Returns, and writes to
-    WORKDIR/eval/NAME-SPLIT/, what was measured of each dataset.
+    WORKDIR/eval/NAME-SPLIT/, what was measured of each dataset; where two have one name, the later
+    gets its parent folder's name too. Writes the run's model card; a card that is there keeps its
+    error rate unless `config.eval.error_rate` is set.
 
     Raises:
       ValueError: no run or no checkpoint in `workdir`; data cut out by another CropSpec; a dataset
@@ -50,69 +90,121 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
     """
     run = ml_collections.ConfigDict(checkpoint.stored_config(workdir))
     crop_spec = align.CropSpec.from_json(checkpoint.stored_crop_spec(workdir))
-    targets = list(config.eval.data) or [f"{run.data.dir}:{run.data.test_split}"]
+    names = list(config.eval.data) or [f"{run.data.dir}:{run.data.test_split}"]
+    targets = [_Target.open(name) for name in dict.fromkeys(names)]
     for target in targets:
-        same = _open(target)[0].crop_spec == crop_spec
-        if not same and not config.eval.allow_other_crops:
-            crop_spec.require_equal(_open(target)[0].crop_spec, where=target)
+        if not config.eval.allow_other_crops:
+            crop_spec.require_equal(target.dataset.crop_spec, where=target.name)
 
     mesh = sharding.make_mesh()
     model, variables, step = train.load_best(run, workdir, mesh)
     score = _make_scorer(run, model, variables, mesh, config.eval.batch_size)
-    validation = _levels(score(f"{run.data.dir}:{run.data.val_split}"))
-    decisions = {
-        name: _choose_decision(level, config.eval.error_rate) for name, level in validation.items()
-    }
+    validation = _Target.open(f"{run.data.dir}:{run.data.val_split}")
+    before = _card_before(workdir)
+    card, thresholds = _fit_card(
+        score(validation),
+        error_rate=config.eval.error_rate or _error_rate_of(before),
+        model=run.model.name,
+        arguments={**{k: v for k, v in run.model.items() if k != "name"}, "dtype": "float32"},
+        image_size=run.data.image_size,
+        crop_spec=crop_spec,
+        weights=tree.digest(jax.device_get(variables)),
+        step=step,
+        synthetic=bool(validation.dataset.metadata["synthetic"]),
+        quality=_quality_limits(crop_spec, validation.dataset, run.data.train_split),
+        protocol={
+            "checkpoint_step": step,
+            "selected_by": f"{checkpoint.SELECT_BY} on {validation.name}",
+            "decisions": f"fitted on {validation.name}, then frozen",
+            "threshold_rule": "highest balanced accuracy on the validation split, then frozen",
+            "video_score": video.RULE,
+            "verdict": verdict.RULE,
+            "trained_on": f"{run.data.dir}:{run.data.train_split}",
+            "seed": run.seed,
+        },
+    )
+    if jax.process_index() == 0 and card != before:
+        if before is not None:
+            print(f"{workdir}: {_changes(before, card)}", flush=True)
+        card.write(workdir)
     probe = _fit_probe(run, config.eval.trivial_cues)
-    protocol = {
-        "checkpoint_step": step,
-        "selected_by": f"{checkpoint.SELECT_BY} on {run.data.dir}:{run.data.val_split}",
-        "thresholds": {name: decision.threshold for name, decision in decisions.items()},
-        "threshold_rule": "highest balanced accuracy on the validation split, then frozen",
-        "video_score": video.RULE,
-        "trained_on": f"{run.data.dir}:{run.data.train_split}",
-        "seed": run.seed,
-    }
-    if jax.process_index() == 0:
-        model_card.ModelCard(
-            model=run.model.name,
-            arguments={k: v for k, v in run.model.items() if k != "name"},
-            image_size=run.data.image_size,
-            crop_spec=crop_spec,
-            decisions=decisions,
-            weights=tree.digest(jax.device_get(variables)),
-            step=step,
-            synthetic=bool(builder.open_dataset(run.data.dir).metadata["synthetic"]),
-            protocol=protocol,
-        ).write(workdir)
+    trained_splits = run.data.train_split, run.data.val_split
     results, failures = {}, []
     for target in targets:
         try:
-            results[target] = _report(target, score(target), decisions, probe, protocol, workdir)
+            shared = leaks.overlap(target.data_dir, target.split, run.data.dir, trained_splits)
+            results[target.name] = _report(
+                target, score(target), card, thresholds, shared, probe, workdir
+            )
         except ValueError as error:
-            failures.append(f"{target}: {error}")
+            failures.append(f"{target.name}: {error}")
     if jax.process_index() == 0:
-        _print_table(results)
+        _print_tables(results)
     if failures:
         raise ValueError("; ".join(failures))
     return results
 
 
-def _open(target: str) -> tuple[builder.Dataset, str]:
-    """(dataset, split) of "DIR:SPLIT"."""
-    data_dir, _, split = target.rpartition(":")
-    if not data_dir:
-        raise ValueError(f"eval.data {target!r}: give DIR:SPLIT, for example data/videos:test")
-    return builder.open_dataset(data_dir), split
+def _card_before(workdir: pathlib.Path) -> ModelCard | None:
+    """The card that an earlier evaluation wrote; None: there is none that can be read."""
+    try:
+        return model_card.read(workdir)
+    except ValueError:
+        return None
 
 
-def _choose_decision(level: _Level, error_rate: float) -> model_card.Decision:
-    threshold = metrics.choose_threshold(level.label, level.score)
-    low, high = metrics.choose_band(level.label, level.score, error_rate)
-    if low < high:
-        # Wider keeps both rates, and no verdict then contradicts the threshold.
-        low, high = min(low, threshold), max(high, threshold)
-    return model_card.Decision(threshold, low, high, error_rate)
+def _error_rate_of(card: ModelCard | None) -> float:
+    return DEFAULT_ERROR_RATE if card is None else card.decisions["frame"].error_rate
+
+
+def _changes(before: ModelCard, after: ModelCard) -> str:
+    """What of a model card a new evaluation changed."""
+    changed = [
+        field.name
+        for field in dataclasses.fields(ModelCard)
+        if getattr(before, field.name) != getattr(after, field.name)
+    ]
+    rates = _error_rate_of(before), _error_rate_of(after)
+    rate = f" (error rate {rates[0]:g} before, {rates[1]:g} now)" if rates[0] != rates[1] else ""
+    return (
+        f"the model card changed in {', '.join(changed)}{rate}: what predict and serve decide "
+        "changes with it; export the run again"
+    )
+
+
+def _quality_limits(
+    crop_spec: align.CropSpec, dataset: builder.Dataset, train_split: str
+) -> QualityLimits:
+    """The usual limits; for pictures taken as they are, as small as training had them."""
+    limits = QualityLimits()
+    if crop_spec.crops == "align":
+        return limits
+    largest = float(dataset.column(train_split, "scale").max())
+    return dataclasses.replace(limits, max_enlargement=max(limits.max_enlargement, largest))
+
+
+def _fit_card(
+    scores: frame.Scores, *, error_rate: float, quality: QualityLimits, **fields: Any
+) -> tuple[ModelCard, dict[str, float]]:
+    """(the card, the threshold of each level) that the validation scores ask for.
+
+    The levels' thresholds are for metrics of everything that was scored; the card's decisions, for
+    files as users give them.
+    """
+    temperature = metrics.fit_temperature(scores.label, scores.logit)
+    scores = dataclasses.replace(scores, temperature=temperature)
+    decisions = verdicts.fit_decisions(
+        scores,
+        quality,
+        error_rate=error_rate,
+        min_video_frames=ModelCard.min_video_frames,
+    )
+    thresholds = {"frame": decisions["frame"].threshold}
+    videos = _levels(scores)["video"]
+    if videos.has_both_classes:
+        thresholds["video"] = metrics.choose_threshold(videos.label, videos.score)
+    card = ModelCard(decisions=decisions, temperature=temperature, quality=quality, **fields)
+    return card, thresholds
 
 
 def _make_scorer(
@@ -121,158 +213,249 @@ def _make_scorer(
     variables: dict[str, Any],
     mesh: Mesh,
     batch_size: int,
-) -> Callable[[str], frame.Scores]:
-    """A function from "DIR:SPLIT" to its scores."""
+) -> Callable[[_Target], frame.Scores]:
+    """A function from a target to its scores."""
     predict = jax.jit(functools.partial(steps.predict, model=model, image_size=run.data.image_size))
 
-    def score(target: str) -> frame.Scores:
-        dataset, split = _open(target)
-        records = dataset.source(split)
+    def score(target: _Target) -> frame.Scores:
+        records = target.dataset.source(target.split)
         scorer = evaluator.Evaluator(
-            split,
+            target.split,
             records,
             predict=predict,
             mesh=mesh,
             batch_size=batch_size,
             **train.reading(run),
         )
-        with progress.Progress(f"score {target}", len(records)) as bar:
+        with progress.Progress(f"score {target.name}", len(records)) as bar:
             return scorer.scores(variables, on_batch=bar.update)
 
     return score
 
 
 def _levels(scores: frame.Scores) -> dict[str, _Level]:
-    levels = {"frame": _Level(scores.label, scores.score, scores.method)}
-    clips = video.clip_scores(scores)
-    if len(clips) < len(scores):
-        levels["video"] = _Level(clips.label, clips.score, clips.method)
-    return levels
+    """Crops, and the clips that are videos; either may lack a class."""
+    videos = video.clip_scores(scores).videos
+    return {
+        "frame": _Level(scores.label, scores.score, scores.method),
+        "video": _Level(videos.label, videos.score, videos.method),
+    }
 
 
 def _measure(level: _Level, threshold: float) -> dict[str, Any]:
     """All metrics of one level, over everything and per method (each against all reals)."""
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         "real": int((level.label == 0).sum()),
         "fake": int((level.label == 1).sum()),
         **metrics.ranking_metrics(level.label, level.score),
         **metrics.threshold_metrics(level.label, level.score, threshold),
+        "threshold": threshold,
         "confusion": metrics.confusion(level.label, level.score, threshold).tolist(),
         "methods": {},
     }
     for method in np.unique(level.method[level.label == 1]):
         rows = (level.label == 0) | (level.method == method)
         label, score = level.label[rows], level.score[rows]
-        found["methods"][str(method)] = {
+        measured["methods"][str(method)] = {
             "fake": int(label.sum()),
             **metrics.ranking_metrics(label, score),
             **metrics.threshold_metrics(label, score, threshold),
         }
-    return found
+    return measured
 
 
 def _report(
-    target: str,
+    target: _Target,
     scores: frame.Scores,
-    decisions: dict[str, model_card.Decision],
-    probe: Callable[[str], float] | None,
-    protocol: dict[str, Any],
+    card: ModelCard,
+    thresholds: dict[str, float],
+    shared: leaks.Overlap,
+    probe: _Probe | None,
     workdir: pathlib.Path,
 ) -> dict[str, Any]:
-    dataset, split = _open(target)
-    name = pathlib.Path(target.rpartition(":")[0]).name
-    folder = workdir / "eval" / f"{name}-{split}"
+    scores = dataclasses.replace(scores, temperature=card.temperature)
+    files = verdicts.files(scores, card.quality)
+    metadata = dict(target.dataset.metadata)
+    folder = _folder(workdir, target)
+    result = {
+        "data": target.name,
+        "path": str(target.data_dir.absolute()),
+        "synthetic": bool(metadata["synthetic"]),
+        "protocol": {**card.protocol, "temperature": card.temperature, "thresholds": thresholds},
+        "prepared": metadata,
+        "boxes_from_original": target.dataset.boxes_from_original,
+        "shared_with_training": dataclasses.asdict(shared),
+        "notes": _notes(target.dataset, shared),
+        "pictures": sum(file.kind == "image" for file in files),
+        "videos": sum(file.kind == "video" for file in files),
+        "verdicts": verdicts.measure(files, card, _without_face(metadata, target.split)),
+    }
     writes = jax.process_index() == 0
     if writes:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_scores(folder / "scores.csv", scores)
-    metadata = dict(dataset.metadata)
-    # A dataset of pictures has no clips to judge, and one of clips may be scored by a model that
-    # was selected on pictures: its threshold per crop then serves for both.
+        _write_scores(folder / "scores.csv", scores, files)
+        _write_json(folder / _RESULT, result)
     levels = _levels(scores)
-    thresholds = {name: decisions.get(name, decisions["frame"]).threshold for name in levels}
-    measured = {name: _measure(level, thresholds[name]) for name, level in levels.items()}
-    result = {
-        "data": target,
-        "synthetic": bool(metadata["synthetic"]),
-        "protocol": protocol,
-        "prepared": metadata,
-        "trivial_cues_frame_auc": probe(target) if probe else None,
-        **measured,
-    }
+    if not levels["video"].has_both_classes:  # no video level, or nothing to compare in it
+        del levels["video"]
+    # Where no video chose the model, its threshold of crops serves for both.
+    thresholds = {name: thresholds.get(name, thresholds["frame"]) for name in levels}
+    result |= {name: _measure(level, thresholds[name]) for name, level in levels.items()}
+    result["trivial_cues"] = probe(target, scores) if probe else None
     if writes:
-        (folder / "metrics.json").write_text(json.dumps(result, indent=2) + "\n")
-        title = f"{target}{' (synthetic)' if result['synthetic'] else ''}, step "
+        _write_json(folder / _RESULT, result)
+        title = f"{target.name}{' (synthetic)' if result['synthetic'] else ''}, step {card.step}"
         figures.save_curves(
             folder / "curves.png",
-            f"{title}{protocol['checkpoint_step']}",
+            title,
             {name: (level.label, level.score, thresholds[name]) for name, level in levels.items()},
         )
-        print(f"wrote {folder}/scores.csv, metrics.json, curves.png", flush=True)
+        print(f"wrote {folder}/scores.csv, {_RESULT}, curves.png", flush=True)
     return result
 
 
-def _write_scores(path: pathlib.Path, scores: frame.Scores) -> None:
+def _notes(dataset: builder.Dataset, shared: leaks.Overlap) -> list[str]:
+    """What a reader has to know before believing a score."""
+    notes = []
+    if dataset.metadata["synthetic"]:
+        notes.append("synthetic")
+    if shared:
+        notes.append(shared.describe())
+    if dataset.boxes_from_original:
+        notes.append("fakes cut out where their originals show a face")
+    return notes
+
+
+def _folder(workdir: pathlib.Path, target: _Target) -> pathlib.Path:
+    """Where the results on a target go: no other dataset's are there."""
+    path = target.data_dir.absolute()
+    names = [part for part in path.parts if part != path.anchor]
+    for depth in range(1, len(names) + 1):
+        folder = workdir / "eval" / f"{'-'.join(names[-depth:])}-{target.split}"
+        if not (folder / _RESULT).exists():
+            return folder
+        if json.loads((folder / _RESULT).read_text()).get("path") == str(path):
+            return folder
+    raise ValueError(f"{workdir}/eval holds results of other datasets named {path}: move them away")
+
+
+def _without_face(metadata: dict[str, Any], split: str) -> dict[str, int]:
+    """The clips of each class that preparing found no face in."""
+    return {name: counts["no_face"] for name, counts in metadata["coverage"][split].items()}
+
+
+def _write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.replace(path)
+
+
+def _write_scores(path: pathlib.Path, scores: frame.Scores, files: list[verdicts.File]) -> None:
+    """One row per crop; `quality` says why it does not count towards the verdict on its file."""
+    faces = {row: face for file in files for row, face in zip(file.rows, file.faces, strict=True)}
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["clip", "frame", "face", "method", "label", "score", "logit"])
-        columns = (scores.clip, scores.frame, scores.face, scores.method, scores.label)
-        rows.writerows(
-            zip(*(c.tolist() for c in (*columns, scores.score, scores.logit)), strict=True)
+        rows.writerow(
+            ["clip", "frame", "face", "track", "method", "label", "score", "logit", "quality"]
         )
+        for row, score in enumerate(scores.score.tolist()):
+            rows.writerow(
+                [
+                    scores.clip[row],
+                    scores.frame[row],
+                    scores.face[row],
+                    faces[row].track,
+                    scores.method[row],
+                    scores.label[row],
+                    score,
+                    float(scores.logit[row]),
+                    faces[row].quality or "",
+                ]
+            )
 
 
-def _print_table(results: dict[str, dict[str, Any]]) -> None:
-    table = rich_table.Table(title="the model on prepared data")
+def _print_tables(results: dict[str, dict[str, Any]]) -> None:
+    # "data:train:" is no emoji. A log file keeps whole tables; a terminal gets what fits.
+    console = rich_console.Console(emoji=False)
+    if not console.is_terminal:
+        console = rich_console.Console(emoji=False, width=160)
+    for table in (_scores_table(results), _verdicts_table(results)):
+        if table.rows:
+            console.print(table)
+    for target, result in results.items():
+        for note in result["notes"]:
+            console.print(f"{target}: {note}", markup=False)
+
+
+def _scores_table(results: dict[str, dict[str, Any]]) -> rich_table.Table:
+    table = rich_table.Table(title="the model on prepared data (* see the notes)")
     for column in ("data", "level", "real", "fake", *_COLUMNS):
         table.add_column(column, justify="left" if column in ("data", "level") else "right")
     for target, result in results.items():
-        name = f"{target} (synthetic)" if result["synthetic"] else target
         for level in ("frame", "video"):
             if level not in result:
                 continue
-            found = result[level]
-            numbers = [f"{found[column]:.4f}" for column in _COLUMNS]
-            table.add_row(name, level, str(found["real"]), str(found["fake"]), *numbers)
-            for method, part in found["methods"].items():
-                if len(found["methods"]) > 1:
+            measured = result[level]
+            numbers = [f"{measured[column]:.4f}" for column in _COLUMNS]
+            counts = str(measured["real"]), str(measured["fake"])
+            table.add_row(_marked(target, result), level, *counts, *numbers)
+            for method, part in measured["methods"].items():
+                if len(measured["methods"]) > 1:
                     numbers = [f"{part[column]:.4f}" for column in _COLUMNS]
-                    table.add_row(
-                        "", f"  {method}", str(found["real"]), str(part["fake"]), *numbers
-                    )
-        if result["trivial_cues_frame_auc"] is not None:
-            trivial = f"{result['trivial_cues_frame_auc']:.4f}"
-            table.add_row("", "  trivial cues", "", "", trivial)
-    console = rich_console.Console()
-    # A log file keeps the whole table; a terminal gets what fits.
-    console = console if console.is_terminal else rich_console.Console(width=160)
-    console.print(table)
+                    counts = str(measured["real"]), str(part["fake"])
+                    table.add_row("", f"  {method}", *counts, *numbers)
+        cues = result["trivial_cues"]
+        for name, aucs in cues["auc"].items() if cues else ():
+            used = f"{cues['crops']} of {cues['of']} crops"
+            name = "the model" if name == "model" else f"trivial cues, {name}"
+            for level, auc in aucs.items():
+                if auc is not None:
+                    table.add_row(used, f"  {name}, {level}", "", "", f"{auc:.4f}")
+    return table
 
 
-def _fit_probe(run: ml_collections.ConfigDict, limit: int) -> Callable[[str], float] | None:
-    """A function from "DIR:SPLIT" to the frame AUC of the trivial-cue baseline.
+def _verdicts_table(results: dict[str, dict[str, Any]]) -> rich_table.Table:
+    table = rich_table.Table(title="verdicts on files, as predict and serve give them")
+    for column in ("data", "files", "kind", "with a verdict", "reals called fake"):
+        table.add_column(column, justify="left" if column in ("data", "kind") else "right")
+    table.add_column("fakes called real", justify="right")
+    for target, result in results.items():
+        for kind in verdicts.KINDS:
+            if kind in result["verdicts"]:
+                found = result["verdicts"][kind]
+                rates = [
+                    "-" if found[name] is None else f"{found[name]:.1%}"
+                    for name in ("coverage", "reals_called_fake", "fakes_called_real")
+                ]
+                table.add_row(_marked(target, result), str(found["files"]), kind, *rates)
+        if "no_face" in result["verdicts"]:
+            found = result["verdicts"]["no_face"]
+            table.add_row("", str(found["files"]), "no face", "0.0%", "", "")
+    return table
 
-    The baseline learns from the run's own training split, evenly thinned to `limit` records.
+
+def _marked(target: str, result: dict[str, Any]) -> str:
+    return f"{target} *" if result["notes"] else target
+
+
+def _fit_probe(run: ml_collections.ConfigDict, limit: int) -> _Probe | None:
+    """What trivial cues reach where the model is scored, on the same crops, at most `limit`.
+
+    The probes learn from as many crops of the run's own training split.
     """
     if not limit:
         return None
 
-    def features(target: str) -> tuple[np.ndarray, np.ndarray]:
-        dataset, split = _open(target)
-        records = dataset.source(split)
-        chosen = np.linspace(0, len(records) - 1, min(limit, len(records)), dtype=int)
-        rows = [records[int(index)] for index in chosen]
-        values = [
-            trivial_cues.features(
-                media_image.decode_image(row["image"]), len(row["image"]), float(row["scale"])
-            )
-            for row in rows
-        ]
-        return np.stack(values), np.array([row["label"] for row in rows])
+    def read(target: _Target) -> trivial_cues.Crops:
+        return trivial_cues.read(target.dataset.source(target.split), limit)
 
-    learned = features(f"{run.data.dir}:{run.data.train_split}")
+    learned = read(_Target.open(f"{run.data.dir}:{run.data.train_split}"))
+    probes = trivial_cues.fit(learned.features, learned.label)
 
-    def probe(target: str) -> float:
-        return trivial_cues.probe_auc(*learned, *features(target))
+    def probe(target: _Target, scores: frame.Scores) -> dict[str, Any]:
+        crops = read(target)
+        by_name = {**probes.scores(crops.features), "model": scores.score[crops.row]}
+        aucs = {name: crops.aucs(score) for name, score in by_name.items()}
+        return {"crops": len(crops), "of": len(scores), "auc": aucs}
 
     return probe

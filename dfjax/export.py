@@ -20,12 +20,12 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from dfjax import checkpoint, compatibility, metrics, model_card, steps
+from dfjax import checkpoint, compatibility, model_card, steps
 from dfjax.data import builder
 from dfjax.faces.align import CropSpec
 from dfjax.inference import explain, runtimes, scorer
 from dfjax.media import image as media_image
-from dfjax.model_card import Decision, ModelCard
+from dfjax.model_card import ModelCard
 from dfjax.models import fold
 
 TOLERANCE = 1e-5  # largest deviation of a score
@@ -64,7 +64,6 @@ def export(
     _require_free(out)
     crops = _validation_crops(workdir)
     card, model, variables = scorer.load_run(workdir)
-    model = model.clone(dtype="float32")  # whatever type it was trained in
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as parent:
         folder = pathlib.Path(parent, "new")
@@ -96,23 +95,21 @@ def write(
     variables: dict[str, Any],
     formats: Sequence[str] = FORMATS,
 ) -> None:
-    """Writes artefacts of a model in float32, unfolded, and its card into an empty folder.
+    """Writes artefacts of a float32 model, unfolded, and its card into an empty folder.
 
     `variables` are numpy arrays. Nothing is compared.
     """
     model, variables = fold.fold(model, variables)
     bound = {"model": model, "image_size": card.image_size}
     predict = functools.partial(steps.predict, **bound)
-    # Otherwise GPUs and TPUs would multiply with fewer bits than float32 has.
-    with jax.default_matmul_precision("highest"):
-        if "savedmodel" in formats:
-            _write_savedmodel(folder / "saved_model" / "1", predict, variables, card)
-        if "stablehlo" in formats:
-            heat_map = functools.partial(explain.heat_map, **bound)
-            _write_stablehlo(folder / "score.stablehlo", predict, variables, card)
-            _write_stablehlo(folder / runtimes.HEAT_MAPS, heat_map, variables, card)
-        if "onnx" in formats:
-            _write_onnx(folder / "model.onnx", predict, variables, card)
+    if "savedmodel" in formats:
+        _write_savedmodel(folder / "saved_model" / "1", predict, variables, card)
+    if "stablehlo" in formats:
+        heat_map = functools.partial(explain.heat_map, **bound)
+        _write_stablehlo(folder / "score.stablehlo", predict, variables, card)
+        _write_stablehlo(folder / runtimes.HEAT_MAPS, heat_map, variables, card)
+    if "onnx" in formats:
+        _write_onnx(folder / "model.onnx", predict, variables, card)
     card.write(folder)
 
 
@@ -163,7 +160,7 @@ def _make_outputs(card: ModelCard) -> Callable[[Any], dict[str, Any]]:
     """A function of TensorFlow from logits [B] to the outputs of a signature."""
     import tensorflow as tf
 
-    low, high = _bounds(card.decision("frame"))
+    low, high = card.decision("frame").bounds()
 
     def outputs(logit: tf.Tensor) -> dict[str, tf.Tensor]:
         # In float64, as `Scorer.scores`: a score at a threshold falls on the same side.
@@ -173,13 +170,6 @@ def _make_outputs(card: ModelCard) -> Callable[[Any], dict[str, Any]]:
         return {"score": tf.cast(score, tf.float32), "logit": logit, "label": label}
 
     return outputs
-
-
-def _bounds(decision: Decision) -> tuple[float, float]:
-    """Below the first a score means "real", from the second on "fake"."""
-    if decision.low >= decision.high:
-        return decision.threshold, decision.threshold
-    return decision.low, decision.high
 
 
 def _write_stablehlo(
@@ -228,23 +218,23 @@ def compare(
     `crops` are uint8 [N, S, S, 3] with N the largest of `BATCH_SIZES`.
     """
     bound = {"model": model, "image_size": card.image_size}
-    with jax.default_matmul_precision("highest"):
-        predict = jax.jit(functools.partial(steps.predict, **bound))
-        logits = functools.partial(predict, variables)
-        expected = np.asarray(logits(crops))
-        found: dict[str, dict[str, dict[str, float]]] = {}
-        for name, runtime in runtimes.RUNTIMES.items():
-            path = folder / runtime.artefact
-            if path.exists():
-                deviation = _logit_deviation(runtime.open(path), crops, expected, card)
-                found.setdefault(runtime.artefact, {})[name] = deviation
-        if (folder / "saved_model").exists():
-            found["saved_model"] |= _compare_inputs(folder / "saved_model", logits, crops, card)
-        if (folder / runtimes.HEAT_MAPS).exists():
-            heat = jax.jit(functools.partial(explain.heat_map, **bound))(variables, crops)
-            opened = runtimes.open_stablehlo(folder / runtimes.HEAT_MAPS)
-            deviation = _deviation(opened, crops, np.asarray(heat))
-            found[runtimes.HEAT_MAPS] = {"stablehlo": {"heat_map": deviation}}
+    predict = jax.jit(functools.partial(steps.predict, **bound))
+    logits = functools.partial(predict, variables)
+    expected = np.asarray(logits(crops))
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name, runtime in runtimes.RUNTIMES.items():
+        path = folder / runtime.artefact
+        if path.exists():
+            deviation = _logit_deviation(runtime.open(path), crops, expected, card)
+            found.setdefault(runtime.artefact, {})[name] = deviation
+    if (folder / "saved_model").exists():
+        found["saved_model"] |= _compare_inputs(folder / "saved_model", logits, crops, card)
+    if (folder / runtimes.HEAT_MAPS).exists():
+        heat = jax.jit(functools.partial(explain.heat_map, **bound))(variables, crops)
+        opened = runtimes.open_stablehlo(folder / runtimes.HEAT_MAPS)
+        deviation = _deviation(opened, crops, np.asarray(heat))
+        found[runtimes.HEAT_MAPS] = {"stablehlo": {"heat_map": deviation}}
+
     return found
 
 
@@ -269,11 +259,8 @@ def _compare_inputs(
 def _logit_deviation(
     logits: runtimes.Function, inputs: np.ndarray, expected: np.ndarray, card: ModelCard
 ) -> dict[str, float]:
-    def scores(values: np.ndarray) -> np.ndarray:
-        return metrics.sigmoid(np.asarray(values) / card.temperature)
-
     return {
-        "score": _deviation(lambda batch: scores(logits(batch)), inputs, scores(expected)),
+        "score": _deviation(lambda batch: card.score(logits(batch)), inputs, card.score(expected)),
         "logit": _deviation(logits, inputs, expected),
     }
 

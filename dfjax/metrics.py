@@ -4,10 +4,13 @@ The label is 0 real, 1 fake; a score is P(fake). Functions over scores are plain
 scikit-learn underneath.
 """
 
+import statistics
+
 import flax
 import numpy as np
 import sklearn.metrics
 from clu import metrics as clu_metrics
+from scipy import optimize
 
 
 @flax.struct.dataclass
@@ -35,9 +38,38 @@ def _checked(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return label.astype(np.int64), score
 
 
-def sigmoid(logit: np.ndarray) -> np.ndarray:
-    """Scores of logits, in float64 so that distinct logits stay distinct scores."""
-    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logit, np.float64)))
+def to_score(logit: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Scores sigmoid(logit / temperature), in float64: distinct logits stay distinct scores."""
+    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logit, np.float64) / temperature))
+
+
+def to_logit(score: np.ndarray) -> np.ndarray:
+    """Logits, float64, of scores; those nearer than 1e-9 to 0 and 1 count as that near."""
+    score = np.clip(np.asarray(score, np.float64), 1e-9, 1.0 - 1e-9)
+    return np.log(score) - np.log1p(-score)
+
+
+def normal_quantile(share: float) -> float:
+    """The value that a share, between 0 and 1, of a standard normal distribution is below."""
+    return statistics.NormalDist().inv_cdf(share)
+
+
+def fit_temperature(label: np.ndarray, logit: np.ndarray) -> float:
+    """The temperature of the lowest log loss, 0.05 to 20 (Guo et al., arXiv:1706.04599).
+
+    Targets are those of Platt (1999), (n + 1) / (n + 2) for a class of n examples: classes that lie
+    apart would otherwise ask for a temperature of 0.
+    """
+    label, logit = _checked(label, logit)
+    num_fake, num_real = (label == 1).sum(), (label == 0).sum()
+    target = np.where(label == 1, (num_fake + 1) / (num_fake + 2), 1 / (num_real + 2))
+
+    def loss(log_temperature: float) -> float:
+        scaled = logit / np.exp(log_temperature)
+        return float((np.logaddexp(0.0, scaled) - target * scaled).mean())
+
+    found = optimize.minimize_scalar(loss, bounds=np.log([0.05, 20.0]), method="bounded")
+    return float(np.exp(found.x))
 
 
 def auc(label: np.ndarray, score: np.ndarray) -> float:

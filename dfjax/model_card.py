@@ -1,6 +1,7 @@
 """What a finished model is and how it decides; travels with the run and with every export.
 
-`evaluate` writes it from the validation split, everything that predicts reads it.
+`evaluate` writes it from the validation split, everything that predicts reads it. A score is made
+of a logit here and nowhere else, and so are the limits that a score is compared with.
 """
 
 import dataclasses
@@ -9,42 +10,121 @@ import os
 import pathlib
 from typing import Any
 
+import numpy as np
+
+from dfjax import metrics
 from dfjax.faces.align import CropSpec
 
 FILE = "model_card.json"
 LABELS = ("real", "fake")
+SCHEMA = "dfjax.model_card/2"
+"""The format of the file. docs/compatibility.md says when the number changes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class QualityLimits:
+    """What a face needs to be judged; beyond a limit it is left out of the verdict on a file.
+
+    The defaults are far out: a model is asked about poor faces, and its score believed less, rather
+    than asked about hardly any.
+
+    Attributes:
+      max_enlargement: crop pixels per frame pixel; beyond it the crop is mostly interpolation.
+      min_brightness, max_brightness: mean luma, 0 to 255.
+      min_sharpness: variance of the Laplacian of the luma at 128 px; 4 is a blur of about 3 pixels.
+    """
+
+    max_enlargement: float = 3.0
+    min_brightness: float = 15.0
+    max_brightness: float = 235.0
+    min_sharpness: float = 4.0
+
+    def check(self, *, scale: float, brightness: float, sharpness: float) -> str | None:
+        """Returns why a crop is not fit to be judged, a key of `verdict.REASONS`; None if it is."""
+        if scale > self.max_enlargement:
+            return "too_small"
+        if not self.min_brightness <= brightness <= self.max_brightness:
+            return "too_dark"
+        return "too_blurred" if sharpness < self.min_sharpness else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What the score of a track of `frames` usable faces is compared with.
+
+    Below `low` it means "real", from `high` on "fake", between them nothing. `real_spread` is how
+    widely the logits of real tracks are spread, as a standard deviation: it says how much further
+    out the largest of several lies.
+    """
+
+    frames: int
+    low: float
+    high: float
+    real_spread: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """How a score becomes a verdict; frozen on the validation split.
+    """How the scores of one kind of input become verdicts; frozen on the validation split.
 
-    `threshold` parts real from fake. Scores in [low, high) are left undecided: below `low` lie at
-    most `error_rate` of the validation fakes, from `high` on at most that share of its reals.
-    Where low >= high, nothing is undecided and the threshold alone decides.
+    Attributes:
+      error_rate: of the validation fakes at most this share was called real, and of the validation
+        reals at most this share was called fake.
+      threshold: the one score that parts real from fake where a verdict on everything is asked for:
+        the highest balanced accuracy, moved into the band (an empty one: to where both rates hold).
+      threshold_interval: of 95 % of the thresholds of resampled validation clips.
+      limits: for rising numbers of frames. The mean of few scores wanders more than that of many,
+        so that the band is wider for few.
+      fitted_on: numbers of "real" and "fake" files (or crops), and "frames": the median number of
+        usable faces of a track.
     """
 
-    threshold: float
-    low: float
-    high: float
     error_rate: float
+    threshold: float
+    threshold_interval: tuple[float, float]
+    limits: tuple[Limits, ...]
+    fitted_on: dict[str, int]
 
-    def decide(self, score: float) -> str | None:
-        """Returns "real", "fake", or None where the score is undecided."""
-        if self.low >= self.high:
-            return LABELS[int(score >= self.threshold)]
-        return None if self.low <= score < self.high else LABELS[int(score >= self.high)]
+    def bounds(self, num_frames: int = 1, num_tracks: int = 1) -> tuple[float, float]:
+        """The scores (low, high) that a track of so many usable faces is compared with.
+
+        With `num_tracks` tracks in a file each has a chance to be called fake by mistake: `high`
+        moves to where each takes its part of the error rate (Bonferroni), along a normal
+        distribution of logits. A number of frames between two fitted ones counts as the smaller.
+        """
+        fitting = [limits for limits in self.limits if limits.frames <= num_frames]
+        limits = fitting[-1] if fitting else self.limits[0]
+        if num_tracks == 1:
+            return limits.low, limits.high
+        each = metrics.normal_quantile(1 - self.error_rate / num_tracks)
+        beyond = each - metrics.normal_quantile(1 - self.error_rate)
+        high = metrics.to_score(metrics.to_logit(limits.high) + limits.real_spread * beyond)
+        # Rounding to a score and back must not move it inwards.
+        return limits.low, max(limits.high, float(high))
+
+    def decide(self, score: float, num_frames: int = 1, num_tracks: int = 1) -> str:
+        """Returns "real", "fake" or "inconclusive"."""
+        low, high = self.bounds(num_frames, num_tracks)
+        return "inconclusive" if low <= score < high else LABELS[int(score >= high)]
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelCard:
-    """The identity of a model and everything a verdict needs beside its weights.
+    """The identity of a model and everything a verdict needs in addition to its weights.
 
-    `model` is its registered name, `arguments` what builds it; crops of `crop_spec` are resized to
-    `image_size` inside the model. `decisions` has "frame" and, where clips chose the model,
-    "video". A score is sigmoid(logit / temperature). `weights` is the SHA-256 of the unfolded
-    variables, `protocol` says on what the model was trained and chosen. `synthetic`: trained on
-    drawn faces, so that its verdicts say nothing about real ones.
+    Attributes:
+      model, arguments: its registered name, and what builds it.
+      image_size: crops of `crop_spec` are resized to this side inside the model.
+      decisions: by kind of input. "frame" is one crop by itself. "image" and "video" are files as
+        `verdict.judge` sees them; a kind that the validation split did not hold is missing.
+      weights: SHA-256 of the unfolded variables.
+      step: updates that the model was trained for.
+      synthetic: trained on drawn faces, so that its verdicts say nothing about real ones.
+      protocol: on what the model was trained and chosen.
+      temperature: a score is sigmoid(logit / temperature).
+      quality: what a face needs to count.
+      min_video_frames: usable faces that a track of a video needs for a verdict.
+      embedding: statistics of the training data's embeddings; None: the model has none.
     """
 
     model: str
@@ -57,14 +137,28 @@ class ModelCard:
     synthetic: bool
     protocol: dict[str, Any]
     temperature: float = 1.0
+    quality: QualityLimits = QualityLimits()
+    min_video_frames: int = 3
+    embedding: dict[str, Any] | None = None
 
-    def decision(self, level: str) -> Decision:
-        """The decision for "frame" or "video"; a model selected on pictures has one for both."""
-        return self.decisions.get(level, self.decisions["frame"])
+    def score(self, logit: np.ndarray) -> np.ndarray:
+        """P(fake) in 0..1, float64, of logits."""
+        return metrics.to_score(logit, self.temperature)
+
+    def decision(self, kind: str) -> Decision:
+        """The decision for "frame", "image" or "video", or the nearest that the model has.
+
+        Limits of fewer frames are the wider ones, so a model that was chosen on pictures is
+        cautious about videos.
+        """
+        nearest = {"video": ("video", "image"), "image": ("image",), "frame": ()}[kind]
+        fitted = [name for name in nearest if name in self.decisions]
+        return self.decisions[fitted[0] if fitted else "frame"]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` reads it back."""
         return {
+            "schema": SCHEMA,
             **dataclasses.asdict(self),
             "labels": list(LABELS),
             "crop_spec": json.loads(self.crop_spec.to_json()),
@@ -75,17 +169,28 @@ class ModelCard:
         """Returns the card of `to_json`.
 
         Raises:
-          ValueError: a field is missing or unknown, or the labels stand for something else.
+          ValueError: another format, a field missing or unknown, or labels that stand for something
+            else; the message says what to do.
         """
         fields = dict(value)
+        schema = fields.pop("schema", "without a number")
+        if schema != SCHEMA:
+            raise ValueError(
+                f"model card of the format {schema}: this dfjax reads {SCHEMA}: evaluate the run "
+                "again (python -m dfjax.main --mode=evaluate), and export it again"
+            )
         labels = fields.pop("labels", None)
         if labels != list(LABELS):
             raise ValueError(f"model card has the labels {labels}: dfjax reads {list(LABELS)}")
         names = {field.name for field in dataclasses.fields(cls)}
         if wrong := sorted(names.symmetric_difference(fields)):
-            raise ValueError(f"model card lacks or has in excess {wrong}: export the model anew")
+            raise ValueError(
+                f"model card lacks or has in excess {wrong}: evaluate the run again (python -m "
+                "dfjax.main --mode=evaluate), and export it again"
+            )
         fields["crop_spec"] = CropSpec.from_json(json.dumps(fields["crop_spec"]))
-        fields["decisions"] = {k: Decision(**v) for k, v in fields["decisions"].items()}
+        fields["decisions"] = {k: _read_decision(v) for k, v in fields["decisions"].items()}
+        fields["quality"] = QualityLimits(**fields["quality"])
         return cls(**fields)
 
     def write(self, folder: str | os.PathLike) -> None:
@@ -96,11 +201,17 @@ class ModelCard:
         temporary.replace(path)
 
 
+def _read_decision(value: dict[str, Any]) -> Decision:
+    limits = tuple(Limits(**each) for each in value["limits"])
+    interval = tuple(value["threshold_interval"])
+    return Decision(**{**value, "limits": limits, "threshold_interval": interval})
+
+
 def read(folder: str | os.PathLike) -> ModelCard:
     """Returns the card in `folder`.
 
     Raises:
-      ValueError: there is none, or it is no card of this version.
+      ValueError: there is none, or it is not one of this version.
     """
     path = pathlib.Path(folder, FILE)
     if not path.is_file():

@@ -298,7 +298,8 @@ def _largest_faces(path: pathlib.Path, spec: align.CropSpec) -> list[Face | None
 
 def _card(model: str, size: int) -> model_card.ModelCard:
     spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=size)
-    decisions = {"frame": model_card.Decision(0.5, 0.5, 0.5, 0.05)}
+    limits = (model_card.Limits(1, 0.5, 0.5, 1.0),)
+    decisions = {"frame": model_card.Decision(0.05, 0.5, (0.0, 1.0), limits, {})}
     return model_card.ModelCard(model, {}, size, spec, decisions, "", 0, True, {})
 
 

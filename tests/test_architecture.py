@@ -24,6 +24,7 @@ FLOORS = [
     {"cropping"},
     {"data"},
     {"model_card", "leaks"},
+    {"verdict"},
     {
         "steps",
         "checkpoint",

@@ -16,8 +16,8 @@ import pytest
 from dfjax import export, metrics, model_card
 from dfjax.inference import runtimes, scorer
 from dfjax.media import image
-from dfjax.model_card import Decision
 from dfjax.models import fold
+from tests import cards
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -103,8 +103,8 @@ def rewritten(run, crops, tmp_path_factory):
     folder = tmp_path_factory.mktemp("rewritten")
     export.write(folder, first, model, variables, ["stablehlo"])
     logits = runtimes.open_stablehlo(folder / "score.stablehlo")(crops)
-    low, high = np.quantile(metrics.sigmoid(logits / 0.05), (0.33, 0.66))
-    decisions = {"frame": Decision(0.5, float(low), float(high), 0.05)}
+    low, high = np.quantile(metrics.to_score(logits, 0.05), (0.33, 0.66))
+    decisions = {"frame": cards.make_decision((1, float(low), float(high), 1.0))}
     second = dataclasses.replace(first, decisions=decisions)
     export.write(folder, second, model, variables, ["savedmodel"])
     return folder, second, model, variables
@@ -116,13 +116,11 @@ def test_labels_are_the_cards_decisions(rewritten, crops):
     folder, card, _, _ = rewritten
     served = tensorflow.saved_model.load(str(folder / "saved_model" / "1"))
     found = served.signatures["crops"](image=tensorflow.constant(crops))
-    scores = metrics.sigmoid(found["logit"].numpy() / card.temperature)
+    scores = card.score(found["logit"].numpy())
     np.testing.assert_allclose(found["score"].numpy(), scores, atol=1e-6)
-    expected = [card.decision("frame").decide(score) or "inconclusive" for score in scores]
+    expected = [card.decision("frame").decide(score) for score in scores]
     assert [label.decode() for label in found["label"].numpy()] == expected
     assert set(expected) == {"real", "fake", "inconclusive"}
-    # A threshold alone leaves nothing undecided.
-    assert export._bounds(Decision(0.4, 0.6, 0.5, 0.05)) == (0.4, 0.4)
 
 
 def test_signatures_name_their_inputs_and_take_any_batch(rewritten):

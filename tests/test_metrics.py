@@ -90,9 +90,9 @@ def test_chosen_threshold_lies_in_the_middle_of_its_gap():
     assert metrics.choose_threshold([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]) == pytest.approx(0.5)
 
 
-def test_sigmoid_keeps_distinct_logits_apart():
+def test_scores_keep_distinct_logits_apart():
     logit = np.array([-800.0, -1.0, 0.0, 30.0, 31.0, 800.0])
-    score = metrics.sigmoid(logit)
+    score = metrics.to_score(logit)
     assert score[2] == 0.5
     assert np.isfinite(score).all()
     assert score[1] == pytest.approx(1 / (1 + np.e), abs=1e-15)

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from dfjax.faces import quality
 from dfjax.media import image as media_image
 
 
@@ -95,6 +96,9 @@ class TrainExample:
 def decode_record(record: dict[str, Any]) -> dict[str, Any]:
     """Record → the same record with its image decoded, uint8 [S, S, 3] at the stored size.
 
-    `steps.predict` resizes, as part of the model: every runtime then does it alike.
+    `steps.predict` resizes, as part of the model: every runtime then does it alike. `brightness`
+    and `sharpness` are added: what a verdict asks of a face is asked in evaluation too.
     """
-    return {**record, "image": media_image.decode_image(record["image"])}
+    image = media_image.decode_image(record["image"])
+    brightness, sharpness = quality.measure(image)
+    return {**record, "image": image, "brightness": brightness, "sharpness": sharpness}

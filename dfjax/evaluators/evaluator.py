@@ -12,7 +12,9 @@ from dfjax import metrics, sharding
 from dfjax.data import pipeline
 from dfjax.evaluators import frame, video
 
-_COLUMNS = tuple(field.name for field in dataclasses.fields(frame.Scores))
+_COLUMNS = tuple(
+    field.name for field in dataclasses.fields(frame.Scores) if field.name != "temperature"
+)
 
 
 class Evaluator:
@@ -37,13 +39,13 @@ class Evaluator:
         self._stream = {"batch_size": batch_size, **stream}
 
     def run(self, variables: Any) -> Iterator[tuple[str, float]]:
-        """(name/metric, value) of all threshold-free metrics, per crop and per clip."""
+        """(name/metric, value) of all threshold-free metrics, per crop and per video."""
         scores = self.scores(variables)
         for key, value in metrics.ranking_metrics(scores.label, scores.score).items():
             yield f"{self.name}/{key}", value
-        clips = video.clip_scores(scores)
-        if len(clips) < len(scores):
-            yield f"{self.name}/video_auc", metrics.auc(clips.label, clips.score)
+        videos = video.clip_scores(scores).videos
+        if set(videos.label.tolist()) == {0, 1}:
+            yield f"{self.name}/video_auc", metrics.auc(videos.label, videos.score)
 
     def scores(self, variables: Any, on_batch: Callable[[int], None] | None = None) -> frame.Scores:
         """The scores of every record, the same on every process.
@@ -78,4 +80,5 @@ def _rows(batch: dict[str, Any], logit: jax.Array) -> Iterator[dict[str, Any]]:
     columns = {**batch, "logit": sharding.local_rows(logit).astype(np.float64)}
     for number in np.flatnonzero(batch["mask"]):
         row = {key: columns[key][number] for key in _COLUMNS}
-        yield {k: v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
+        # Plain Python, so that it travels between processes as JSON.
+        yield {k: v.tolist() if hasattr(v, "tolist") else v for k, v in row.items()}

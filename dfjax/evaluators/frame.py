@@ -16,6 +16,10 @@ class Scores:
       clip, method: N texts.
       label: int [N], 0 real, 1 fake.
       logit: float64 [N]; `score` is P(fake).
+      box: float [N, 4], of the face in pixels of the frame.
+      scale: float [N], crop pixels per frame pixel.
+      brightness, sharpness: float [N], see `faces.quality`.
+      temperature: what logits are divided by before they become scores.
     """
 
     index: np.ndarray
@@ -25,10 +29,15 @@ class Scores:
     method: np.ndarray
     label: np.ndarray
     logit: np.ndarray
+    box: np.ndarray
+    scale: np.ndarray
+    brightness: np.ndarray
+    sharpness: np.ndarray
+    temperature: float = 1.0
 
     @property
     def score(self) -> np.ndarray:
-        return metrics.sigmoid(self.logit)
+        return metrics.to_score(self.logit, self.temperature)
 
     def __len__(self) -> int:
         return len(self.index)

@@ -29,6 +29,13 @@ class ClipScores:
     def __len__(self) -> int:
         return len(self.clip)
 
+    @property
+    def videos(self) -> "ClipScores":
+        """The clips that are videos: those of which a face was found in two frames or more."""
+        rows = self.frames > 1
+        columns = (getattr(self, field.name)[rows] for field in dataclasses.fields(self))
+        return ClipScores(*columns)
+
 
 def clip_scores(scores: frame.Scores) -> ClipScores:
     """The mean score of each clip over its frames.

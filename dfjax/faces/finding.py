@@ -20,8 +20,6 @@ from dfjax.media import image as media_image
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 
-_MAX_GAP = 8  # sampled frames that a track may miss its face
-
 
 @dataclasses.dataclass(frozen=True)
 class MediaFacts:
@@ -144,7 +142,7 @@ class Searcher:
         decoding: float,
         progress: Callable[[float], None] | None = None,
     ) -> Found:
-        began, tracker, found = time.perf_counter(), track.Tracker(_MAX_GAP), []
+        began, tracker, found = time.perf_counter(), track.Tracker(track.MAX_GAP), []
         for position, frame in enumerate(frames):
             for number, each in self._faces(finder, tracker, position, frame):
                 found.append(FoundFace(indices[position], times[position], number, each))

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import cv2
 import numpy as np
 
+from dfjax import verdict
 from dfjax.faces.align import Crop
-from dfjax.inference import report, verdict
+from dfjax.inference import report
 from dfjax.inference.detector import Detector, Result
-from dfjax.inference.verdict import FaceScore
 from dfjax.media import image as media_image
 from dfjax.media import limits
 from dfjax.media import video as media_video
+from dfjax.verdict import FaceScore
 
 # Blue and vermilion of Okabe and Ito (2008); RGB.
 COLOURS = {"real": (0, 114, 178), "fake": (213, 94, 0), "inconclusive": (70, 70, 70)}

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dfjax import verdict
 from dfjax.faces import detect
 from dfjax.faces.align import CropSpec
 from dfjax.faces.detect import Face
 from dfjax.faces.finding import Found, FoundFace, MediaFacts, Searcher
-from dfjax.inference import scorer, verdict
+from dfjax.inference import scorer
 from dfjax.inference.scorer import Scorer
-from dfjax.inference.verdict import FaceScore, Verdict
 from dfjax.media import stream as media_stream
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
+from dfjax.model_card import ModelCard
+from dfjax.verdict import FaceScore, Verdict
 
 if TYPE_CHECKING:
     from dfjax.inference import live
@@ -148,17 +150,17 @@ class Detector:
                 time=face.time,
                 track=face.track,
                 score=float(score),
-                quality=verdict.check_quality(face.crop),
+                quality=verdict.check_quality(face.crop, self.model.card.quality),
                 crop=face.crop,
             )
             for face, score in zip(found.faces, scores, strict=True)
         )
-        is_video = found.facts.kind == "video"
+        kind, card = found.facts.kind, self.model.card
         return Result(
-            verdict.judge(faces, is_video=is_video, card=self.model.card),
+            verdict.judge(faces, kind=kind, card=card),
             faces,
             found.facts,
-            warnings=self.warnings + _damage(found.facts),
+            warnings=self.warnings + _unfitted(kind, card) + _damage(found.facts),
             seconds={**found.seconds, "score": seconds},
         )
 
@@ -180,6 +182,14 @@ def stack_crops(faces: Sequence[FoundFace], size: int) -> np.ndarray:
     if not faces:
         return np.zeros((0, size, size, 3), np.uint8)
     return np.stack([face.crop.image for face in faces])
+
+
+def _unfitted(kind: str, card: ModelCard) -> tuple[str, ...]:
+    """What to say where the limits of a verdict were fitted on another kind of file."""
+    if kind in card.decisions:
+        return ()
+    other, own = ("pictures", "videos") if kind == "video" else ("frames of videos", "pictures")
+    return (f"the model was chosen on {other}: on {own} its error rates were not measured",)
 
 
 def _damage(facts: MediaFacts) -> tuple[str, ...]:

@@ -9,29 +9,33 @@ import collections
 import dataclasses
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from dfjax import verdict
 from dfjax.faces import align, crop, detect, track
 from dfjax.faces.detect import Face
-from dfjax.inference import annotate, verdict, window
+from dfjax.inference import annotate, window
 from dfjax.inference.detector import Detector
-from dfjax.inference.verdict import FaceScore
 from dfjax.media import stream
 from dfjax.media.stream import LiveFrame, LiveSource
+from dfjax.verdict import FaceScore
 
 SEARCH_SIZE = 640  # long side, in pixels, of the copy that is searched: faces from about 75 pixels
 WINDOW = 75  # usable scores of a track that its verdict is the mean of: 3 seconds at 25 a second
+# Neighbouring frames look alike: so many scores count as one of the frames that a file is judged
+# by, which are far apart.
+SCORES_PER_FRAME = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class LiveTrack:
     """What is known of one person now: the mean of the last scores and what it stands for.
 
-    `score` and `label` are None until `verdict.MIN_FRAMES` usable faces were seen; `label` is
-    "real", "fake" or "inconclusive".
+    `score` and `label` are None until there are as many usable faces as the model card asks of a
+    video, `SCORES_PER_FRAME` counting as one; `label` is "real", "fake" or "inconclusive".
     """
 
     track: int
@@ -110,12 +114,14 @@ class LiveDetector:
         ]
         marks.append(time.monotonic())
         images = np.stack([each.image for each in crops]) if crops else _no_crops(spec.size)
-        scores = self._detector.model.scores(images)
+        model = self._detector.model
+        scores, card = model.scores(images), model.card
+        qualities = [verdict.check_quality(each, card.quality) for each in crops]
         faces = tuple(
-            FaceScore(frame.number, None, number, float(score), verdict.check_quality(each), each)
-            for number, score, each in zip(numbers, scores, crops, strict=True)
+            FaceScore(frame.number, None, number, float(score), quality, each)
+            for number, score, quality, each in zip(numbers, scores, qualities, crops, strict=True)
         )
-        tracks = tuple(self._judge(face) for face in faces)
+        tracks = self._judge(faces)
         self._scores = {n: s for n, s in self._scores.items() if n in self._tracker.numbers}
         marks.append(time.monotonic())
         spent = dict(
@@ -126,15 +132,25 @@ class LiveDetector:
             frame, faces, tracks, passed_over, marks[-1] - frame.captured, {**waited, **spent}
         )
 
-    def _judge(self, face: FaceScore) -> LiveTrack:
-        scores = self._scores.setdefault(face.track, collections.deque(maxlen=WINDOW))
-        if face.quality is None:
-            scores.append(face.score)
-        if len(scores) < verdict.MIN_FRAMES:
-            return LiveTrack(face.track, None, None)
-        mean = float(np.mean(scores))
-        label = self._detector.model.card.decision("video").decide(mean)
-        return LiveTrack(face.track, mean, label or "inconclusive")
+    def _judge(self, faces: Sequence[FaceScore]) -> tuple[LiveTrack, ...]:
+        """What is known of the tracks of these faces, by the rule that videos are judged by."""
+        card = self._detector.model.card
+        decision = card.decision("video")
+        for face in faces:
+            scores = self._scores.setdefault(face.track, collections.deque(maxlen=WINDOW))
+            if face.quality is None:
+                scores.append(face.score)
+        counts = [len(self._scores[face.track]) // SCORES_PER_FRAME for face in faces]
+        num_judged = sum(count >= card.min_video_frames for count in counts)
+        tracks = []
+        for face, count in zip(faces, counts, strict=True):
+            if count < card.min_video_frames:
+                tracks.append(LiveTrack(face.track, None, None))
+                continue
+            score = float(np.mean(self._scores[face.track]))
+            label = decision.decide(score, count, num_judged)
+            tracks.append(LiveTrack(face.track, score, label))
+        return tuple(tracks)
 
 
 def _no_crops(size: int) -> np.ndarray:

@@ -21,10 +21,10 @@ import cv2
 import jinja2
 import numpy as np
 
-from dfjax.inference import verdict
+from dfjax import verdict
 from dfjax.inference.detector import Detector, Result
-from dfjax.inference.verdict import FaceScore, Verdict
 from dfjax.media import image as media_image
+from dfjax.verdict import FaceScore, Verdict
 
 SCHEMA = "dfjax.report/1"
 SCHEMA_FILE = pathlib.Path(__file__).with_name("report.schema.json")
@@ -84,7 +84,7 @@ def make_report(
             **_facts(result),
         },
         "verdict": {
-            **dataclasses.asdict(result.verdict),
+            **_verdict(result.verdict),
             "headline": HEADLINES[result.verdict.label],
             "text": explain_verdict(result),
             "cause": _cause(result),
@@ -104,6 +104,10 @@ def make_report(
         "versions": {"python": platform.python_version(), **_versions()},
         "seconds": {stage: round(value, 4) for stage, value in result.seconds.items()},
     }
+
+
+def _verdict(found: Verdict) -> dict[str, Any]:
+    return {"label": found.label, "score": found.score, "reason": found.reason}
 
 
 def explain_verdict(result: Result) -> str:
@@ -149,13 +153,12 @@ def _facts(result: Result) -> dict[str, Any]:
 
 def _model(result: Result, detector: Detector) -> dict[str, Any]:
     card = detector.model.card.to_json()
-    level = "video" if result.media is not None and result.media.kind == "video" else "frame"
     return {
         "name": card["model"],
         "weights": card["weights"],
         "step": card["step"],
         "runtime": detector.model.runtime,
-        "decision": card["decisions"].get(level, card["decisions"]["frame"]),
+        "decision": _decision(result, detector),
         "temperature": card["temperature"],
         "synthetic": card["synthetic"],
         "image_size": card["image_size"],
@@ -164,20 +167,27 @@ def _model(result: Result, detector: Detector) -> dict[str, Any]:
     }
 
 
+def _decision(result: Result, detector: Detector) -> dict[str, float]:
+    """What the score of this file was compared with, or would have been."""
+    decision = detector.model.card.decision(result.media.kind if result.media else "image")
+    longest = decision.limits[-1]
+    low, high = result.verdict.bounds or (longest.low, longest.high)
+    return {
+        "threshold": decision.threshold,
+        "low": low,
+        "high": high,
+        "error_rate": decision.error_rate,
+    }
+
+
 def _versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in _VERSIONS}
 
 
 def judge_tracks(result: Result, detector: Detector) -> dict[int, Verdict]:
-    """Returns the verdict on each track, as if it were the only one in the file."""
-    is_video = result.media is not None and result.media.kind == "video"
-    tracks: dict[int, list[FaceScore]] = {}
-    for face in result.faces:
-        tracks.setdefault(face.track, []).append(face)
-    return {
-        number: verdict.judge(faces, is_video=is_video, card=detector.model.card)
-        for number, faces in sorted(tracks.items())
-    }
+    """Returns the verdict on each track of the file."""
+    kind = result.media.kind if result.media else "image"
+    return verdict.judge_tracks(result.faces, kind=kind, card=detector.model.card)
 
 
 def _tracks(result: Result, detector: Detector) -> list[dict[str, Any]]:
@@ -187,7 +197,7 @@ def _tracks(result: Result, detector: Detector) -> list[dict[str, Any]]:
         tracks.append(
             {
                 "track": number,
-                **dataclasses.asdict(judged),
+                **_verdict(judged),
                 "faces": len(faces),
                 "usable": sum(face.quality is None for face in faces),
                 "first_s": faces[0].time,
@@ -295,10 +305,7 @@ def clock(seconds: float) -> str:
 
 def _zones(decision: dict[str, float]) -> list[tuple[str, float, float]]:
     """(label, from, to) of the scores, in percent, that each label stands for."""
-    low, high = decision["low"], decision["high"]
-    if low >= high:
-        low = high = decision["threshold"]
-    sides = np.clip([0, 100 * low, 100 * high, 100], 0, 100).tolist()
+    sides = np.clip([0, 100 * decision["low"], 100 * decision["high"], 100], 0, 100).tolist()
     zones = zip(("real", "inconclusive", "fake"), sides, sides[1:], strict=False)
     return [(label, start, end) for label, start, end in zones if end > start]
 

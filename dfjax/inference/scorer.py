@@ -15,7 +15,7 @@ import ml_collections
 import numpy as np
 from flax import linen as nn
 
-from dfjax import checkpoint, metrics, model_card, sharding, steps, train, tree
+from dfjax import checkpoint, model_card, sharding, steps, train, tree
 from dfjax.inference import explain, runtimes
 from dfjax.inference.runtimes import Function
 from dfjax.model_card import ModelCard
@@ -42,7 +42,7 @@ class Scorer:
 
     def scores(self, crops: np.ndarray) -> np.ndarray:
         """P(fake), float64 [N], of crops as `logits` takes them."""
-        return metrics.sigmoid(self.logits(crops) / self.card.temperature)
+        return self.card.score(self.logits(crops))
 
     def heat_maps(self, crops: np.ndarray) -> np.ndarray | None:
         """Heat maps, float32 [N, h, w] in 0..1 (see `explain`); None: the export has none."""

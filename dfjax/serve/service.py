@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from dfjax import metrics
 from dfjax.faces import finding
 from dfjax.inference import detector as detectors
 from dfjax.inference import report
@@ -169,9 +168,8 @@ class Service:
         """Returns the scores of crops uint8 [N, S, S, 3]; raises as `Batcher.logits`."""
         model = version.detector.model
         logit = await self.batcher.logits(model, crops)
-        score = metrics.sigmoid(logit / model.card.temperature)
-        decision = model.card.decision("frame")
-        label = [decision.decide(float(each)) or "inconclusive" for each in score]
+        score, decide = model.card.score(logit), model.card.decision("frame").decide
+        label = [decide(float(each)) for each in score]
         return Scores(logit.astype(np.float32), score.astype(np.float32), label)
 
     def render_metrics(self) -> bytes:
@@ -201,8 +199,7 @@ def _write_report(
     upload: Upload,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    scores = metrics.sigmoid(logits / detector.model.card.temperature)
-    result = detector.judge(found, scores, seconds=seconds)
+    result = detector.judge(found, detector.model.card.score(logits), seconds=seconds)
     digest = hashlib.sha256(upload.data).hexdigest()
     source = report.Source(upload.name, digest, len(upload.data))
     return report.make_report(result, detector, source, settings)

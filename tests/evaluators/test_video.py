@@ -11,7 +11,10 @@ def _scores(rows) -> frame.Scores:
     clip, frames, faces, label, score = (np.array(column) for column in zip(*rows, strict=True))
     method = np.where(label == 1, "swap", "real")
     logit = np.log(score) - np.log1p(-score)
-    return frame.Scores(np.arange(len(rows)), clip, frames, faces, method, label, logit)
+    zeros = np.zeros(len(rows))
+    boxes = np.zeros((len(rows), 4))
+    names = np.arange(len(rows)), clip, frames, faces, method, label, logit
+    return frame.Scores(*names, boxes, zeros, zeros, zeros)
 
 
 def test_clip_score_is_the_mean_over_frames_of_the_most_suspicious_face():

@@ -4,14 +4,15 @@ import av
 import numpy as np
 import pytest
 
-from dfjax import model_card
+from dfjax import model_card, verdict
 from dfjax.faces import align
 from dfjax.faces.finding import MediaFacts
-from dfjax.inference import annotate, detector, scorer, verdict
+from dfjax.inference import annotate, detector, scorer
 from dfjax.inference.detector import Detector, Result
-from dfjax.inference.verdict import FaceScore
 from dfjax.media import image, video
 from dfjax.media.errors import MediaError
+from dfjax.verdict import FaceScore
+from tests import cards
 
 SPEC = align.CropSpec(size=64)
 GREY = np.full((240, 320, 3), 128, np.uint8)
@@ -33,10 +34,13 @@ def make_face(box, *, frame=0, track=0, score=0.9, quality=None, degrees=0.0, im
 
 
 def make_detector(heat=None):
-    decision = model_card.Decision(0.5, 0.5, 0.5, 0.05)
     fields = {"model": "m", "arguments": {}, "image_size": 64, "crop_spec": SPEC, "weights": ""}
     card = model_card.ModelCard(
-        **fields, decisions={"frame": decision}, step=1, synthetic=False, protocol={}
+        **fields,
+        decisions={"frame": cards.make_threshold()},
+        step=1,
+        synthetic=False,
+        protocol={},
     )
     heat_maps = None if heat is None else lambda crops: np.tile(heat, (len(crops), 1, 1))
     return Detector(scorer.Scorer(card, "flax", lambda crops: crops[:, 0, 0, 0], heat_maps))

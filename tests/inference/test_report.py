@@ -8,14 +8,15 @@ import jsonschema
 import numpy as np
 import pytest
 
-from dfjax import model_card
+from dfjax import model_card, verdict
 from dfjax.faces import align
 from dfjax.faces.finding import MediaFacts
-from dfjax.inference import detector, report, scorer, verdict
+from dfjax.inference import detector, report, scorer
 from dfjax.inference.detector import Detector, Result
-from dfjax.inference.verdict import FaceScore
 from dfjax.media import image, video
 from dfjax.media.errors import MediaError
+from dfjax.verdict import FaceScore
+from tests import cards
 
 SPEC = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=32)
 EVIL = "<script>window.hacked=1</script>'\"><img src=x onerror=alert(1)>&\u202egnp.exe"
@@ -29,7 +30,7 @@ def make_detector(*, heat=True, synthetic=True):
         arguments={},
         image_size=32,
         crop_spec=SPEC,
-        decisions={"frame": model_card.Decision(0.5, 0.4, 0.6, 0.05)},
+        decisions={"frame": cards.make_decision((1, 0.4, 0.6, 0.0))},
         weights="0" * 64,
         step=7,
         synthetic=synthetic,
@@ -52,9 +53,10 @@ def make_face(frame, track, score, quality=None, *, fps=10.0):
 
 
 def make_result(model, *faces, kind="video", fps=10.0):
-    is_video = kind == "video"
-    facts = MediaFacts(kind, 48, 64, fps, 40, 40, 4) if is_video else MediaFacts(kind, 48, 64)
-    judged = verdict.judge(faces, is_video=is_video, card=model.model.card)
+    facts = MediaFacts(kind, 48, 64)
+    if kind == "video":
+        facts = MediaFacts(kind, 48, 64, fps, 40, 40, 4)
+    judged = verdict.judge(faces, kind=kind, card=model.model.card)
     return Result(judged, faces, facts, warnings=model.warnings, seconds={"decode": 0.12345})
 
 
@@ -308,7 +310,7 @@ def test_page_draws_every_face_where_it_belongs():
 
 def test_page_knows_models_that_decide_by_their_threshold_alone():
     found = video_report()
-    found["model"]["decision"] = {"threshold": 0.3, "low": 0.6, "high": 0.4, "error_rate": 0.05}
+    found["model"]["decision"] = {"threshold": 0.3, "low": 0.3, "high": 0.3, "error_rate": 0.05}
     page = Page(report.render_html(found))
     zones = [each for each in page.all("span") if each["class"].startswith("zone")]
     assert [(zone["class"], zone["style"]) for zone in zones] == [

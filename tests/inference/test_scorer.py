@@ -43,7 +43,8 @@ def test_every_runtime_gives_the_scores_of_the_checkpoint(loaded, expected, crop
         logits, scores = found.logits(crops[:count]), found.scores(crops[:count])
         assert (scores.shape, scores.dtype) == ((count,), np.float64)
         np.testing.assert_allclose(logits, expected[:count], atol=1e-5)
-        np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=1e-12)
+        calibrated = logits / found.card.temperature
+        np.testing.assert_allclose(scores, 1 / (1 + np.exp(-calibrated)), atol=1e-12)
     assert found.scores(crops[:0]).shape == (0,)
     assert np.ptp(expected) > 0.01  # scores that do not move would prove nothing
 
@@ -85,7 +86,7 @@ def test_temperature_softens_the_scores(run, tmp_path, crops, expected):
     card = json.loads((warm / model_card.FILE).read_text())
     (warm / model_card.FILE).write_text(json.dumps({**card, "temperature": 2.5}))
     found = scorer.load(warm).scores(crops)
-    np.testing.assert_allclose(found, metrics.sigmoid(expected / 2.5), atol=1e-6)
+    np.testing.assert_allclose(found, metrics.to_score(expected, 2.5), atol=1e-6)
 
 
 def test_fastest_runtime_that_is_there_is_taken(exported, tmp_path):

@@ -202,9 +202,8 @@ function showVerdict({ media, created, verdict, warnings, model, score_meaning: 
   if (verdict.score !== null) drawScale(verdict.score, model.decision);
 }
 
-function zones({ threshold, low, high }) {
-  const [start, end] = low < high ? [low, high] : [threshold, threshold];
-  const sides = [0, start, end, 1].map((side) => Math.min(1, Math.max(0, side)));
+function zones({ low, high }) {
+  const sides = [0, low, high, 1].map((side) => Math.min(1, Math.max(0, side)));
   return ["real", "inconclusive", "fake"]
     .map((label, i) => ({ label, start: sides[i], end: sides[i + 1] }))
     .filter((zone) => zone.end > zone.start);

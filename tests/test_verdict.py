@@ -1,0 +1,126 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dfjax import model_card, verdict
+from dfjax.faces import align
+from tests import cards
+
+CARD = model_card.ModelCard(
+    model="resnet18",
+    arguments={},
+    image_size=32,
+    crop_spec=align.CropSpec(),
+    decisions={
+        "frame": cards.make_decision((1, 0.3, 0.7, 1.0)),
+        "video": cards.make_decision((3, 0.2, 0.8, 1.0), (6, 0.4, 0.4, 0.5)),
+    },
+    weights="",
+    step=0,
+    synthetic=False,
+    protocol={},
+)
+
+
+def make_faces(*scores, track=0, quality=None):
+    return [verdict.FaceScore(i, None, track, s, quality, None) for i, s in enumerate(scores)]
+
+
+def judge(faces, *, kind="image", card=CARD):
+    found = verdict.judge(faces, kind=kind, card=card)
+    return found.label, found.score, found.reason
+
+
+def test_picture_is_decided_outside_the_band_only():
+    assert judge(make_faces(0.29)) == ("real", 0.29, None)
+    assert judge(make_faces(0.3)) == ("inconclusive", 0.3, "undecided")
+    assert judge(make_faces(0.69)) == ("inconclusive", 0.69, "undecided")
+    assert judge(make_faces(0.7)) == ("fake", 0.7, None)
+
+
+def test_video_scores_the_mean_of_a_track_and_few_frames_have_wider_limits():
+    assert judge(make_faces(0.1, 0.2, 0.2), kind="video")[0] == "real"  # the mean is under 0.2
+    assert judge(make_faces(0.1, 0.3, 0.8), kind="video") == (
+        "inconclusive",
+        pytest.approx(0.4),
+        "undecided",
+    )
+    # Five frames count as three; six have limits of their own, and an empty band.
+    assert judge(make_faces(*[0.4] * 5), kind="video")[0] == "inconclusive"
+    assert judge(make_faces(*[0.41] * 6), kind="video")[0] == "fake"
+    assert judge(make_faces(*[0.39] * 7), kind="video")[0] == "real"
+
+
+def test_each_of_several_tracks_takes_its_part_of_the_error_rate():
+    # A standard normal distribution is above 1.645 in 5 % and above 1.960 in 2.5 %: with a spread
+    # of 1, the logit of `high` moves by their difference.
+    low, high = CARD.decision("frame").bounds(1, 2)
+    assert low == 0.3
+    assert np.log(high / (1 - high)) == pytest.approx(np.log(0.7 / 0.3) + 1.95996 - 1.64485, 1e-5)
+    alone = make_faces(0.75)
+    assert judge(alone) == ("fake", 0.75, None)
+    assert judge(alone + make_faces(0.1, track=1)) == ("inconclusive", 0.75, "undecided")
+    assert judge(make_faces(0.8) + make_faces(0.1, track=1)) == ("fake", 0.8, None)
+
+
+def test_the_most_suspicious_track_speaks_for_the_file():
+    faces = make_faces(0.0, 0.1, 0.1, track=4) + make_faces(0.9, 0.95, 1.0, track=7)
+    assert judge(faces, kind="video") == ("fake", pytest.approx(0.95), None)
+    assert verdict.track_scores(faces) == {4: pytest.approx(0.2 / 3), 7: pytest.approx(0.95)}
+    # A long track that is fake outweighs a short one of a higher score that is undecided.
+    faces = make_faces(*[0.6] * 6, track=0) + make_faces(0.7, 0.7, 0.7, track=1)
+    assert judge(faces, kind="video") == ("fake", pytest.approx(0.6), None)
+
+
+def test_tracks_of_a_file_are_judged_together():
+    faces = make_faces(0.75, track=0) + make_faces(0.1, track=1)
+    found = verdict.judge_tracks(faces, kind="image", card=CARD)
+    assert [found[track].label for track in (0, 1)] == ["inconclusive", "real"]
+    assert found[0].bounds == CARD.decision("frame").bounds(1, 2)
+
+
+def test_a_glimpse_of_somebody_does_not_outweigh_a_long_track():
+    faces = make_faces(0.1, 0.1, 0.1, track=0) + make_faces(1.0, 1.0, track=1)
+    assert judge(faces, kind="video") == ("real", pytest.approx(0.1), None)
+
+
+def test_without_a_face_or_a_usable_one_there_is_no_score():
+    assert judge([]) == ("inconclusive", None, "no_face")
+    faces = make_faces(0.9, 0.9, quality="too_dark") + make_faces(0.9, quality="too_small")
+    assert judge(faces, kind="video") == ("inconclusive", None, "too_dark")
+
+
+def test_unusable_faces_do_not_count():
+    faces = make_faces(0.0, 0.0, 0.0) + make_faces(1.0, 1.0, 1.0, quality="too_blurred")
+    assert judge(faces, kind="video") == ("real", 0.0, None)
+
+
+def test_two_frames_are_too_few_for_a_video():
+    assert judge(make_faces(0.9, 0.9), kind="video") == ("inconclusive", 0.9, "too_few_frames")
+
+
+def test_model_selected_on_pictures_decides_on_videos_by_the_same_numbers():
+    card = dataclasses.replace(CARD, decisions={"frame": CARD.decisions["frame"]})
+    assert judge(make_faces(0.5, 0.5, 0.5), kind="video", card=card)[0] == "inconclusive"
+    assert judge(make_faces(0.71, 0.71, 0.71), kind="video", card=card)[0] == "fake"
+
+
+LIMITS = model_card.QualityLimits()
+
+
+def make_crop(image, scale=1.0):
+    zeros = np.zeros((5, 2), np.float32)
+    crop = align.resize_crop(image, align.CropSpec(size=128))
+    return dataclasses.replace(crop, landmarks=zeros, scale=scale)
+
+
+def test_quality_of_a_crop():
+    rng = np.random.default_rng(0)
+    noisy = rng.integers(90, 160, (128, 128, 3), np.uint8)
+    assert verdict.check_quality(make_crop(noisy), LIMITS) is None
+    assert verdict.check_quality(make_crop(noisy, scale=3.1), LIMITS) == "too_small"
+    assert verdict.check_quality(make_crop(noisy // 12), LIMITS) == "too_dark"
+    assert verdict.check_quality(make_crop(255 - noisy // 16), LIMITS) == "too_dark"
+    flat = np.full((128, 128, 3), 120, np.uint8)
+    assert verdict.check_quality(make_crop(flat), LIMITS) == "too_blurred"
