@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from dfjax import metrics
+from dfjax import compatibility, metrics
 from dfjax.faces.align import CropSpec
 
 FILE = "model_card.json"
 LABELS = ("real", "fake")
-SCHEMA = "dfjax.model_card/2"
-"""The format of the file. docs/compatibility.md says when the number changes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,39 +156,34 @@ class ModelCard:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` reads it back."""
         return {
-            "schema": SCHEMA,
+            "format": compatibility.CARD.current,
             **dataclasses.asdict(self),
             "labels": list(LABELS),
             "crop_spec": json.loads(self.crop_spec.to_json()),
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "ModelCard":
-        """Returns the card of `to_json`.
+    def from_json(cls, value: dict[str, Any], where: object = "it") -> "ModelCard":
+        """Returns the card of `to_json`; `where` is what messages call it.
 
         Raises:
           ValueError: another format, a field missing or unknown, or labels that stand for something
             else; the message says what to do.
         """
         fields = dict(value)
-        schema = fields.pop("schema", "without a number")
-        if schema != SCHEMA:
-            raise ValueError(
-                f"model card of the format {schema}: this dfjax reads {SCHEMA}: evaluate the run "
-                "again (python -m dfjax.main --mode=evaluate), and export it again"
-            )
+        compatibility.CARD.require(fields.pop("format", None), where)
         labels = fields.pop("labels", None)
         if labels != list(LABELS):
-            raise ValueError(f"model card has the labels {labels}: dfjax reads {list(LABELS)}")
+            raise ValueError(f"{where} has the labels {labels}: dfjax reads {list(LABELS)}")
         names = {field.name for field in dataclasses.fields(cls)}
         if wrong := sorted(names.symmetric_difference(fields)):
-            raise ValueError(
-                f"model card lacks or has in excess {wrong}: evaluate the run again (python -m "
-                "dfjax.main --mode=evaluate), and export it again"
-            )
-        fields["crop_spec"] = CropSpec.from_json(json.dumps(fields["crop_spec"]))
-        fields["decisions"] = {k: _read_decision(v) for k, v in fields["decisions"].items()}
-        fields["quality"] = QualityLimits(**fields["quality"])
+            raise compatibility.CARD.unreadable(where, f"it lacks or has in excess {wrong}")
+        try:
+            fields["crop_spec"] = CropSpec.from_json(json.dumps(fields["crop_spec"]))
+            fields["decisions"] = {k: _read_decision(v) for k, v in fields["decisions"].items()}
+            fields["quality"] = QualityLimits(**fields["quality"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise compatibility.CARD.unreadable(where, error) from error
         return cls(**fields)
 
     def write(self, folder: str | os.PathLike) -> None:
@@ -219,4 +212,4 @@ def read(folder: str | os.PathLike) -> ModelCard:
             f"{folder} has no {FILE}: let the run end with its evaluation "
             "(python -m dfjax.main --mode=evaluate), or give an export"
         )
-    return ModelCard.from_json(json.loads(path.read_text()))
+    return ModelCard.from_json(json.loads(path.read_text()), path)

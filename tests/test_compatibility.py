@@ -104,6 +104,21 @@ def test_a_format_that_is_no_longer_read_asks_for_no_newer_version():
         later.require(None, "here")
 
 
+@pytest.mark.parametrize("folder", [make.RUN, make.EXPORT])
+def test_a_model_card_of_another_format_is_refused(folder):
+    file = f"{folder}/model_card.json"
+    for number, found in ((None, 0), (99, 99)):
+        edit(file, lambda fields, number=number: fields.update(format=number))
+        message = (
+            rf"^{file} is a model card of format {found}, .* reads 1: .*evaluate the run again"
+        )
+        with pytest.raises(ValueError, match=message):
+            scorer.load(folder)
+    edit(file, lambda fields: fields.update(format=1, decisions={"frame": {"threshold": 0.5}}))
+    with pytest.raises(ValueError, match=r"cannot read \(.*limits.*\): evaluate the run again"):
+        scorer.load(folder)
+
+
 def test_an_unknown_field_is_refused_by_name():
     def add_to_spec(fields):
         fields["crop_spec"] = json.dumps({**json.loads(fields["crop_spec"]), "warp": "cubic"})
@@ -120,7 +135,7 @@ def test_an_unknown_field_is_refused_by_name():
     with pytest.raises(ValueError, match="resnet18 has no setting warp"):
         scorer.load(make.RUN)
     edit(f"{make.EXPORT}/model_card.json", lambda fields: fields.update(warp="cubic"))
-    with pytest.raises(ValueError, match="warp"):
+    with pytest.raises(ValueError, match=r"cannot read \(it lacks or has in excess \['warp'\]\)"):
         scorer.load(make.EXPORT)
 
 
