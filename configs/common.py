@@ -43,9 +43,11 @@ def base() -> ml_collections.ConfigDict:
 
     c.augment = ml_collections.ConfigDict()
     c.augment.flip = 0.5  # probability of a horizontal flip
-    c.augment.rotate = 8.0  # largest rotation in degrees, either way
-    c.augment.zoom = 0.06  # largest relative change of scale, either way
-    c.augment.shift = 0.04  # largest translation as a share of the side, either way
+    # Crops are aligned, and a network first learns by place: the larger the next three, the longer
+    # that takes (scripts/ablate_augmentation.py).
+    c.augment.rotate = 3.0  # largest rotation in degrees, either way
+    c.augment.zoom = 0.02  # largest relative change of scale, either way
+    c.augment.shift = 0.01  # largest translation as a share of the side, either way
     c.augment.colour = 0.15  # largest relative change of brightness, contrast and saturation
     c.augment.blur = 0.1  # probability of a Gaussian blur (sigma 0.3 to 1.2 pixels)
     c.augment.jpeg = 0.2  # probability of a JPEG round trip (quality 50 to 95)
