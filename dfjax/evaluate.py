@@ -116,7 +116,8 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
             "checkpoint_step": step,
             "selected_by": f"{checkpoint.SELECT_BY} on {validation.name}",
             "decisions": f"fitted on {validation.name}, then frozen",
-            "threshold_rule": "highest balanced accuracy on the validation split, then frozen",
+            "threshold_rule": "highest balanced accuracy on the validation split (of crops: within "
+            "the band of the error rate), then frozen",
             "video_score": video.RULE,
             "verdict": verdict.RULE,
             "trained_on": f"{run.data.dir}:{run.data.train_split}",

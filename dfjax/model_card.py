@@ -5,6 +5,7 @@ of a logit here and nowhere else, and so are the limits that a score is compared
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -152,6 +153,10 @@ class ModelCard:
         nearest = {"video": ("video", "image"), "image": ("image",), "frame": ()}[kind]
         fitted = [name for name in nearest if name in self.decisions]
         return self.decisions[fitted[0] if fitted else "frame"]
+
+    def digest(self) -> str:
+        """SHA-256 of everything that the card says: another decision is another digest."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` reads it back."""

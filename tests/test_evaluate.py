@@ -216,8 +216,9 @@ def test_model_of_pictures_says_so_when_it_judges_a_video(prepared, run, clips):
     model = detector.Detector.load(run)
     noise = np.random.default_rng(0).integers(0, 200, (4, 40, 40, 3), np.uint8)
     video.write_video(prepared.parent / "judged.mp4", noise, fps=25, crf=10)
-    assert "chosen on pictures" in model.file(prepared.parent / "judged.mp4").warnings[-1]
-    assert not any("chosen on" in each for each in model.image(noise[0]).warnings)
+    warnings = model.file(prepared.parent / "judged.mp4").warnings
+    assert "not fitted to videos" in warnings[-1]
+    assert not any("not fitted" in each for each in model.image(noise[0]).warnings)
 
 
 def test_data_of_another_crop_spec_is_refused_unless_asked_for(prepared, clips, trained):

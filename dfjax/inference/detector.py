@@ -185,11 +185,14 @@ def stack_crops(faces: Sequence[FoundFace], size: int) -> np.ndarray:
 
 
 def _unfitted(kind: str, card: ModelCard) -> tuple[str, ...]:
-    """What to say where the limits of a verdict were fitted on another kind of file."""
+    """What to say where the limits of a verdict were fitted to another kind of file."""
     if kind in card.decisions:
         return ()
-    other, own = ("pictures", "videos") if kind == "video" else ("frames of videos", "pictures")
-    return (f"the model was chosen on {other}: on {own} its error rates were not measured",)
+    files = "videos" if kind == "video" else "pictures"
+    return (
+        f"the model's limits were not fitted to {files}, of which its validation data had none to "
+        "judge: how often it is wrong on them was not measured",
+    )
 
 
 def _damage(facts: MediaFacts) -> tuple[str, ...]:

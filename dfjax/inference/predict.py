@@ -101,7 +101,7 @@ def predict(
         "reidentify": model.reidentify,
         **dataclasses.asdict(outputs),
     }
-    run = [model.model.card.weights, model.model.runtime, settings]
+    run = [model.model.card.digest(), model.model.runtime, settings]
     done = _read_rows(out / ROWS)
     rows = []
     files = expand(sources)

@@ -175,6 +175,13 @@ def test_folder_with_broken_files_gives_every_file_a_row(take, clip, tmp_path):
     ]
     assert (tmp_path / "out" / "results.csv").read_bytes() != before
 
+    # Other limits are another model, whatever its weights.
+    stricter = make_detector(decisions={"frame": cards.make_threshold(1.0)})
+    rows = predict.predict(
+        [str(folder)], stricter, tmp_path / "out", num_frames=4, outputs=predict.Outputs()
+    )
+    assert {row["verdict"] for row in rows} == {"real", "inconclusive"}
+
 
 def test_a_fault_in_the_code_costs_one_row(clip, tmp_path):
     detector = make_detector()
