@@ -376,7 +376,7 @@ def _write_scores(path: pathlib.Path, scores: frame.Scores, files: list[verdicts
 
 
 def _print_tables(results: dict[str, dict[str, Any]]) -> None:
-    # "data:train:" is no emoji. A log file keeps whole tables; a terminal gets what fits.
+    # rich would take ":train:" for an emoji. A log file keeps whole tables; a terminal, what fits.
     console = rich_console.Console(emoji=False)
     if not console.is_terminal:
         console = rich_console.Console(emoji=False, width=160)

@@ -91,11 +91,14 @@ def _fit_limits(
     label = tracks.label[tracks.file]
     chosen = np.flatnonzero((label == 0) | (mean == file_score[tracks.file]))
     label, num_frames = label[chosen], tracks.num_frames[chosen]
+    num_subsets = _SUBSETS if num_frames.max() > 1 else 1
     limits: list[Limits] = []
     for count in reversed(_fitting_counts(label, num_frames, min_frames)):
         long_enough = num_frames >= count
-        means = [_subset_means(tracks.scores[i], count) for i in chosen[long_enough]]
-        drawn, drawn_label = np.concatenate(means), np.repeat(label[long_enough], len(means[0]))
+        drawn = np.concatenate(
+            [_subset_means(tracks.scores[i], count, num_subsets) for i in chosen[long_enough]]
+        )
+        drawn_label = np.repeat(label[long_enough], num_subsets)
         low, high = metrics.choose_band(drawn_label, drawn, error_rate)
         if limits:  # fewer frames are never judged with more confidence
             low, high = min(low, limits[-1].low), max(high, limits[-1].high)
@@ -116,9 +119,9 @@ def _fitting_counts(label: np.ndarray, num_frames: np.ndarray, min_frames: int) 
     return [min_frames, *(count for count in _FRAMES if min_frames < count <= most)]
 
 
-def _subset_means(scores: np.ndarray, count: int) -> np.ndarray:
+def _subset_means(scores: np.ndarray, count: int, num_subsets: int) -> np.ndarray:
     """The means of random subsets of `count` of the scores, the same ones every time."""
-    rows = np.tile(scores, (_SUBSETS if len(scores) > 1 else 1, 1))
+    rows = np.tile(scores, (num_subsets, 1))
     return np.random.default_rng(count).permuted(rows, axis=1)[:, :count].mean(1)
 
 

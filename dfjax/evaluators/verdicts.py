@@ -1,6 +1,6 @@
 """Whole files of a prepared split, judged by the rule that judges a user's files.
 
-A dataset stores crops, not tracks: who is who is told from boxes and frames, by the tracker that
+A dataset stores crops, not tracks: these are rebuilt from boxes and frames, by the tracker that
 follows faces in files.
 """
 

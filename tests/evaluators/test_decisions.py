@@ -54,7 +54,7 @@ def test_no_set_of_scores_breaks_a_rate_or_leaves_more_undecided_than_its_band(m
         low, high = metrics.choose_band(label, score, 0.05)
         num_empty += low >= high
         assert (found == "inconclusive").sum() <= ((low <= score) & (score < high)).sum()
-        # Whoever asks for a verdict on everything contradicts none that was given.
+        # A forced verdict by the threshold agrees with every verdict that was given.
         forced = np.where(score >= decision.threshold, "fake", "real")
         assert (forced == found)[found != "inconclusive"].all()
     assert 500 < num_empty < 2_500  # both kinds of bands were seen
