@@ -178,8 +178,7 @@ def test_a_run_that_lacks_what_judging_needs_is_refused_by_name(field):
 
 
 def test_a_run_from_before_a_field_is_resumed_only_where_that_is_none():
-    config = make.make_config().to_dict()
-    spec = checkpoint.stored_crop_spec(RUN)
+    config, spec = checkpoint.stored_config(RUN), checkpoint.stored_crop_spec(RUN)
     checkpoint.describe_run(RUN, config=config, crop_spec=spec)
     later = {**config, "model": {**config["model"], "later": None}}
     checkpoint.describe_run(RUN, config=later, crop_spec=spec)
