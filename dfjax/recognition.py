@@ -12,7 +12,7 @@ import numpy as np
 
 from dfjax import models, steps
 from dfjax.faces import detect
-from dfjax.models import pretrained, weight_files
+from dfjax.weights import convert, files
 
 BATCH = 32  # faces that are best given at a time
 
@@ -29,14 +29,14 @@ class FaceEmbedder:
           FileNotFoundError: the file of weights is missing.
           ValueError: it is damaged.
         """
-        file = weight_files.read(detect.embedding_file(model_dir))
+        file = files.read(detect.embedding_file(model_dir))
         model = models.build("dlib_resnet")
         size = model.native_size
         image = jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
         shapes = {"params": jax.eval_shape(model.init, jax.random.key(0), image)["params"]}
         like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)  # of the head
-        variables, report = pretrained.convert(file.tensors, model, like, fresh="head/.*")
-        pretrained.require_normalisation(file.normalisation, model, report.library)
+        variables, report = convert.convert(file.tensors, model, like, fresh="head/.*")
+        convert.require_normalisation(file.normalisation, model, report.library)
         self._variables = jax.device_put(variables)
         self._embed = jax.jit(functools.partial(steps.embed, model=model, image_size=size))
 

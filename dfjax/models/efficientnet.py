@@ -25,7 +25,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import registry
-from dfjax.models import foreign, layers
+from dfjax.models import key_names, layers
 
 # Table 1 of the paper, by stage: how much a block widens inside, the side of its depthwise kernel,
 # the stride of its first block, channels and blocks of B0.
@@ -306,9 +306,9 @@ def tf_efficientnet_b7() -> EfficientNet:
     return _variant("b7", padding="same", **_TENSORFLOW_NORM)
 
 
-@foreign.register(EfficientNet, "torchvision", layers.BY_IMAGENET)
-def _torchvision_names(model: EfficientNet) -> foreign.Names:
-    names: foreign.Names = {"classifier.1": None}
+@key_names.register(EfficientNet, "torchvision", layers.BY_IMAGENET)
+def _torchvision_names(model: EfficientNet) -> key_names.Names:
+    names: key_names.Names = {"classifier.1": None}
 
     def add(theirs: str, ours: str, suffix: str) -> None:
         names[f"{theirs}.0"] = f"{ours}conv_{suffix}"
@@ -330,9 +330,9 @@ def _torchvision_names(model: EfficientNet) -> foreign.Names:
     return names
 
 
-@foreign.register(EfficientNet, "timm")
-def _timm_names(model: EfficientNet) -> foreign.Names:
-    names: foreign.Names = {
+@key_names.register(EfficientNet, "timm")
+def _timm_names(model: EfficientNet) -> key_names.Names:
+    names: key_names.Names = {
         "conv_stem": "conv_stem",
         "bn1": "bn_stem",
         "conv_head": "conv_last",

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dfjax import registry
-from dfjax.models import foreign, layers, pooling
+from dfjax.models import key_names, layers, pooling
 
 _GRID = 8  # cells per side before the dense layers: what is left of 256 px
 _DILATIONS = (1, 1, 2, 3)  # of the branches' 3x3 convolutions; the first branch has none
@@ -126,8 +126,8 @@ def mesoinception4() -> MesoNet:
     return MesoNet(stages=((1, 4, 4, 2), (2, 4, 4, 2), 16, 16))
 
 
-@foreign.register(MesoNet, "MesoNet (Keras)", {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)})
-def _keras_names(model: MesoNet) -> foreign.Names:
+@key_names.register(MesoNet, "MesoNet (Keras)", {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)})
+def _keras_names(model: MesoNet) -> key_names.Names:
     convs = []
     for number, widths in enumerate(model.stages, 1):
         if isinstance(widths, int):
@@ -137,7 +137,7 @@ def _keras_names(model: MesoNet) -> foreign.Names:
             convs.append(f"{block}/branch1_conv1")
             for branch in (2, 3, 4):
                 convs += [f"{block}/branch{branch}_conv{layer}" for layer in (1, 2)]
-    names: foreign.Names = {f"conv2d_{n}": ours for n, ours in enumerate(convs, 1)}
+    names: key_names.Names = {f"conv2d_{n}": ours for n, ours in enumerate(convs, 1)}
     for number in range(1, len(model.stages) + 1):
         names[f"batch_normalization_{number}"] = f"affine{number}"
-    return names | {"dense_1": "dense", "dense_2": foreign.Negated("head/logit")}
+    return names | {"dense_1": "dense", "dense_2": key_names.Negated("head/logit")}

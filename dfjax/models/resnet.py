@@ -18,7 +18,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import registry
-from dfjax.models import foreign, layers, pooling
+from dfjax.models import key_names, layers, pooling
 
 _he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
@@ -210,9 +210,9 @@ def resnext101() -> ResNet:
     return ResNet(stage_sizes=(3, 4, 23, 3), block=BottleneckBlock, groups=32, width_per_group=8)
 
 
-@foreign.register(ResNet, "torchvision, timm")
-def _torchvision_names(model: ResNet) -> foreign.Names:
-    names: foreign.Names = {"conv1": "conv_stem", "bn1": "bn_stem", "fc": None}
+@key_names.register(ResNet, "torchvision, timm")
+def _torchvision_names(model: ResNet) -> key_names.Names:
+    names: key_names.Names = {"conv1": "conv_stem", "bn1": "bn_stem", "fc": None}
     for stage, num_blocks in enumerate(model.stage_sizes, 1):
         for index in range(num_blocks):
             theirs, ours = f"layer{stage}.{index}", f"stage{stage}_block{index + 1}"

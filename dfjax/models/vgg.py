@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dfjax import registry
-from dfjax.models import foreign, layers, pooling
+from dfjax.models import key_names, layers, pooling
 
 _he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 _narrow_normal = nn.initializers.normal(0.01)
@@ -137,9 +137,9 @@ def vgg19_bn() -> VGG:
     return VGG(_STAGE_SIZES[19], batch_norm=True)
 
 
-@foreign.register(VGG, "torchvision", layers.BY_IMAGENET)
-def _torchvision_names(model: VGG) -> foreign.Names:
-    names: foreign.Names = {"classifier.0": "fc1", "classifier.3": "fc2", "classifier.6": None}
+@key_names.register(VGG, "torchvision", layers.BY_IMAGENET)
+def _torchvision_names(model: VGG) -> key_names.Names:
+    names: key_names.Names = {"classifier.0": "fc1", "classifier.3": "fc2", "classifier.6": None}
     number = 0  # of convolutions, norms, activations and poolings in one list
     for stage, num_convs in enumerate(model.stage_sizes, 1):
         for index in range(1, num_convs + 1):

@@ -7,30 +7,30 @@ not fit, and those with sine-cosine positions lack them.
 
 from collections.abc import Mapping, Sequence
 
-from dfjax.models import foreign, layers
+from dfjax.models import key_names, layers
 from dfjax.models.vit import VisionTransformer
 
 
 def _block_names(
     model: VisionTransformer, theirs: str, same: Mapping[str, str], qkv: Sequence[str] = ()
-) -> foreign.Names:
+) -> key_names.Names:
     """The names of all blocks: `theirs` is what a name begins with, with {} for the block's number.
 
     `same` are modules and leaves of one block, theirs and ours; `qkv` the modules of query, key and
     value, where they are apart.
     """
-    names: foreign.Names = {}
+    names: key_names.Names = {}
     for index in range(model.depth):
         start, block = theirs.format(index), f"block{index + 1}"
         names |= {f"{start}{name}": f"{block}/{ours}" for name, ours in same.items()}
         for part, name in enumerate(qkv):
-            names[f"{start}{name}"] = foreign.Part(f"{block}/attention/qkv", part, 3)
+            names[f"{start}{name}"] = key_names.Part(f"{block}/attention/qkv", part, 3)
     return names
 
 
-@foreign.register(VisionTransformer, "timm")
-def _timm_names(model: VisionTransformer) -> foreign.Names:
-    names: foreign.Names = {
+@key_names.register(VisionTransformer, "timm")
+def _timm_names(model: VisionTransformer) -> key_names.Names:
+    names: key_names.Names = {
         "cls_token": "class_token",
         "pos_embed": "position_embedding",
         "patch_embed.proj": "patch_embedding",
@@ -59,9 +59,9 @@ def _timm_names(model: VisionTransformer) -> foreign.Names:
     return names | _block_names(model, "blocks.{}.", block)
 
 
-@foreign.register(VisionTransformer, "torchvision", layers.BY_IMAGENET)
-def _torchvision_names(model: VisionTransformer) -> foreign.Names:
-    names: foreign.Names = {
+@key_names.register(VisionTransformer, "torchvision", layers.BY_IMAGENET)
+def _torchvision_names(model: VisionTransformer) -> key_names.Names:
+    names: key_names.Names = {
         "class_token": "class_token",
         "conv_proj": "patch_embedding",
         "encoder.pos_embedding": "position_embedding",
@@ -83,16 +83,16 @@ def _torchvision_names(model: VisionTransformer) -> foreign.Names:
     return names | _block_names(model, "encoder.layers.encoder_layer_{}.", block)
 
 
-@foreign.register(VisionTransformer, "big_vision", layers.BY_INCEPTION)
-def _big_vision_names(model: VisionTransformer) -> foreign.Names:
+@key_names.register(VisionTransformer, "big_vision", layers.BY_INCEPTION)
+def _big_vision_names(model: VisionTransformer) -> key_names.Names:
     names = _flax_names(model, "LayerNorm_1", "MultiHeadDotProductAttention_0", "MlpBlock_0")
     attention = "MAPHead_0/MultiHeadDotProductAttention_0"
     return names | {
         "pos_embedding": "position_embedding",
         "MAPHead_0/probe": "pool/probe",
         f"{attention}/query": "pool/query",
-        f"{attention}/key": foreign.Part("pool/key_value", 0, 2),
-        f"{attention}/value": foreign.Part("pool/key_value", 1, 2),
+        f"{attention}/key": key_names.Part("pool/key_value", 0, 2),
+        f"{attention}/value": key_names.Part("pool/key_value", 1, 2),
         f"{attention}/out": "pool/project",
         "MAPHead_0/LayerNorm_0": "pool/norm",
         "MAPHead_0/MlpBlock_0/Dense_0": "pool/mlp/fc1",
@@ -100,8 +100,8 @@ def _big_vision_names(model: VisionTransformer) -> foreign.Names:
     }
 
 
-@foreign.register(VisionTransformer, "vision_transformer", layers.BY_INCEPTION)
-def _vision_transformer_names(model: VisionTransformer) -> foreign.Names:
+@key_names.register(VisionTransformer, "vision_transformer", layers.BY_INCEPTION)
+def _vision_transformer_names(model: VisionTransformer) -> key_names.Names:
     # Its layers were once numbered in a row, whatever their kind.
     names = _flax_names(model, "LayerNorm_2", "MultiHeadDotProductAttention_1", "MlpBlock_3")
     return names | {"Transformer/posembed_input/pos_embedding": "position_embedding"}
@@ -109,8 +109,8 @@ def _vision_transformer_names(model: VisionTransformer) -> foreign.Names:
 
 def _flax_names(
     model: VisionTransformer, second_norm: str, attention: str, mlp: str
-) -> foreign.Names:
-    names: foreign.Names = {
+) -> key_names.Names:
+    names: key_names.Names = {
         "cls": "class_token",
         "embedding": "patch_embedding",
         "Transformer/encoder_norm": "norm",
@@ -128,8 +128,8 @@ def _flax_names(
     return names | _block_names(model, "Transformer/encoderblock_{}/", block, qkv)
 
 
-@foreign.register(VisionTransformer, "Hugging Face ViT")
-def _huggingface_vit_names(model: VisionTransformer) -> foreign.Names:
+@key_names.register(VisionTransformer, "Hugging Face ViT")
+def _huggingface_vit_names(model: VisionTransformer) -> key_names.Names:
     block = {
         "layernorm_before": "norm1",
         "layernorm_after": "norm2",
@@ -137,15 +137,15 @@ def _huggingface_vit_names(model: VisionTransformer) -> foreign.Names:
         "intermediate.dense": "mlp/fc1",
         "output.dense": "mlp/fc2",
     }
-    names: foreign.Names = {"classifier": None}
+    names: key_names.Names = {"classifier": None}
     for network in ("", "vit."):  # alone, and inside a classifier
         names |= _huggingface_names(model, network, block)
         names[f"{network}pooler.dense"] = None
     return names
 
 
-@foreign.register(VisionTransformer, "Hugging Face DINOv2")
-def _huggingface_dinov2_names(model: VisionTransformer) -> foreign.Names:
+@key_names.register(VisionTransformer, "Hugging Face DINOv2")
+def _huggingface_dinov2_names(model: VisionTransformer) -> key_names.Names:
     block = {
         "norm1": "norm1",
         "norm2": "norm2",
@@ -155,7 +155,7 @@ def _huggingface_dinov2_names(model: VisionTransformer) -> foreign.Names:
         "layer_scale1.lambda1": "layer_scale1",
         "layer_scale2.lambda1": "layer_scale2",
     }
-    names: foreign.Names = {"classifier": None}
+    names: key_names.Names = {"classifier": None}
     for network in ("", "dinov2."):
         names |= _huggingface_names(model, network, block)
         names[f"{network}embeddings.mask_token"] = None
@@ -164,8 +164,8 @@ def _huggingface_dinov2_names(model: VisionTransformer) -> foreign.Names:
 
 def _huggingface_names(
     model: VisionTransformer, network: str, block: Mapping[str, str]
-) -> foreign.Names:
-    names: foreign.Names = {
+) -> key_names.Names:
+    names: key_names.Names = {
         f"{network}embeddings.cls_token": "class_token",
         f"{network}embeddings.position_embeddings": "position_embedding",
         f"{network}embeddings.patch_embeddings.projection": "patch_embedding",
@@ -175,8 +175,8 @@ def _huggingface_names(
     return names | _block_names(model, f"{network}encoder.layer.{{}}.", block, qkv)
 
 
-@foreign.register(VisionTransformer, "Hugging Face CLIP")
-def _huggingface_clip_names(model: VisionTransformer) -> foreign.Names:
+@key_names.register(VisionTransformer, "Hugging Face CLIP")
+def _huggingface_clip_names(model: VisionTransformer) -> key_names.Names:
     block = {
         "layer_norm1": "norm1",
         "layer_norm2": "norm2",
@@ -185,7 +185,7 @@ def _huggingface_clip_names(model: VisionTransformer) -> foreign.Names:
         "mlp.fc2": "mlp/fc2",
     }
     qkv = [f"self_attn.{name}_proj" for name in "qkv"]
-    names: foreign.Names = {}
+    names: key_names.Names = {}
     for network in ("", "vision_model."):  # alone, and beside the text tower
         names |= {
             f"{network}embeddings.class_embedding": "class_token",
@@ -199,7 +199,7 @@ def _huggingface_clip_names(model: VisionTransformer) -> foreign.Names:
     return names | _huggingface_text_names([*block, *qkv])
 
 
-def _huggingface_text_names(block: Sequence[str]) -> foreign.Names:
+def _huggingface_text_names(block: Sequence[str]) -> key_names.Names:
     """CLIP's other half, left out: 196 tensors (197 in older files), and three that join them."""
     names = [
         "logit_scale",

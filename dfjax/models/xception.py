@@ -16,7 +16,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import registry
-from dfjax.models import foreign, layers, pooling
+from dfjax.models import key_names, layers, pooling
 
 _he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
@@ -150,9 +150,9 @@ def xception() -> Xception:
     return Xception()
 
 
-@foreign.register(Xception, "timm", layers.BY_INCEPTION)
-def _timm_names(model: Xception) -> foreign.Names:
-    names: foreign.Names = {"fc": None}
+@key_names.register(Xception, "timm", layers.BY_INCEPTION)
+def _timm_names(model: Xception) -> key_names.Names:
+    names: key_names.Names = {"fc": None}
     for number in (1, 2):
         names[f"conv{number}"] = f"conv{number}"
     for number in (3, 4):

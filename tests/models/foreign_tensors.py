@@ -7,7 +7,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import tree
-from dfjax.models import foreign
+from dfjax.models import key_names
 
 _KINDS = {
     "params/kernel": "weight",
@@ -20,7 +20,7 @@ _KINDS = {
 
 def as_pytorch(variables: dict[str, Any], model: nn.Module, library: str) -> dict[str, np.ndarray]:
     """Tensors by PyTorch's names and in its layouts; the head is left out."""
-    modules = {ours: theirs for theirs, ours in foreign.names(model)[library].items()}
+    modules = {ours: theirs for theirs, ours in key_names.names(model)[library].items()}
     tensors = {}
     for name, leaf in zip(tree.leaf_names(variables), jax.tree.leaves(variables), strict=True):
         collection, path = name.split("/", 1)

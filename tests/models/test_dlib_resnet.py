@@ -16,7 +16,8 @@ import pytest
 from dfjax import models, recognition
 from dfjax.faces import align, detect
 from dfjax.media import image
-from dfjax.models import dlib_file, dlib_resnet
+from dfjax.models import dlib_resnet
+from dfjax.weights import dlib_file
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -13,7 +13,8 @@ import pytest
 
 from dfjax import models, steps
 from dfjax.media import image
-from dfjax.models import fold, pooling, pretrained, weight_files
+from dfjax.models import fold, pooling
+from dfjax.weights import convert, files
 from tests.models import peers
 
 torch = peers.torch
@@ -77,7 +78,7 @@ def _abstract(model) -> dict:
 
 def _converted(network, model) -> dict:
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), _abstract(model))
-    variables, _ = pretrained.convert(peers.tensors_of(network), model, like, fresh="head/.*")
+    variables, _ = convert.convert(peers.tensors_of(network), model, like, fresh="head/.*")
     return variables
 
 
@@ -225,7 +226,7 @@ def _keras_tensors(network) -> dict[str, np.ndarray]:
 
 
 def _from_keras(tensors, model) -> dict:
-    variables, report = pretrained.convert(tensors, model, _abstract(model), fresh="")
+    variables, report = convert.convert(tensors, model, _abstract(model), fresh="")
     assert not report.dropped
     return variables
 
@@ -256,7 +257,7 @@ def test_published_mesonet_knows_its_own_test_images():
         pytest.skip("DFJAX_TEST_DATA names no folder of real data")
     folder = pathlib.Path(os.environ["DFJAX_TEST_DATA"], "mesonet")
     model = models.build("meso4")
-    variables = _from_keras(weight_files.read(folder / "Meso4_DF.h5").tensors, model)
+    variables = _from_keras(files.read(folder / "Meso4_DF.h5").tensors, model)
     predict = jax.jit(functools.partial(steps.predict, model=model, image_size=256))
     paths = sorted(folder.glob("test_images/*/*.jpg"))
     assert len(paths) == 4

@@ -17,7 +17,8 @@ import pytest
 
 from configs import vit as vit_config
 from dfjax import models, tree
-from dfjax.models import fold, pretrained, vit
+from dfjax.models import fold, vit
+from dfjax.weights import convert
 from tests.models import peers, small
 
 torch = peers.torch
@@ -180,7 +181,7 @@ def _abstract(model) -> dict:
 
 def _converted(tensors, model):
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), _abstract(model))
-    return pretrained.convert(tensors, model, like, fresh="head/.*")
+    return convert.convert(tensors, model, like, fresh="head/.*")
 
 
 def _embedding(network, images):

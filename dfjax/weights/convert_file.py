@@ -17,7 +17,7 @@ from rich import table as rich_table
 from rich import text
 
 from dfjax import models, tree
-from dfjax.models import pretrained, weight_files
+from dfjax.weights import convert, files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Conversion:
       leaves: shapes of the model's variables, by name.
     """
 
-    report: pretrained.Report
+    report: convert.Report
     read: dict[str, tuple[int, ...]]
     leaves: dict[str, tuple[int, ...]]
 
@@ -46,7 +46,7 @@ def convert_weights(
 ) -> Conversion:
     """Writes safetensors with the names and layouts of a model, to start runs from.
 
-    `source` and `format` are as of `weight_files.read`; `settings` are fields of the model. The
+    `source` and `format` are as of `files.read`; `settings` are fields of the model. The
     parameters that match the regular expression `fresh` are not in the file written; "" is none.
 
     Raises:
@@ -54,22 +54,22 @@ def convert_weights(
         were normalised otherwise, or nobody says how.
     """
     model = models.build(model_name, **settings)
-    file = weight_files.read(source, format)
+    file = files.read(source, format)
     like = _abstract_variables(model)
-    variables, report = pretrained.convert(file.tensors, model, like, fresh=fresh)
-    pretrained.require_normalisation(file.normalisation, model, report.library, chosen=settings)
+    variables, report = convert.convert(file.tensors, model, like, fresh=fresh)
+    convert.require_normalisation(file.normalisation, model, report.library, chosen=settings)
     tensors = dict(zip(tree.leaf_names(variables), jax.tree.leaves(variables), strict=True))
     metadata = {
-        "format": pretrained.OURS,
+        "format": convert.OURS,
         "model": model_name,
         "settings": json.dumps(dict(settings), sort_keys=True),
         "mean": json.dumps(model.mean),
         "std": json.dumps(model.std),
-        "source": pathlib.Path(weight_files.split_spec(os.fspath(source))[1]).name,
+        "source": pathlib.Path(files.split_spec(os.fspath(source))[1]).name,
         "sha256": file.sha256,
     }
     written = {name: value for name, value in tensors.items() if name not in report.fresh}
-    weight_files.write(out, written, metadata)
+    files.write(out, written, metadata)
     return Conversion(report, _shapes(file.tensors), _shapes(tensors))
 
 
@@ -114,7 +114,7 @@ def _shapes(tensors: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 def _readable(name: str) -> str:
     """The name of a dropped tensor by our separator; those that only count are one group."""
-    return "counters" if name.endswith(pretrained.COUNTERS) else name.replace(".", "/")
+    return "counters" if name.endswith(convert.COUNTERS) else name.replace(".", "/")
 
 
 def _by_layer(

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import checkpoint, init_from, train, tree
-from dfjax.models import weight_files
+from dfjax import checkpoint, train, tree
+from dfjax.weights import files, init_from
 from tests import tiny_run
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -29,7 +29,7 @@ def test_state_holds_the_weights_of_the_run(run, prepared, tmp_path, place):
     path = {"workdir": run, "checkpoint": run / "checkpoints" / str(step)}.get(place)
     if path is None:
         path = tmp_path / "weights.safetensors"
-        weight_files.write(path, _leaves(expected), {})
+        files.write(path, _leaves(expected), {})
     model, state = _start(prepared)
     started, report = init_from.initialise(state, model, str(path), fresh="")
     assert report.library == "dfjax"
@@ -44,7 +44,7 @@ def test_normalisation_that_nobody_states_has_to_be_set(prepared, tmp_path):
     set_by_hand = {"model.mean": (0.5, 0.5, 0.5), "model.std": (0.5, 0.5, 0.5)}
     model, state = _start(prepared, **set_by_hand)
     path = str(tmp_path / "weights.safetensors")
-    weight_files.write(path, _leaves(state.eval_variables), {})
+    files.write(path, _leaves(state.eval_variables), {})
     with pytest.raises(ValueError, match=r"not state the mean .* names of dfjax: .*\(0\.5"):
         init_from.initialise(state, model, path, fresh="")
     config = tiny_run.make_config(prepared, **set_by_hand, init_from=path, loss="hinge")

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dfjax.models import weight_files
+from dfjax.weights import files
 
 TENSORS = {
     "params/conv/kernel": np.arange(12, dtype=np.float32).reshape(2, 3, 2),
@@ -66,8 +66,8 @@ def _keras_file(path: pathlib.Path, layers: dict[str, dict[str, np.ndarray]], ro
 def test_what_was_written_is_read(tmp_path):
     path = tmp_path / "weights.safetensors"
     fortran = np.asfortranarray(TENSORS["params/conv/kernel"])
-    weight_files.write(path, {**TENSORS, "params/conv/kernel": fortran}, {"model": "resnet18"})
-    file = weight_files.read(path)
+    files.write(path, {**TENSORS, "params/conv/kernel": fortran}, {"model": "resnet18"})
+    file = files.read(path)
     _assert_equal(file.tensors, TENSORS)
     assert file.metadata == {"model": "resnet18"}
     assert file.format == "safetensors"
@@ -77,10 +77,10 @@ def test_what_was_written_is_read(tmp_path):
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "weights.safetensors"
-    weight_files.write(path, TENSORS, {})
+    files.write(path, TENSORS, {})
     before = path.read_bytes()
     with pytest.raises(Exception, match="object"):
-        weight_files.write(path, {"a": np.array([object()])}, {})
+        files.write(path, {"a": np.array([object()])}, {})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -95,13 +95,13 @@ def test_short_floats_become_single_precision(tmp_path):
     }
     payload = bfloat16 + values.astype("<f2").tobytes() + values.astype("<f8").tobytes()
     (tmp_path / "short.safetensors").write_bytes(_safetensors(header, payload))
-    found = weight_files.read(tmp_path / "short.safetensors").tensors
+    found = files.read(tmp_path / "short.safetensors").tensors
     _assert_equal(found, dict.fromkeys("abc", values))
 
     (tmp_path / "short.npz").write_bytes(
         _npz(a=_npy(np.frombuffer(bfloat16, "V2")), b=_npy(values.astype("<f2")))
     )
-    found = weight_files.read(tmp_path / "short.npz").tensors
+    found = files.read(tmp_path / "short.npz").tensors
     _assert_equal(found, dict.fromkeys("ab", values))
 
 
@@ -114,7 +114,7 @@ def test_npz_keeps_names_with_slashes_and_drops_the_optimiser(tmp_path):
     ):
         arrays = {f"{prefix}Transformer/encoderblock_0/MlpBlock_3/kernel": kernel}
         np.savez(tmp_path / "weights.npz", **arrays, **others)
-        file = weight_files.read(tmp_path / "weights.npz")
+        file = files.read(tmp_path / "weights.npz")
         assert file.format == "npz"
         _assert_equal(file.tensors, {"Transformer/encoderblock_0/MlpBlock_3/kernel": kernel})
 
@@ -132,7 +132,7 @@ def test_layers_that_keras_numbered_are_counted_from_one(tmp_path, root):
         "functional_2": {"sequential_1/dense_4/kernel": next(values), "dense_7/bias": next(values)},
     }
     _keras_file(tmp_path / "weights.h5", layers, root)
-    file = weight_files.read(tmp_path / "weights.h5")
+    file = files.read(tmp_path / "weights.h5")
     assert file.format == "keras"
     found = {name: value[0] / 2 for name, value in file.tensors.items()}
     assert found == {
@@ -149,7 +149,7 @@ def test_layers_that_keras_numbered_are_counted_from_one(tmp_path, root):
 @pytest.mark.skipif("DFJAX_TEST_DATA" not in os.environ, reason="needs published weights")
 def test_published_keras_weights_are_read():
     path = pathlib.Path(os.environ["DFJAX_TEST_DATA"], "mesonet", "Meso4_DF.h5")
-    tensors = weight_files.read(path).tensors
+    tensors = files.read(path).tensors
     assert len(tensors) == 4 * (2 + 4) + 2 * 2
     with h5py.File(path) as file:
         np.testing.assert_array_equal(
@@ -159,9 +159,9 @@ def test_published_keras_weights_are_read():
 
 def test_a_format_may_stand_before_the_path():
     path = pathlib.Path("weights/x.pth")
-    assert weight_files.split_spec("pth:weights/x.pth") == ("pth", path)
-    assert weight_files.split_spec("weights/x.pth") == (None, path)
-    assert weight_files.split_spec("gs:x.npz") == (None, pathlib.Path("gs:x.npz"))
+    assert files.split_spec("pth:weights/x.pth") == ("pth", path)
+    assert files.split_spec("weights/x.pth") == (None, path)
+    assert files.split_spec("gs:x.npz") == (None, pathlib.Path("gs:x.npz"))
 
 
 @pytest.mark.parametrize(
@@ -172,13 +172,13 @@ def test_a_format_may_stand_before_the_path():
     ],
 )
 def test_normalisation_is_read_beside_the_file(tmp_path, name, config):
-    weight_files.write(tmp_path / "model.safetensors", TENSORS, {})
+    files.write(tmp_path / "model.safetensors", TENSORS, {})
     (tmp_path / name).write_text(json.dumps(config))
-    found = weight_files.read(tmp_path / "model.safetensors").normalisation
+    found = files.read(tmp_path / "model.safetensors").normalisation
     assert found == {"mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 1.0)}
     own = {"mean": "[0, 0, 0]", "std": "[1, 1, 1]"}
-    weight_files.write(tmp_path / "model.safetensors", TENSORS, own)
-    found = weight_files.read(tmp_path / "model.safetensors").normalisation
+    files.write(tmp_path / "model.safetensors", TENSORS, own)
+    found = files.read(tmp_path / "model.safetensors").normalisation
     assert found == {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
@@ -186,9 +186,9 @@ def test_normalisation_is_read_beside_the_file(tmp_path, name, config):
     "text", ["", "{", "[]", "[" * 10**5, '{"pretrained_cfg": {"mean": [1, 2], "std": "x"}}', "\xff"]
 )
 def test_a_config_of_another_kind_is_nobodys_business(tmp_path, text):
-    weight_files.write(tmp_path / "model.safetensors", TENSORS, {})
+    files.write(tmp_path / "model.safetensors", TENSORS, {})
     (tmp_path / "config.json").write_text(text, encoding="latin-1")
-    assert weight_files.read(tmp_path / "model.safetensors").normalisation == {}
+    assert files.read(tmp_path / "model.safetensors").normalisation == {}
 
 
 _SOUND = _safetensors({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, bytes(8))
@@ -226,21 +226,21 @@ def test_a_file_that_is_damaged_or_lies_is_refused_in_one_line(tmp_path, data, m
     path = tmp_path / "weights.bin"
     path.write_bytes(data)
     with pytest.raises(ValueError, match=message) as caught:
-        weight_files.read(path)
+        files.read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_places_without_weights_are_named(tmp_path):
     with pytest.raises(ValueError, match="is a folder: give a file of weights in it"):
-        weight_files.read(tmp_path)
+        files.read(tmp_path)
     with pytest.raises(ValueError, match="does not exist"):
-        weight_files.read(tmp_path / "missing.npz")
+        files.read(tmp_path / "missing.npz")
     (tmp_path / "a.bin").write_bytes(_SOUND)
     with pytest.raises(ValueError, match="no file of format npz, but of safetensors"):
-        weight_files.read(f"npz:{tmp_path}/a.bin")
+        files.read(f"npz:{tmp_path}/a.bin")
     with pytest.raises(ValueError, match="unknown format 'onnx': choose one of safetensors, npz"):
-        weight_files.read(tmp_path / "a.bin", "onnx")
+        files.read(tmp_path / "a.bin", "onnx")
 
 
 def test_hdf5_that_is_truncated_or_leads_elsewhere_is_refused(tmp_path):
@@ -250,7 +250,7 @@ def test_hdf5_that_is_truncated_or_leads_elsewhere_is_refused(tmp_path):
     data = other.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(ValueError, match="no sound file of format keras"):
-        weight_files.read(path)
+        files.read(path)
 
     def elsewhere(group, name):
         group[name] = h5py.ExternalLink(str(other), "/conv/conv/kernel:0")
@@ -275,7 +275,7 @@ def test_hdf5_that_is_truncated_or_leads_elsewhere_is_refused(tmp_path):
             file.create_group("conv").attrs["weight_names"] = [b"kernel:0"]
             make(file["conv"], "kernel:0")
         with pytest.raises(ValueError, match=message):
-            weight_files.read(path)
+            files.read(path)
 
 
 class _Evil:
@@ -304,7 +304,7 @@ def test_a_pickle_is_not_opened_whatever_it_is_called(tmp_path, name, wrap):
     (tmp_path / name).write_bytes(wrap(pickled))
     for format in (None, "npz", "safetensors"):
         with pytest.raises(ValueError, match=r"may run any code .* ask for pth:"):
-            weight_files.read(tmp_path / name, format)
+            files.read(tmp_path / name, format)
     pickle.loads(pickled)  # noqa: S301  it is what it claims to be
     assert mark.exists()
 
@@ -315,7 +315,7 @@ def test_code_in_a_pickle_does_not_run_even_where_it_was_asked_for(tmp_path, wra
     mark = tmp_path / "mark"
     (tmp_path / "evil.pth").write_bytes(wrap(pickle.dumps(_Evil(mark), protocol=2)))
     with pytest.raises(ValueError, match=r"evil\.pth: it holds code, and not weights alone"):
-        weight_files.read(f"pth:{tmp_path}/evil.pth")
+        files.read(f"pth:{tmp_path}/evil.pth")
     assert not mark.exists()
 
 
@@ -325,7 +325,7 @@ def test_weights_of_pytorch_are_read_where_they_were_asked_for(tmp_path):
     state = {"fc.weight": kernel.T, "fc.bias": kernel[0].bfloat16(), "steps": torch.tensor(3)}
     path = tmp_path / "weights.pth"
     torch.save({"epoch": 3, "model": state}, path)
-    file = weight_files.read(f"pth:{path}")
+    file = files.read(f"pth:{path}")
     expected = {
         "fc.weight": kernel.numpy().T,
         "fc.bias": np.float32([0, 1, 2]),
@@ -336,11 +336,11 @@ def test_weights_of_pytorch_are_read_where_they_were_asked_for(tmp_path):
 
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ValueError, match="zip"):
-        weight_files.read(path, "pth")
+        files.read(path, "pth")
     # A few bytes that claim to be many.
     torch.save({"fc.weight": torch.zeros(1).expand(10**6, 10**6)}, path)
     with pytest.raises(ValueError, match="it claims more values than the file has bytes"):
-        weight_files.read(path, "pth")
+        files.read(path, "pth")
 
 
 def test_without_pytorch_the_message_says_what_to_install(tmp_path, monkeypatch):
@@ -349,6 +349,6 @@ def test_without_pytorch_the_message_says_what_to_install(tmp_path, monkeypatch)
     interpreter = tmp_path / "python"
     interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     interpreter.chmod(0o755)
-    monkeypatch.setattr(weight_files.sys, "executable", str(interpreter))
+    monkeypatch.setattr(files.sys, "executable", str(interpreter))
     with pytest.raises(ValueError, match="No module named 'torch': pip install torch"):
-        weight_files.read(tmp_path / "weights.pth", "pth")
+        files.read(tmp_path / "weights.pth", "pth")

@@ -1,7 +1,7 @@
 """What other libraries call the layers of our models, so that their weights can be read.
 
 A family's file registers, for each library, a function from a model to its `Names`; the arithmetic
-of the conversion is in `models.pretrained`.
+of the conversion is in `weights.convert`.
 """
 
 import dataclasses

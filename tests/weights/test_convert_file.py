@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dfjax import cli, models, tree
-from dfjax.models import weight_files
+from dfjax.weights import files
 from tests.models import foreign_tensors
 
 SMALL = {"stage_sizes": (1, 1), "width": 4}
@@ -32,7 +32,7 @@ def foreign_file(variables, tmp_path):
     model = models.build("resnet18", **SMALL)
     tensors = foreign_tensors.as_pytorch(variables, model, "torchvision, timm")
     path = tmp_path / "theirs.safetensors"
-    weight_files.write(path, {**tensors, "fc.weight": np.zeros((1000, 8), np.float32)}, {})
+    files.write(path, {**tensors, "fc.weight": np.zeros((1000, 8), np.float32)}, {})
     return path
 
 
@@ -46,7 +46,7 @@ def test_weights_of_others_become_ours(foreign_file, variables, tmp_path, capsys
     assert "[1000, 8]" in fc
     assert "by the names of torchvision, timm" in table
 
-    file = weight_files.read(out)
+    file = files.read(out)
     names = tree.leaf_names(variables)
     expected = dict(zip(names, jax.tree.leaves(variables), strict=True))
     assert file.tensors.keys() == {name for name in names if "/head/" not in name}
@@ -56,13 +56,13 @@ def test_weights_of_others_become_ours(foreign_file, variables, tmp_path, capsys
     assert file.metadata["model"] == "resnet18"
     assert json.loads(file.metadata["settings"]) == {"stage_sizes": [1, 1], "width": 4}
     assert file.metadata["source"] == "theirs.safetensors"
-    assert file.metadata["sha256"] == weight_files.read(foreign_file).sha256
+    assert file.metadata["sha256"] == files.read(foreign_file).sha256
     assert file.normalisation["mean"] == (0.485, 0.456, 0.406)
     assert out.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
     again = tmp_path / "again.safetensors"  # ours are read as others' are
     assert cli.main(["convert-weights", str(out), "--model=resnet18", f"--out={again}", *SET]) == 0
-    assert weight_files.read(again).tensors.keys() == file.tensors.keys()
+    assert files.read(again).tensors.keys() == file.tensors.keys()
 
 
 def _umask() -> int:
@@ -81,7 +81,7 @@ def test_weights_of_images_normalised_otherwise_are_refused(foreign_file, tmp_pa
     assert not out.exists()
     assert cli.main([*command, "--set=mean=[0.5, 0.5, 0.5]"]) == 0
     (tmp_path / "config.json").unlink()
-    assert weight_files.read(out).normalisation["mean"] == (0.5, 0.5, 0.5)
+    assert files.read(out).normalisation["mean"] == (0.5, 0.5, 0.5)
 
 
 def test_the_installed_network_of_dlib_is_converted(tmp_path, capsys):
@@ -89,7 +89,7 @@ def test_the_installed_network_of_dlib_is_converted(tmp_path, capsys):
     source = "face_recognition_models"
     assert cli.main(["convert-weights", source, "--model=dlib_resnet", f"--out={out}"]) == 0
     assert "5,607,488 numbers" in capsys.readouterr().out
-    assert weight_files.read(out).tensors["params/descriptor/kernel"].shape == (256, 128)
+    assert files.read(out).tensors["params/descriptor/kernel"].shape == (256, 128)
 
 
 @pytest.mark.parametrize(

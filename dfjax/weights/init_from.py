@@ -9,7 +9,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import checkpoint, models, steps, tree
-from dfjax.models import pretrained, weight_files
+from dfjax.weights import convert, files
 
 
 def initialise(
@@ -19,10 +19,10 @@ def initialise(
     *,
     fresh: str,
     chosen: Collection[str] = (),
-) -> tuple[steps.TrainState, pretrained.Report]:
+) -> tuple[steps.TrainState, convert.Report]:
     """(the state at step 0 with the weights of `source`, what became of each of them).
 
-    `source` is a file of weights as `weight_files.read` takes it, the workdir of a run (its best
+    `source` is a file of weights as `files.read` takes it, the workdir of a run (its best
     checkpoint), or WORKDIR/checkpoints/STEP. Parameters whose names match the regular expression
     `fresh` stay as they are; "" is none. `chosen` are the fields of `model` that were set, not left
     to its family.
@@ -33,8 +33,8 @@ def initialise(
     """
     tensors, normalisation = _read(source)
     like = {"params": state.params, "batch_stats": state.batch_stats}
-    variables, report = pretrained.convert(tensors, model, like, fresh=fresh)
-    pretrained.require_normalisation(normalisation, model, report.library, chosen=chosen)
+    variables, report = convert.convert(tensors, model, like, fresh=fresh)
+    convert.require_normalisation(normalisation, model, report.library, chosen=chosen)
     placed = jax.tree.map(lambda new, old: jax.device_put(new, old.sharding), variables, like)
     # A copy: the average is donated beside the values it starts from.
     ema = None if state.ema is None else jax.tree.map(jnp.copy, placed)
@@ -45,7 +45,7 @@ def _read(source: str) -> tuple[dict[str, np.ndarray], dict[str, tuple[float, fl
     """(tensors by name, mean and std of the images, where they are known)."""
     path = pathlib.Path(source)
     if not path.is_dir():
-        file = weight_files.read(source)
+        file = files.read(source)
         return file.tensors, file.normalisation
     is_step = path.parent.name == checkpoint.FOLDER and path.name.isdecimal()
     workdir, step = (path.parent.parent, int(path.name)) if is_step else (path, None)

@@ -9,7 +9,8 @@ import pytest
 from flax import linen as nn
 
 from dfjax import models, tree
-from dfjax.models import foreign, layers, pretrained
+from dfjax.models import key_names, layers
+from dfjax.weights import convert
 from tests.models import foreign_tensors
 
 
@@ -17,29 +18,29 @@ class Toy(nn.Module):
     """Stands for a network whose variables are `LIKE`."""
 
 
-@foreign.register(Toy, "torch")
-def _torch_names(model: Toy) -> foreign.Names:
-    parts = {f"attn.{key}": foreign.Part("qkv", i, 3) for i, key in enumerate("qkv")}
+@key_names.register(Toy, "torch")
+def _torch_names(model: Toy) -> key_names.Names:
+    parts = {f"attn.{key}": key_names.Part("qkv", i, 3) for i, key in enumerate("qkv")}
     return {
         "stem.0": "conv",
         "dw": "depthwise",
         "norm": "bn",
         **parts,
         "cls": "token",
-        "out": foreign.Negated("head/logit"),
+        "out": key_names.Negated("head/logit"),
         "fc": None,
     }
 
 
-@foreign.register(Toy, "keras")
-def _keras_names(model: Toy) -> foreign.Names:
+@key_names.register(Toy, "keras")
+def _keras_names(model: Toy) -> key_names.Names:
     return {
         "conv2d_1": "conv",
         "depthwise_conv2d_1": "depthwise",
         "batch_normalization_1": "bn",
         "qkv": "qkv",
         "cls/token": "token",
-        "dense_1": foreign.Negated("head/logit"),
+        "dense_1": key_names.Negated("head/logit"),
     }
 
 
@@ -84,7 +85,7 @@ def _leaves(variables: dict) -> dict[str, np.ndarray]:
 
 
 def test_layouts_of_pytorch_become_ours():
-    variables, report = pretrained.convert(TORCH, Toy(), LIKE, fresh="")
+    variables, report = convert.convert(TORCH, Toy(), LIKE, fresh="")
     params = variables["params"]
     for row, column, entered, left in ((0, 0, 0, 0), (4, 2, 1, 3), (3, 1, 0, 2)):
         expected = TORCH["stem.0.weight"][left, entered, row, column]
@@ -122,7 +123,7 @@ def test_layouts_of_keras_are_kept_but_for_depthwise_kernels():
         "dense_1/kernel": _draw(4, 1),
         "dense_1/bias": _draw(1),
     }
-    variables, report = pretrained.convert(tensors, Toy(), LIKE, fresh="")
+    variables, report = convert.convert(tensors, Toy(), LIKE, fresh="")
     params = variables["params"]
     np.testing.assert_array_equal(params["conv"]["kernel"], tensors["conv2d_1/kernel"])
     np.testing.assert_array_equal(
@@ -138,17 +139,17 @@ def test_layouts_of_keras_are_kept_but_for_depthwise_kernels():
 
 
 def test_our_own_names_and_those_of_data_parallel_are_known():
-    converted, _ = pretrained.convert(TORCH, Toy(), LIKE, fresh="")
+    converted, _ = convert.convert(TORCH, Toy(), LIKE, fresh="")
     parallel = {f"module.{name}": value for name, value in TORCH.items()}
     for tensors in (_leaves(converted), parallel):
-        again, _ = pretrained.convert(tensors, Toy(), LIKE, fresh="")
+        again, _ = convert.convert(tensors, Toy(), LIKE, fresh="")
         jax.tree.map(np.testing.assert_array_equal, again, converted)
 
 
 def test_what_shall_start_fresh_stays_and_may_be_missing_or_there():
     without = {name: value for name, value in TORCH.items() if not name.startswith("out")}
     for tensors in (TORCH, without):
-        variables, report = pretrained.convert(tensors, Toy(), LIKE, fresh="head/.*|bn/.*")
+        variables, report = convert.convert(tensors, Toy(), LIKE, fresh="head/.*|bn/.*")
         assert variables["params"]["head"] == LIKE["params"]["head"]
         assert variables["params"]["bn"] == LIKE["params"]["bn"]
         assert variables["batch_stats"] == LIKE["batch_stats"]
@@ -179,7 +180,7 @@ def _without(*names: str) -> dict[str, np.ndarray]:
 )
 def test_tensors_without_a_place_and_places_without_a_tensor_are_named(tensors, message):
     with pytest.raises(ValueError, match=message) as caught:
-        pretrained.convert(tensors, Toy(), LIKE, fresh="")
+        convert.convert(tensors, Toy(), LIKE, fresh="")
     assert "\n" not in str(caught.value)
 
 
@@ -188,7 +189,7 @@ def test_a_model_that_nobody_else_has_takes_our_names_alone():
         pass
 
     with pytest.raises(ValueError, match="Unknown knows no names but its own"):
-        pretrained.convert(TORCH, Unknown(), LIKE, fresh="")
+        convert.convert(TORCH, Unknown(), LIKE, fresh="")
 
 
 def _abstract(name: str, **settings):
@@ -214,15 +215,15 @@ def test_weights_of_another_depth_are_refused(given, wanted, message):
     tensors = foreign_tensors.as_pytorch(zeros, model, "torchvision, timm")
     model, like = _abstract(wanted)
     with pytest.raises(ValueError, match=message):
-        pretrained.convert(tensors, model, like, fresh="head/.*")
+        convert.convert(tensors, model, like, fresh="head/.*")
 
 
 def test_normalisation_of_the_weights_is_that_of_the_model():
     model, library = models.build("resnet18"), "torchvision, timm"
-    pretrained.require_normalisation({}, model, library)
-    pretrained.require_normalisation({"mean": [0.485, 0.456, 0.406]}, model, library)
+    convert.require_normalisation({}, model, library)
+    convert.require_normalisation({"mean": [0.485, 0.456, 0.406]}, model, library)
     with pytest.raises(ValueError, match=r"with std \(0\.5, 0\.5, 0\.5\).*config\.model\.std"):
-        pretrained.require_normalisation({"std": (0.5, 0.5, 0.5)}, model, library)
+        convert.require_normalisation({"std": (0.5, 0.5, 0.5)}, model, library)
 
 
 HALVES = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}  # the defaults of vit_b16 and xception
@@ -251,10 +252,10 @@ def test_where_the_file_is_silent_its_library_or_the_caller_speaks(
     name, library, settings, message
 ):
     model = models.build(name, **settings)
-    assert library in foreign.names(model)
+    assert library in key_names.names(model)
     expected = pytest.raises(ValueError, match=message) if message else contextlib.nullcontext()
     with expected:
-        pretrained.require_normalisation({}, model, library, chosen=settings)
+        convert.require_normalisation({}, model, library, chosen=settings)
     # What the file states counts more.
     stated = {"mean": model.mean, "std": model.std}
-    pretrained.require_normalisation(stated, model, library)
+    convert.require_normalisation(stated, model, library)

@@ -1,7 +1,7 @@
 """Files of weights, ours and other people's, to and from tensors by name.
 
 A file is taken for what its first bytes say, and nothing in it is ever executed: a pickle, which
-is a program, is opened on request alone and in a process of its own (`models.pickled_weights`).
+is a program, is opened on request alone and in a process of its own (`weights.pickle_process`).
 What a file claims to hold is compared with its size before memory is reserved for it.
 
 Ours are safetensors with names like "params/stage1_block1/conv1/kernel" and "batch_stats/...".
@@ -27,7 +27,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from dfjax.models import dlib_file
+from dfjax.weights import dlib_file
 
 Tensors = dict[str, np.ndarray]
 Triples = dict[str, tuple[float, float, float]]
@@ -309,7 +309,7 @@ def _read_dlib(data: bytes, path: pathlib.Path) -> tuple[Tensors, dict[str, str]
 
 
 def _read_pth(data: bytes, path: pathlib.Path) -> tuple[Tensors, dict[str, str], Triples]:
-    script = pathlib.Path(__file__).with_name("pickled_weights.py")
+    script = pathlib.Path(__file__).with_name("pickle_process.py")
     environment = {name: os.environ[name] for name in _PICKLE_ENVIRONMENT if name in os.environ}
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder, "weights.safetensors")

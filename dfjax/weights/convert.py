@@ -1,7 +1,7 @@
 """Pretrained weights in the names and layouts of others become variables of our models.
 
 Every tensor is accounted for: used, dropped on purpose, or an error. The files are read by
-`models.weight_files`; what the tensors are called is in each family's file, by `models.foreign`.
+`weights.files`; what the tensors are called is in each family's file, by `models.key_names`.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import tree
-from dfjax.models import foreign, layers
+from dfjax.models import key_names, layers
 
 OURS = "dfjax"
 
@@ -119,7 +119,7 @@ def require_normalisation(
     Raises:
       ValueError: they are others, or nobody says which they are.
     """
-    known = foreign.normalisation(model, library) | stated
+    known = key_names.normalisation(model, library) | stated
     for name in ("mean", "std"):
         given, ours = known.get(name), getattr(model, name)
         where = f"(config.model.{name}, or --set {name}=...)"
@@ -156,7 +156,7 @@ def _choose_library(
     if any(name.startswith("params/") for name in tensors):
         candidates = {OURS: {name: _Place(name) for name in tensors}}
     else:
-        known = foreign.names(model)
+        known = key_names.names(model)
         candidates = {
             library: {name: _find_place(name, names, shapes) for name in tensors}
             for library, names in known.items()
@@ -177,7 +177,7 @@ def _choose_library(
 
 
 def _find_place(
-    name: str, names: foreign.Names, shapes: dict[str, tuple[int, ...]]
+    name: str, names: key_names.Names, shapes: dict[str, tuple[int, ...]]
 ) -> _Place | str | None:
     """The place of a tensor; None: dropped on purpose; a string: what is wrong with it."""
     name = name.removeprefix("module.")  # of a network saved inside PyTorch's DataParallel
@@ -194,9 +194,9 @@ def _find_place(
     found = [leaf for leaf in (form.format(path) for form in forms) if leaf in shapes]
     if not found:
         return f"{name} has no place in {path}"
-    if isinstance(value, foreign.Part):
+    if isinstance(value, key_names.Part):
         return _Place(found[0], value.index, value.count)
-    return _Place(found[0], negated=isinstance(value, foreign.Negated))
+    return _Place(found[0], negated=isinstance(value, key_names.Negated))
 
 
 def _problems(
