@@ -30,7 +30,7 @@ from rich import console, table
 from dfjax import export, losses, model_card, registry, steps
 from dfjax import models as dfjax_models
 from dfjax.corpora import synthetic as synthetic_corpus
-from dfjax.data import synthetic
+from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces import align, track
 from dfjax.faces.detect import Face, FaceFinder
 from dfjax.faces.sequence import SequenceFinder

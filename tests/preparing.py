@@ -13,7 +13,8 @@ import numpy as np
 
 from dfjax import cropping
 from dfjax.corpora.folder import read_folder
-from dfjax.data import builder, synthetic
+from dfjax.corpora.synthetic import corpus as synthetic
+from dfjax.data import builder
 from dfjax.media import video as media_video
 
 _BROKEN_EVERY = 20

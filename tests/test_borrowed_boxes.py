@@ -7,7 +7,8 @@ import pytest
 
 from dfjax import cli, cropping, data_card
 from dfjax.corpora.clip import Clip
-from dfjax.data import builder, synthetic
+from dfjax.corpora.synthetic import corpus as synthetic
+from dfjax.data import builder
 from dfjax.faces.align import CropSpec
 from dfjax.media import video as media_video
 

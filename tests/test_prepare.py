@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from dfjax import cli
-from dfjax.data import builder, synthetic
+from dfjax.corpora.synthetic import corpus as synthetic
+from dfjax.data import builder
 from dfjax.faces.align import CropSpec
 from dfjax.media import image as media_image
 from dfjax.media import video as media_video

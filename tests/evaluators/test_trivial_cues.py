@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from dfjax.data import synthetic
+from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.evaluators import trivial_cues
 from dfjax.faces import align, crop, detect
 from dfjax.media import image as image_file

@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from dfjax.data import synthetic
+from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces import crop as crop_lib
 from dfjax.faces import detect
 from dfjax.faces.align import CropSpec

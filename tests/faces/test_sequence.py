@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dfjax.data import synthetic
+from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces import track
 from dfjax.faces.align import CropSpec
 from dfjax.faces.detect import Face, FaceFinder

@@ -11,8 +11,8 @@ import pytest
 
 from dfjax import model_card
 from dfjax.corpora.clip import Clip
+from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.cropping import crop_clip
-from dfjax.data import synthetic
 from dfjax.faces import align
 from dfjax.inference import live, predict, scorer
 from dfjax.inference.detector import Detector

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from dfjax.data import synthetic
+from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces.align import CropSpec
 from dfjax.media import image, sandbox
 from dfjax.media.errors import MediaError

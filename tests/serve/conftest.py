@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from dfjax import model_card
-from dfjax.data import synthetic
+from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces.align import CropSpec
 from dfjax.media import image, video
 

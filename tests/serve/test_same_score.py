@@ -12,7 +12,8 @@ from PIL import Image
 from configs import resnet
 from dfjax import evaluate, export, prepare, train
 from dfjax.corpora import folder
-from dfjax.data import builder, synthetic
+from dfjax.corpora.synthetic import corpus as synthetic
+from dfjax.data import builder
 from dfjax.faces import align
 from dfjax.inference import runtimes
 from dfjax.inference.detector import Detector

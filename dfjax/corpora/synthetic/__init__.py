@@ -5,7 +5,7 @@ import os
 from dfjax import registry
 from dfjax.corpora import folder
 from dfjax.corpora.clip import Clip
-from dfjax.data import synthetic
+from dfjax.corpora.synthetic import corpus
 
 
 @registry.register("corpus", "synthetic")
@@ -13,16 +13,16 @@ def read_synthetic(
     root: str | os.PathLike,
     *,
     seed: int = 0,
-    identities: int = synthetic.DEFAULTS.identities,
-    frames: int = synthetic.DEFAULTS.frames,
+    identities: int = corpus.DEFAULTS.identities,
+    frames: int = corpus.DEFAULTS.frames,
     jobs: int = 1,
 ) -> list[Clip]:
     """Returns the clips of the synthetic corpus in the folder `root`, drawn where missing.
 
-    See `dfjax.data.synthetic.write_corpus`; the splits are its own, disjoint by identity.
+    See `dfjax.corpora.synthetic.corpus.write_corpus`; the splits are its own, disjoint by identity.
 
     Raises:
       ValueError: fewer than 12 identities.
     """
-    synthetic.write_corpus(root, synthetic.Settings(seed, identities, frames), jobs=jobs)
+    corpus.write_corpus(root, corpus.Settings(seed, identities, frames), jobs=jobs)
     return folder.read_folder(root, name="synthetic")

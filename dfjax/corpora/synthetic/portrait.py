@@ -6,8 +6,8 @@ import math
 import cv2
 import numpy as np
 
-from dfjax.data.rendering import head
-from dfjax.data.rendering.head import MOUTH, Identity, Light, blend, bump, inside, ramp
+from dfjax.corpora.synthetic import head
+from dfjax.corpora.synthetic.head import MOUTH, Identity, Light, blend, bump, inside, ramp
 
 # Rows of `Portrait.landmarks` whose convex hull is a part of the face. 0 to 12 are brow, eye, nose,
 # mouth, cheek and chin of one side, 13 to 25 of the other, the rest lies in between.

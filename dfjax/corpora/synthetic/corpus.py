@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from dfjax import progress
-from dfjax.data.rendering import forgery, head, scene
+from dfjax.corpora.synthetic import forgery, head, scene
 from dfjax.media import video
 
 METHODS = tuple(forgery.FORGERIES)

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dfjax.data import synthetic
-from dfjax.data.rendering import forgery, portrait
+from dfjax.corpora.synthetic import corpus as synthetic
+from dfjax.corpora.synthetic import forgery, portrait
 from dfjax.faces import align, detect
 from dfjax.media import video
 

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from dfjax.data.rendering import portrait, scene
-from dfjax.data.rendering.head import Identity, Light
-from dfjax.data.rendering.portrait import Portrait, Pose
+from dfjax.corpora.synthetic import portrait, scene
+from dfjax.corpora.synthetic.head import Identity, Light
+from dfjax.corpora.synthetic.portrait import Portrait, Pose
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,9 @@ import dataclasses
 import cv2
 import numpy as np
 
-from dfjax.data.rendering import head
-from dfjax.data.rendering.head import Identity, Light, blend, ramp
-from dfjax.data.rendering.portrait import Portrait, Pose
+from dfjax.corpora.synthetic import head
+from dfjax.corpora.synthetic.head import Identity, Light, blend, ramp
+from dfjax.corpora.synthetic.portrait import Portrait, Pose
 
 SIZE = 320
 FPS = 25

@@ -1,1 +1,0 @@
-"""The renderer of the synthetic corpus: heads, portraits, scenes, and forgeries of them."""
