@@ -37,12 +37,12 @@ import rich.box
 import rich.console
 import rich.table
 
-from dfjax import leaks, progress, recognition
+from dfjax import progress, recognition
 from dfjax.corpora.splits import SPLITS
-from dfjax.data import builder
+from dfjax.data import builder, leaks
+from dfjax.data.leaks import Leak
 from dfjax.faces import detect
 from dfjax.faces.align import CropSpec
-from dfjax.leaks import Leak
 from dfjax.media import image as media_image
 
 NEAR_DUPLICATE = 28  # bits of 255

@@ -16,7 +16,7 @@ The keys of report.json:
     trivial_cues  per split but train: the `auc` of the trivial-cue baseline fitted to train, its
                   `light` ("low", "raised", "high"), and `clips` of the rarer class behind it; null
                   where a class is missing
-    audit         `dfjax.leaks.Audit` of these records, null where there is none
+    audit         `dfjax.data.leaks.Audit` of these records, null where there is none
 """
 
 import base64
@@ -34,9 +34,9 @@ import jinja2
 import numpy as np
 import sklearn.metrics
 
-from dfjax import leaks, progress
+from dfjax import progress
 from dfjax.corpora.splits import SPLITS
-from dfjax.data import builder
+from dfjax.data import builder, leaks
 from dfjax.evaluators import trivial_cues
 from dfjax.media import image as media_image
 

@@ -20,19 +20,8 @@ from jax.sharding import Mesh
 from rich import console as rich_console
 from rich import table as rich_table
 
-from dfjax import (
-    checkpoint,
-    leaks,
-    metrics,
-    model_card,
-    progress,
-    sharding,
-    steps,
-    train,
-    tree,
-    verdict,
-)
-from dfjax.data import builder
+from dfjax import checkpoint, metrics, model_card, progress, sharding, steps, train, tree, verdict
+from dfjax.data import builder, leaks
 from dfjax.evaluators import evaluator, figures, frame, trivial_cues, verdicts, video
 from dfjax.faces import align
 from dfjax.model_card import ModelCard, QualityLimits

@@ -21,10 +21,10 @@ import rich.box
 import rich.console
 import rich.table
 
-from dfjax import cropping, data_card, leaks, prepare_beam, progress, versions
+from dfjax import cropping, data_card, prepare_beam, progress, versions
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
-from dfjax.data import builder
+from dfjax.data import builder, leaks
 from dfjax.faces.align import CropSpec
 from dfjax.faces.detect import FaceFinder
 

@@ -15,8 +15,8 @@ from clu import parameter_overview
 from flax import linen as nn
 from jax.sharding import Mesh
 
-from dfjax import checkpoint, leaks, losses, models, optim, progress, sharding, steps, writer
-from dfjax.data import builder, pipeline, transforms
+from dfjax import checkpoint, losses, models, optim, progress, sharding, steps, writer
+from dfjax.data import builder, leaks, pipeline, transforms
 from dfjax.evaluators import evaluator
 from dfjax.weights import init_from
 

@@ -23,7 +23,7 @@ FLOORS = [
     {"corpora"},
     {"cropping"},
     {"data"},
-    {"model_card", "leaks"},
+    {"model_card"},
     {"verdict"},
     {
         "steps",

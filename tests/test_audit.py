@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from dfjax import audit, cli, leaks, train
+from dfjax import audit, cli, train
 from dfjax.corpora.clip import Clip
-from dfjax.data import builder
+from dfjax.data import builder, leaks
 from dfjax.faces import align, crop, detect
 from dfjax.media import image as media_image
 from tests import tiny_run

@@ -5,8 +5,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from dfjax import cli, data_card, leaks, prepare
+from dfjax import cli, data_card, prepare
 from dfjax.corpora.clip import Clip
+from dfjax.data import leaks
 from dfjax.faces.align import CropSpec
 from dfjax.media import image as media_image
 
