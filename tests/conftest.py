@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from absl import flags
 
-from dfjax import evaluate, export, prepare, train
+from dfjax import evaluate, export, train
 from dfjax.corpora import folder
 from dfjax.faces import align
 from dfjax.media import image
+from dfjax.preparation import prepare
 from tests import tiny_run
 
 jax.config.update("jax_platforms", "cpu")

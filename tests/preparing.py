@@ -11,11 +11,11 @@ import time
 
 import numpy as np
 
-from dfjax import cropping
 from dfjax.corpora.folder import read_folder
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.data import builder
 from dfjax.media import video as media_video
+from dfjax.preparation import cropping
 
 _BROKEN_EVERY = 20
 

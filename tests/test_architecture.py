@@ -21,7 +21,6 @@ FLOORS = [
     {"media", "losses", "metrics", "models"},
     {"faces"},
     {"corpora"},
-    {"cropping"},
     {"data"},
     {"model_card"},
     {"verdict"},
@@ -35,7 +34,7 @@ FLOORS = [
         "recognition",
     },
     {"evaluators"},
-    {"prepare", "prepare_beam", "train", "audit", "data_card"},
+    {"preparation", "train"},
     {"evaluate"},
     {"inference"},
     {"export", "serve"},
@@ -69,7 +68,7 @@ def _uses(module: str, name: str, **kwargs) -> bool:
         ("orbax.export", ["dfjax.export"]),
         ("tensorflow", ["dfjax.writer", "dfjax.export", "dfjax.inference.runtimes"]),
         ("fastapi", ["dfjax.serve"]),
-        ("apache_beam", ["dfjax.prepare_beam"]),
+        ("apache_beam", ["dfjax.preparation.beam"]),
     ],
 )
 def test_library_is_imported_in_its_room_alone(library, homes):

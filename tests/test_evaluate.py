@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from dfjax import evaluate, model_card, prepare, train
+from dfjax import evaluate, model_card, train
 from dfjax.corpora import folder
 from dfjax.faces import align
 from dfjax.inference import detector
 from dfjax.media import image, video
+from dfjax.preparation import prepare
 from tests import tiny_run
 
 

@@ -44,7 +44,7 @@ def add_to(subcommands: options.Subcommands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from dfjax import audit, data_card
+    from dfjax.preparation import audit, data_card
 
     how = {"frames": arguments.frames, "faces": arguments.faces}
     if len(arguments.data) == 1:

@@ -166,8 +166,9 @@ def _add_beam(group) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from dfjax import corpora, prepare
+    from dfjax import corpora
     from dfjax.faces.align import LICENCE_OF_68_LANDMARKS, CropSpec
+    from dfjax.preparation import prepare
 
     beam_options = _beam_options(arguments)
     given = {

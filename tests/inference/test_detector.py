@@ -12,12 +12,12 @@ import pytest
 from dfjax import model_card
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.synthetic import corpus as synthetic
-from dfjax.cropping import crop_clip
 from dfjax.faces import align
 from dfjax.inference import live, predict, scorer
 from dfjax.inference.detector import Detector
 from dfjax.media import image as media_image
 from dfjax.media import stream, video
+from dfjax.preparation.cropping import crop_clip
 from tests import cards
 
 SPEC = align.CropSpec(size=64, detection_border=0.0, encoding="jpeg")

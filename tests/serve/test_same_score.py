@@ -10,7 +10,7 @@ import tritonclient.http
 from PIL import Image
 
 from configs import resnet
-from dfjax import evaluate, export, prepare, train
+from dfjax import evaluate, export, train
 from dfjax.corpora import folder
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.data import builder
@@ -18,6 +18,7 @@ from dfjax.faces import align
 from dfjax.inference import runtimes
 from dfjax.inference.detector import Detector
 from dfjax.media import image, video
+from dfjax.preparation import prepare
 
 TOLERANCE = 1e-5
 SPEC = align.CropSpec(size=64, working_size=320, detection_border=0.0)

@@ -18,12 +18,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from dfjax import checkpoint, evaluate, export, prepare, train
+from dfjax import checkpoint, evaluate, export, train
 from dfjax.corpora import folder
 from dfjax.data import builder
 from dfjax.faces import align
 from dfjax.inference import scorer
 from dfjax.media import image
+from dfjax.preparation import prepare
 from tests import tiny_run
 
 ARCHIVE = pathlib.Path(__file__).parent.resolve() / "examples.tar.xz"

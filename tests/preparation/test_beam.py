@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from dfjax import cli, cropping, prepare_beam, versions
+from dfjax import cli, versions
 from dfjax.corpora.clip import Clip
+from dfjax.preparation import beam, cropping
 from tests import preparing
 from tests.preparing import command, digests, errors
 
@@ -46,7 +47,7 @@ def crop_or_die(clip: Clip) -> cropping.ClipCrops:
 def work(tmp_path):
     """Of a run that began with what is installed here."""
     settings = {"versions": versions.installed()}
-    (tmp_path / prepare_beam.SETTINGS).write_text(json.dumps(settings))
+    (tmp_path / beam.SETTINGS).write_text(json.dumps(settings))
     with cropping.Work(tmp_path / "crops") as work:
         yield work
 
@@ -74,18 +75,16 @@ def test_beam_killed_half_way_goes_on_and_ends_with_the_bytes_of_a_local_run(tmp
 def test_every_clip_has_an_outcome_and_failures_are_tried_again(tmp_path, work, monkeypatch):
     pytest.importorskip("apache_beam")
     clips = [make_clip(tmp_path / name) for name in ("a", "deadly", "bug", "b")]
-    monkeypatch.setattr(prepare_beam, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(beam, "_LOOK_SECONDS", 0.01)
     shown = []
-    found = prepare_beam.crop_clips(
-        clips, work, crop_or_die, options=IN_THIS_PROCESS, show=shown.append
-    )
+    found = beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS, show=shown.append)
     assert [clip for clip, _ in found] == clips
     assert [outcome.code for _, outcome in found] == ["", "worker_died", "internal", ""]
     assert [work.outcome(clip).failed for clip in clips] == [False, True, True, False]
     assert work.crops(clips[3])[0]["image"] == b"encoded"
     assert shown == sorted(shown)
     assert set(shown) & {1, 2, 3}  # while the pipeline ran
-    assert prepare_beam.crop_clips([], work, crop_or_die, options=["--runner=X"], show=print) == []
+    assert beam.crop_clips([], work, crop_or_die, options=["--runner=X"], show=print) == []
 
 
 @pytest.mark.parametrize(
@@ -98,25 +97,25 @@ def test_every_clip_has_an_outcome_and_failures_are_tried_again(tmp_path, work, 
 def test_a_worker_that_is_not_like_the_launcher_ends_the_run(tmp_path, work, settings, reason):
     pytest.importorskip("apache_beam")
     if settings:
-        (tmp_path / prepare_beam.SETTINGS).write_text(json.dumps(settings))
+        (tmp_path / beam.SETTINGS).write_text(json.dumps(settings))
     else:
-        (tmp_path / prepare_beam.SETTINGS).unlink()
+        (tmp_path / beam.SETTINGS).unlink()
     clips = [make_clip(tmp_path / "a")]
     with pytest.raises(OSError, match=f"the pipeline failed .*{reason}"):
-        prepare_beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS, show=print)
+        beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS, show=print)
 
 
 def test_a_relative_path_is_refused(tmp_path, work):
     clip = dataclasses.replace(make_clip(tmp_path / "a"), path="clips/a.mp4")
     with pytest.raises(ValueError, match=r"clips/a\.mp4 is another file on a worker: give paths"):
-        prepare_beam.crop_clips([clip], work, crop_or_die, options=IN_THIS_PROCESS, show=print)
+        beam.crop_clips([clip], work, crop_or_die, options=IN_THIS_PROCESS, show=print)
 
 
 def test_workers_that_write_elsewhere_end_the_run(tmp_path, work, monkeypatch):
     clips = [make_clip(tmp_path / "a")]
-    monkeypatch.setattr(prepare_beam, "_run", lambda *_: None)
+    monkeypatch.setattr(beam, "_run", lambda *_: None)
     with pytest.raises(OSError, match=r"a: .*crops\.parts holds nothing of it: let all workers"):
-        prepare_beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS, show=print)
+        beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS, show=print)
 
 
 def test_parts_are_taken_in_as_far_as_they_are_written_and_later_ones_count_more(tmp_path, work):

@@ -5,12 +5,13 @@ import pathlib
 import numpy as np
 import pytest
 
-from dfjax import cli, cropping, data_card
+from dfjax import cli
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.data import builder
 from dfjax.faces.align import CropSpec
 from dfjax.media import video as media_video
+from dfjax.preparation import cropping, data_card
 
 SPEC = CropSpec(size=64, detection_border=0.0, encoding="png")
 KEY = "c/real/real.mp4"

@@ -6,12 +6,12 @@ import signal
 import numpy as np
 import pytest
 
-from dfjax import cropping
 from dfjax.corpora.clip import Clip
 from dfjax.faces.align import CropSpec
 from dfjax.media import image as media_image
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
+from dfjax.preparation import cropping
 
 AS_IS = CropSpec(crops="as-is", detector="none", landmarks=0, size=16, encoding="png")
 CROP = {

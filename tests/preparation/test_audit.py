@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from dfjax import audit, cli, train
+from dfjax import cli, train
 from dfjax.corpora.clip import Clip
 from dfjax.data import builder, leaks
 from dfjax.faces import align, crop, detect
 from dfjax.media import image as media_image
+from dfjax.preparation import audit
 from tests import tiny_run
 
 SIZE = 256

@@ -16,9 +16,10 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 
-from dfjax import cropping, versions
+from dfjax import versions
 from dfjax.corpora.clip import Clip
 from dfjax.media import limits
+from dfjax.preparation import cropping
 
 SETTINGS = "settings.json"  # in the work folder: how its crops are made, and by which packages
 _CLIPS_PER_LOT = 16  # to start a process (3 s) seldom, and to share few clips out evenly

@@ -5,11 +5,12 @@ import pathlib
 import numpy as np
 import pytest
 
-from dfjax import cli, data_card, prepare
+from dfjax import cli
 from dfjax.corpora.clip import Clip
 from dfjax.data import leaks
 from dfjax.faces.align import CropSpec
 from dfjax.media import image as media_image
+from dfjax.preparation import data_card, prepare
 
 SPEC = CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
 EVIL = "<script>alert(1)</script>"

@@ -21,12 +21,13 @@ import rich.box
 import rich.console
 import rich.table
 
-from dfjax import cropping, data_card, prepare_beam, progress, versions
+from dfjax import progress, versions
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder, leaks
 from dfjax.faces.align import CropSpec
 from dfjax.faces.detect import FaceFinder
+from dfjax.preparation import beam, cropping, data_card
 
 _CLASSES = ("real", "fake")  # by label
 _COUNTS = ("clips", "failed", "no_face", "damaged", "frames", "frames_with_face", "crops")
@@ -222,7 +223,7 @@ def _with_audit(report: Report, out: pathlib.Path) -> Report:
 
 def _begin(out: pathlib.Path, settings: dict[str, Any], overwrite: bool) -> None:
     """Makes the work folder, or keeps what an earlier run of the same settings left in it."""
-    note = out / _WORK / prepare_beam.SETTINGS
+    note = out / _WORK / beam.SETTINGS
     if note.exists() and not _is_same(out, json.loads(note.read_text()), settings, overwrite):
         shutil.rmtree(out / _WORK)
     note.parent.mkdir(parents=True, exist_ok=True)
@@ -276,7 +277,7 @@ def _crop(
         with progress.Progress("cropping", len(clips), start=done, unit="clips") as bar:
             num_errors = sum(bool(outcome.code) for outcome in outcomes.values())
             if beam_options:
-                found = prepare_beam.crop_clips(
+                found = beam.crop_clips(
                     unfinished,
                     work,
                     crop,
