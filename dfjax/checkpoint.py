@@ -14,7 +14,7 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from dfjax import compatibility
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 
 CONFIG_FILE = "config.json"
 CROP_SPEC_FILE = "crop_spec.json"

@@ -23,7 +23,7 @@ from rich import table as rich_table
 from dfjax import checkpoint, metrics, model_card, progress, sharding, steps, train, tree, verdict
 from dfjax.data import builder, leaks
 from dfjax.evaluators import evaluator, figures, frame, trivial_cues, verdicts, video
-from dfjax.faces import align
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.model_card import ModelCard, QualityLimits
 
 DEFAULT_ERROR_RATE = 0.05
@@ -78,7 +78,7 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
         without both classes (raised at the end: its scores.csv and the other datasets are done).
     """
     run = ml_collections.ConfigDict(checkpoint.stored_config(workdir))
-    crop_spec = align.CropSpec.from_json(checkpoint.stored_crop_spec(workdir))
+    crop_spec = CropSpec.from_json(checkpoint.stored_crop_spec(workdir))
     names = list(config.eval.data) or [f"{run.data.dir}:{run.data.test_split}"]
     targets = [_Target.open(name) for name in dict.fromkeys(names)]
     for target in targets:
@@ -163,7 +163,7 @@ def _changes(before: ModelCard, after: ModelCard) -> str:
 
 
 def _quality_limits(
-    crop_spec: align.CropSpec, dataset: builder.Dataset, train_split: str
+    crop_spec: CropSpec, dataset: builder.Dataset, train_split: str
 ) -> QualityLimits:
     """The usual limits; for pictures taken as they are, as small as training had them."""
     limits = QualityLimits()

@@ -22,7 +22,7 @@ from flax import linen as nn
 
 from dfjax import checkpoint, compatibility, model_card, steps
 from dfjax.data import builder
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import explain, runtimes, scorer
 from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dfjax import compatibility, metrics
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 
 FILE = "model_card.json"
 LABELS = ("real", "fake")

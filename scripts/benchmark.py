@@ -32,6 +32,7 @@ from dfjax import models as dfjax_models
 from dfjax.corpora import synthetic as synthetic_corpus
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces import align, track
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceFinder
 from dfjax.faces.sequence import SequenceFinder
 from dfjax.inference import live
@@ -191,7 +192,7 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 
 def _compare_preparing(title: str, files: list[pathlib.Path], folder: str) -> None:
-    spec = align.CropSpec(landmarks=68)
+    spec = CropSpec(landmarks=68)
     peer = _PeerPreparer(spec, folder)
     began = time.perf_counter()
     theirs = [peer.crop(path) for path in files]
@@ -255,7 +256,7 @@ def _print_agreement(pairs: list[tuple[Face | None, Face | None]]) -> None:
 class _PeerPreparer:
     """The procedure of the reference benchmark, with 68 landmarks in place of its 81."""
 
-    def __init__(self, spec: align.CropSpec, folder: str):
+    def __init__(self, spec: CropSpec, folder: str):
         package = importlib.util.find_spec("face_recognition_models")
         models_of = pathlib.Path(package.submodule_search_locations[0], "models")
         self._find = dlib.get_frontal_face_detector()
@@ -289,7 +290,7 @@ class _PeerPreparer:
         return Face(np.array(sides, np.float32), np.array(points, np.float32), 0.0)
 
 
-def _largest_faces(path: pathlib.Path, spec: align.CropSpec) -> list[Face | None]:
+def _largest_faces(path: pathlib.Path, spec: CropSpec) -> list[Face | None]:
     """What `dfjax prepare` finds in the same frames."""
     finder = SequenceFinder(FaceFinder(spec))
     frames = video.read_video(path, FRAMES).frames
@@ -297,7 +298,7 @@ def _largest_faces(path: pathlib.Path, spec: align.CropSpec) -> list[Face | None
 
 
 def _card(model: str, size: int) -> model_card.ModelCard:
-    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=size)
+    spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=size)
     limits = (model_card.Limits(1, 0.5, 0.5, 1.0),)
     decisions = {"frame": model_card.Decision(0.05, 0.5, (0.0, 1.0), limits, {})}
     return model_card.ModelCard(model, {}, size, spec, decisions, "", 0, True, {})

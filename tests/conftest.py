@@ -11,7 +11,7 @@ from absl import flags
 
 from dfjax import evaluate, export, train
 from dfjax.corpora import folder
-from dfjax.faces import align
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image
 from dfjax.preparation import prepare
 from tests import tiny_run
@@ -45,7 +45,7 @@ def prepared(tmp_path_factory) -> pathlib.Path:
             (root / name).write_bytes(image.encode_image(picture, "png"))
             rows.append(f"{name},{label},{split}")
     (root / "manifest.csv").write_text("\n".join(rows) + "\n")
-    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=40, encoding="png")
+    spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=40, encoding="png")
     out = tmp_path_factory.mktemp("prepared")
     prepare.prepare(folder.read_folder(root, seed=0), out, spec=spec, jobs=1)
     return out

@@ -10,7 +10,7 @@ import sklearn.metrics
 
 from dfjax import evaluate, model_card, train
 from dfjax.corpora import folder
-from dfjax.faces import align
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import detector
 from dfjax.media import image, video
 from dfjax.preparation import prepare
@@ -32,7 +32,7 @@ def clips(tmp_path_factory):
             rows.append(f"{name},{int(bool(method))},{split},{method}")
     (root / "manifest.csv").write_text("\n".join(rows) + "\n")
     out = tmp_path_factory.mktemp("prepared_clips")
-    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
+    spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
     prepare.prepare(folder.read_folder(root), out, spec=spec, num_frames=3, jobs=1)
     return out
 
@@ -181,7 +181,7 @@ def mixed(tmp_path_factory):
             rows.append(f"{split}{label}.mp4,{label},{split}")
     (root / "manifest.csv").write_text("\n".join(rows) + "\n")
     out = tmp_path_factory.mktemp("prepared_mixed")
-    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=48, encoding="png")
+    spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=48, encoding="png")
     prepare.prepare(folder.read_folder(root), out, spec=spec, num_frames=3, jobs=1)
     return root, out
 
@@ -239,7 +239,7 @@ def test_split_without_a_class_is_an_error_in_words_and_keeps_its_scores(clips, 
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     (root / "a.png").write_bytes(image.encode_image(picture, "png"))
     (root / "manifest.csv").write_text("path,label,split\na.png,real,test\n")
-    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
+    spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
     out = tmp_path / "prepared_real"
     prepare.prepare(folder.read_folder(root), out, spec=spec, jobs=1)
     message = "prepared_real:test: metrics need both classes, got 1 real and 0 fake"

@@ -5,13 +5,14 @@ import pytest
 
 from dfjax import model_card, verdict
 from dfjax.faces import align
+from dfjax.faces.crop_spec import CropSpec
 from tests import cards
 
 CARD = model_card.ModelCard(
     model="resnet18",
     arguments={},
     image_size=32,
-    crop_spec=align.CropSpec(),
+    crop_spec=CropSpec(),
     decisions={
         "frame": cards.make_decision((1, 0.3, 0.7, 1.0)),
         "video": cards.make_decision((3, 0.2, 0.8, 1.0), (6, 0.4, 0.4, 0.5)),
@@ -111,7 +112,7 @@ LIMITS = model_card.QualityLimits()
 
 def make_crop(image, scale=1.0):
     zeros = np.zeros((5, 2), np.float32)
-    crop = align.resize_crop(image, align.CropSpec(size=128))
+    crop = align.resize_crop(image, CropSpec(size=128))
     return dataclasses.replace(crop, landmarks=zeros, scale=scale)
 
 

@@ -167,7 +167,7 @@ def _add_beam(group) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from dfjax import corpora
-    from dfjax.faces.align import LICENCE_OF_68_LANDMARKS, CropSpec
+    from dfjax.faces.crop_spec import LICENCE_OF_68_LANDMARKS, CropSpec
     from dfjax.preparation import prepare
 
     beam_options = _beam_options(arguments)

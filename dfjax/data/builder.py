@@ -21,7 +21,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from dfjax import compatibility
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 
 NAME = "face_crops"
 VERSION = "1.0.0"  # a folder's name to TFDS; what can be read is said by `compatibility.DATASET`

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from dfjax.faces import align
-from dfjax.faces.align import Crop, CropSpec
+from dfjax.faces.align import Crop
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceFinder
 from dfjax.faces.sequence import SequenceFinder
 from dfjax.media import image as media_image

@@ -16,7 +16,8 @@ import cv2
 import dlib
 import numpy as np
 
-from dfjax.faces.align import CropSpec, similarity
+from dfjax.faces.align import similarity
+from dfjax.faces.crop_spec import CropSpec
 
 MAX_FACES = 32  # a frame; a crowd must not cost minutes
 

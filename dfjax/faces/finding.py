@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dfjax.faces import align, crop, track
-from dfjax.faces.align import Crop, CropSpec
+from dfjax.faces.align import Crop
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceFinder
 from dfjax.faces.sequence import SequenceFinder
 from dfjax.media import image as media_image

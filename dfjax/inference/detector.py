@@ -16,7 +16,7 @@ import numpy as np
 
 from dfjax import verdict
 from dfjax.faces import detect
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face
 from dfjax.faces.finding import Found, FoundFace, MediaFacts, Searcher
 from dfjax.inference import scorer

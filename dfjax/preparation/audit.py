@@ -42,7 +42,7 @@ from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder, leaks
 from dfjax.data.leaks import Leak
 from dfjax.faces import detect
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as media_image
 
 NEAR_DUPLICATE = 28  # bits of 255

@@ -26,8 +26,8 @@ import numpy as np
 
 from dfjax.corpora import layout
 from dfjax.corpora.clip import Clip
-from dfjax.faces.align import CropSpec
 from dfjax.faces.crop import crop_faces, cut_faces
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceFinder
 from dfjax.faces.sequence import SequenceFinder
 from dfjax.media import image as media_image

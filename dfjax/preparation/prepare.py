@@ -25,7 +25,7 @@ from dfjax import progress, versions
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder, leaks
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import FaceFinder
 from dfjax.preparation import beam, cropping, data_card
 

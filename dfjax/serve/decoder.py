@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dfjax.faces.align import Crop, CropSpec
+from dfjax.faces.align import Crop
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.finding import Found, FoundFace, MediaFacts
 from dfjax.media.sandbox import Arrays, Sandbox, WorkerError
 from dfjax.serve import errors, tasks

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from dfjax.faces import align
-from dfjax.faces.align import Crop, CropSpec
+from dfjax.faces.align import Crop
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.finding import Searcher
 from dfjax.media import image as media_image
 from dfjax.media.errors import MediaError

@@ -9,7 +9,8 @@ import pytest
 
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.corpora.synthetic import forgery, portrait
-from dfjax.faces import align, detect
+from dfjax.faces import detect
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import video
 
 SETTINGS = synthetic.Settings(seed=3, identities=18, frames=2)
@@ -143,7 +144,7 @@ def test_matched_colours_have_the_mean_of_their_surroundings():
 
 
 def test_dlib_finds_the_face_where_it_is_drawn():
-    finder = detect.FaceFinder(align.CropSpec(detection_border=0.0))
+    finder = detect.FaceFinder(CropSpec(detection_border=0.0))
     num_found = 0
     for person in range(40):
         take = synthetic.record(synthetic.Settings(frames=1), person, 0)

@@ -8,7 +8,7 @@ import pytest
 
 from dfjax.corpora.clip import Clip
 from dfjax.data import builder
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 
 SPEC = CropSpec(size=16)
 

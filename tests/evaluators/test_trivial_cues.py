@@ -5,7 +5,8 @@ import sklearn.metrics
 
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.evaluators import trivial_cues
-from dfjax.faces import align, crop, detect
+from dfjax.faces import crop, detect
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as image_file
 
 
@@ -114,7 +115,7 @@ def test_a_missing_class_is_named():
 
 def test_the_synthetic_corpus_is_not_solved_by_trivial_cues():
     """Before encoding and on a few frames; the whole corpus is measured by `evaluate`."""
-    spec = align.CropSpec(size=128, detection_border=0.0)
+    spec = CropSpec(size=128, detection_border=0.0)
     finder = detect.FaceFinder(spec)
     settings = synthetic.Settings(frames=1)
     cues, label, split = [], [], []

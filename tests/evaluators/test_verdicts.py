@@ -5,7 +5,7 @@ import pytest
 
 from dfjax import metrics, model_card, verdict
 from dfjax.evaluators import frame, verdicts
-from dfjax.faces import align
+from dfjax.faces.crop_spec import CropSpec
 from tests import cards
 
 LEFT, RIGHT = (0, 0, 100, 100), (300, 0, 420, 120)
@@ -33,7 +33,7 @@ def make_scores(rows) -> frame.Scores:
 def make_card(**decisions) -> model_card.ModelCard:
     fields = {"model": "m", "arguments": {}, "image_size": 32, "weights": "", "step": 0}
     return model_card.ModelCard(
-        **fields, crop_spec=align.CropSpec(), decisions=decisions, synthetic=False, protocol={}
+        **fields, crop_spec=CropSpec(), decisions=decisions, synthetic=False, protocol={}
     )
 
 

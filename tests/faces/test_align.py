@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dfjax.faces import align
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 
 # The table for a crop of side 1 at scale 1.3: eyes, nose tip, mouth corners.
 TABLE = [(0.3784, 0.4704), (0.6204, 0.4691), (0.5002, 0.6081), (0.4007, 0.7498), (0.6012, 0.7487)]

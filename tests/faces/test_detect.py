@@ -11,7 +11,7 @@ import pytest
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces import crop as crop_lib
 from dfjax.faces import detect
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import FaceFinder
 from dfjax.media import image as image_lib
 from dfjax.media import stream

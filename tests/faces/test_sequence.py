@@ -10,7 +10,7 @@ import pytest
 
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces import track
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceFinder
 from dfjax.faces.sequence import SequenceFinder
 from dfjax.media import image as media_image

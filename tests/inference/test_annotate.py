@@ -6,6 +6,7 @@ import pytest
 
 from dfjax import model_card, verdict
 from dfjax.faces import align
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.finding import MediaFacts
 from dfjax.inference import annotate, detector, scorer
 from dfjax.inference.detector import Detector, Result
@@ -14,7 +15,7 @@ from dfjax.media.errors import MediaError
 from dfjax.verdict import FaceScore
 from tests import cards
 
-SPEC = align.CropSpec(size=64)
+SPEC = CropSpec(size=64)
 GREY = np.full((240, 320, 3), 128, np.uint8)
 
 
@@ -111,7 +112,7 @@ def test_heat_lands_on_the_pixels_that_the_crop_took_it_from(degrees):
 
 
 def test_a_picture_that_was_taken_as_it_is_is_heated_whole():
-    spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=64)
+    spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=64)
     face = FaceScore(0, None, 0, 0.9, None, align.resize_crop(GREY, spec))
     # Outer edges on outer edges, which lie half a pixel beyond the outermost centres.
     corners = np.array([[-0.5, -0.5, 1], [319.5, 239.5, 1]])

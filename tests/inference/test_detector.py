@@ -13,6 +13,7 @@ from dfjax import model_card
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces import align
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import live, predict, scorer
 from dfjax.inference.detector import Detector
 from dfjax.media import image as media_image
@@ -20,7 +21,7 @@ from dfjax.media import stream, video
 from dfjax.preparation.cropping import crop_clip
 from tests import cards
 
-SPEC = align.CropSpec(size=64, detection_border=0.0, encoding="jpeg")
+SPEC = CropSpec(size=64, detection_border=0.0, encoding="jpeg")
 
 
 def brightness_logits(crops):
@@ -111,7 +112,7 @@ def test_no_face_is_no_score():
 
 
 def test_model_of_pictures_as_they_are_takes_whole_pictures_unless_told_to_align(take):
-    as_is = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=64, encoding="png")
+    as_is = CropSpec(crops="as-is", detector="none", landmarks=0, size=64, encoding="png")
     whole = make_detector(as_is).image(take.frames[0]).faces[0]
     np.testing.assert_array_equal(whole.crop.image, align.resize_crop(take.frames[0], as_is).image)
     card = make_detector(as_is).model
@@ -253,7 +254,7 @@ def test_a_face_that_left_is_not_scored_until_the_next_search(take):
 
 
 def test_live_needs_a_model_with_a_finder():
-    as_is = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=64, encoding="png")
+    as_is = CropSpec(crops="as-is", detector="none", landmarks=0, size=64, encoding="png")
     with pytest.raises(ValueError, match="--align"):
         live.LiveDetector(make_detector(as_is))
 

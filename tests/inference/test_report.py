@@ -10,6 +10,7 @@ import pytest
 
 from dfjax import model_card, verdict
 from dfjax.faces import align
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.finding import MediaFacts
 from dfjax.inference import detector, report, scorer
 from dfjax.inference.detector import Detector, Result
@@ -18,7 +19,7 @@ from dfjax.media.errors import MediaError
 from dfjax.verdict import FaceScore
 from tests import cards
 
-SPEC = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=32)
+SPEC = CropSpec(crops="as-is", detector="none", landmarks=0, size=32)
 EVIL = "<script>window.hacked=1</script>'\"><img src=x onerror=alert(1)>&\u202egnp.exe"
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(report.SCHEMA_FILE.read_text()))
 

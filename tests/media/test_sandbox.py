@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dfjax.corpora.synthetic import corpus as synthetic
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image, sandbox
 from dfjax.media.errors import MediaError
 from dfjax.media.sandbox import Sandbox, TimeLimitError, WorkerError

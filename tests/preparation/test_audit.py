@@ -14,13 +14,14 @@ import pytest
 from dfjax import cli, train
 from dfjax.corpora.clip import Clip
 from dfjax.data import builder, leaks
-from dfjax.faces import align, crop, detect
+from dfjax.faces import crop, detect
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as media_image
 from dfjax.preparation import audit
 from tests import tiny_run
 
 SIZE = 256
-SPEC = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=SIZE, encoding="png")
+SPEC = CropSpec(crops="as-is", detector="none", landmarks=0, size=SIZE, encoding="png")
 FRAMES = 3
 
 
@@ -50,7 +51,7 @@ def clip(key: str, split: str, *sources: str) -> Clip:
 def write(
     out: pathlib.Path,
     crops: dict[Clip, list[dict]],
-    spec: align.CropSpec = SPEC,
+    spec: CropSpec = SPEC,
     clips: str = "these clips",
 ) -> None:
     builder.write_dataset(
@@ -313,7 +314,7 @@ def test_crops_of_other_sizes_and_scales_are_comparable(tmp_path):
     low = (SIZE - side) // 2
     tight = cv2.resize(wide[low : low + side, low : low + side], (224, 224))
     for name, scale, image in (("a", 1.8, wide), ("b", 1.3, tight)):
-        spec = align.CropSpec(size=len(image), scale=scale, encoding="png")
+        spec = CropSpec(size=len(image), scale=scale, encoding="png")
         crops = {
             clip(f"{name}/real/{name}", "train"): [record(image, 0, np.zeros((5, 2), np.float32))]
         }
@@ -434,7 +435,7 @@ def test_one_person_in_two_splits_is_recognised(tmp_path, aligned):
     once = [name for name, paths in photographs.items() if len(paths) == 1][:4]
     chosen = [(twice[0], "train", 0), (twice[0], "test", 1)]
     chosen += [(name, split, 0) for name, split in zip(once, ("train", "val") * 2, strict=True)]
-    spec = align.CropSpec(size=128)
+    spec = CropSpec(size=128)
     finder = detect.FaceFinder(spec)
     crops = {}
     for name, split, number in chosen:

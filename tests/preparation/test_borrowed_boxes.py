@@ -9,7 +9,7 @@ from dfjax import cli
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.data import builder
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import video as media_video
 from dfjax.preparation import cropping, data_card
 

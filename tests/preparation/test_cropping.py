@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dfjax.corpora.clip import Clip
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as media_image
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError

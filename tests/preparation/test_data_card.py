@@ -8,7 +8,7 @@ import pytest
 from dfjax import cli
 from dfjax.corpora.clip import Clip
 from dfjax.data import leaks
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as media_image
 from dfjax.preparation import data_card, prepare
 

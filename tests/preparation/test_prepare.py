@@ -15,7 +15,7 @@ import pytest
 from dfjax import cli
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.data import builder
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as media_image
 from dfjax.media import video as media_video
 from tests import preparing

@@ -17,7 +17,7 @@ import pytest
 
 from dfjax import model_card
 from dfjax.corpora.synthetic import corpus as synthetic
-from dfjax.faces.align import CropSpec
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image, video
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "load_server.py"

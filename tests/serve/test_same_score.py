@@ -14,14 +14,14 @@ from dfjax import evaluate, export, train
 from dfjax.corpora import folder
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.data import builder
-from dfjax.faces import align
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import runtimes
 from dfjax.inference.detector import Detector
 from dfjax.media import image, video
 from dfjax.preparation import prepare
 
 TOLERANCE = 1e-5
-SPEC = align.CropSpec(size=64, working_size=320, detection_border=0.0)
+SPEC = CropSpec(size=64, working_size=320, detection_border=0.0)
 
 
 def write_sideways(path, frames):

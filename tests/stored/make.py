@@ -21,7 +21,7 @@ import numpy as np
 from dfjax import checkpoint, evaluate, export, train
 from dfjax.corpora import folder
 from dfjax.data import builder
-from dfjax.faces import align
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import scorer
 from dfjax.media import image
 from dfjax.preparation import prepare
@@ -77,7 +77,7 @@ def make_dataset(**options: Any) -> None:
             (root / f"{number}.png").write_bytes(image.encode_image(picture, "png"))
             rows.append(f"{number}.png,{label},{split}")
         (root / "manifest.csv").write_text("\n".join(rows) + "\n")
-        spec = align.CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
+        spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
         prepare.prepare(folder.read_folder(root, seed=0), DATASET, spec=spec, **options)
 
 
