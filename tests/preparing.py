@@ -15,7 +15,7 @@ from dfjax.corpora.folder import read_folder
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.data import builder
 from dfjax.media import video as media_video
-from dfjax.preparation import cropping
+from dfjax.preparation import crop_store
 
 _BROKEN_EVERY = 20
 
@@ -67,7 +67,7 @@ def num_finished(out: pathlib.Path) -> int:
 
 def spoil_finished(root: pathlib.Path, out: pathlib.Path) -> int:
     """Breaks the files of finished clips, unseen by whoever looks at size and time of change."""
-    with cropping.Work(out / "work" / "crops") as work:
+    with crop_store.CropStore(out / "work" / "crops") as work:
         outcomes = {clip.path: work.outcome(clip) for clip in read_folder(root)}
     finished = [path for path, outcome in outcomes.items() if outcome and not outcome.failed]
     for path in finished:

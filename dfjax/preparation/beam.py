@@ -1,6 +1,6 @@
-"""Clips to crops on Apache Beam, beside `cropping.crop_clips`, which does it in local processes.
+"""Clips to crops on Apache Beam, beside `workers.crop_clips`, which does it in local processes.
 
-Beam only hands out the clips: a few at a time, each lot is cropped by `cropping.crop_clips` where
+Beam only hands out the clips: a few at a time, each lot is cropped by `workers.crop_clips` where
 it lands, into a part of the work folder, from which the launcher writes the dataset as ever. So
 records do not depend on who cropped, a lot that dies half-way leaves its finished clips, and a
 crash of the decoder costs one clip. Launcher and workers see clips and work folder at the same
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dfjax import versions
 from dfjax.corpora.clip import Clip
 from dfjax.media import limits
-from dfjax.preparation import cropping
+from dfjax.preparation import crop_clip, crop_store, workers
 
 SETTINGS = "settings.json"  # in the work folder: how its crops are made, and by which packages
 _CLIPS_PER_LOT = 16  # to start a process (3 s) seldom, and to share few clips out evenly
@@ -28,12 +28,12 @@ _LOOK_SECONDS = 10.0  # between looks at how far workers are
 
 def crop_clips(
     clips: Sequence[Clip],
-    work: cropping.Work,
-    crop: Callable[[Clip], cropping.ClipCrops],
+    work: crop_store.CropStore,
+    crop: Callable[[Clip], crop_clip.ClipCrops],
     *,
     options: Sequence[str],
     show: Callable[[int], None],
-) -> list[tuple[Clip, cropping.Outcome]]:
+) -> list[tuple[Clip, crop_store.Outcome]]:
     """Returns clips with their outcomes when a pipeline is through, the crops being in `work`.
 
     `options` are Beam's, `--runner=...` among them. `show` is called now and then, by another
@@ -56,7 +56,7 @@ def crop_clips(
 
 
 @contextlib.contextmanager
-def _watching(work: cropping.Work, show: Callable[[int], None]) -> Iterator[None]:
+def _watching(work: crop_store.CropStore, show: Callable[[int], None]) -> Iterator[None]:
     before, ended = work.num_known, threading.Event()
 
     def watch() -> None:
@@ -73,7 +73,7 @@ def _watching(work: cropping.Work, show: Callable[[int], None]) -> Iterator[None
         thread.join()
 
 
-def _outcome(clip: Clip, work: cropping.Work) -> cropping.Outcome:
+def _outcome(clip: Clip, work: crop_store.CropStore) -> crop_store.Outcome:
     outcome = work.outcome(clip)
     if outcome is None:
         raise OSError(
@@ -101,7 +101,7 @@ def _run(
 
 
 def _crop_lot(
-    clips: Sequence[Clip], *, crop: Callable[[Clip], cropping.ClipCrops], parts: str
+    clips: Sequence[Clip], *, crop: Callable[[Clip], crop_clip.ClipCrops], parts: str
 ) -> None:
     """Runs on a worker: leaves the crops of `clips`, and why there are none, in a file of `parts`.
 
@@ -109,8 +109,8 @@ def _crop_lot(
     """
     _check_worker(pathlib.Path(parts).parent / SETTINGS)
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(limits.MAX_PIXELS)  # of that process
-    with cropping.Work(pathlib.Path(parts, uuid.uuid4().hex)) as part:
-        for clip, outcome in cropping.crop_clips(clips, part, crop, jobs=1):
+    with crop_store.CropStore(pathlib.Path(parts, uuid.uuid4().hex)) as part:
+        for clip, outcome in workers.crop_clips(clips, part, crop, jobs=1):
             if part.outcome(clip) is None:
                 part.save_failure(clip, outcome)
 

@@ -27,7 +27,7 @@ from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder, leaks
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import FaceFinder
-from dfjax.preparation import beam, cropping, data_card
+from dfjax.preparation import beam, crop_clip, crop_store, data_card, workers
 
 _CLASSES = ("real", "fake")  # by label
 _COUNTS = ("clips", "failed", "no_face", "damaged", "frames", "frames_with_face", "crops")
@@ -85,7 +85,7 @@ def prepare(
     `jobs` local processes find the faces or, where `beam_options` names a `--runner`, the workers
     of an Apache Beam pipeline. Records depend on clips, spec, num_frames and boxes_from_original
     alone, not on that or on interruptions. `boxes_from_original` cuts fakes where the faces of
-    their originals are, see `cropping.crop_clip`. `seed` (of the splits) and `synthetic` are noted
+    their originals are, see `crop_clip.crop_clip`. `seed` (of the splits) and `synthetic` are noted
     in the metadata. `overwrite` replaces what other clips or settings left in `out`.
 
     Raises:
@@ -107,9 +107,9 @@ def prepare(
     packages = versions.installed()
     _begin(out, {**settings, "versions": packages}, overwrite)
     crop = functools.partial(
-        cropping.crop_clip, spec=spec, num_frames=num_frames, originals=originals
+        crop_clip.crop_clip, spec=spec, num_frames=num_frames, originals=originals
     )
-    with cropping.Work(out / _WORK / "crops") as work:
+    with crop_store.CropStore(out / _WORK / "crops") as work:
         outcomes = _crop(clips, work, crop, out / _ERRORS, jobs=jobs, beam_options=beam_options)
         coverage = _coverage(clips, outcomes)
         own_boxes = sum(outcome.own_boxes for outcome in outcomes.values())
@@ -177,7 +177,7 @@ def print_report(report: Report) -> None:
 def _digest(clips: Sequence[Clip]) -> str:
     """Returns a text that changes with anything in the records that the clips decide."""
     rows = sorted(
-        (clip.key, clip.label, clip.method, clip.split, clip.sources, cropping.size_of(clip.path))
+        (clip.key, clip.label, clip.method, clip.split, clip.sources, crop_store.size_of(clip.path))
         for clip in clips
     )
     return f"{len(clips)} clips, sha256 {hashlib.sha256(repr(rows).encode()).hexdigest()[:16]}"
@@ -261,13 +261,13 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _crop(
     clips: Sequence[Clip],
-    work: cropping.Work,
-    crop: Callable[[Clip], cropping.ClipCrops],
+    work: crop_store.CropStore,
+    crop: Callable[[Clip], crop_clip.ClipCrops],
     errors_file: pathlib.Path,
     *,
     jobs: int,
     beam_options: Sequence[str],
-) -> dict[str, cropping.Outcome]:
+) -> dict[str, crop_store.Outcome]:
     """Returns the outcome of every clip by key; only unfinished clips are cropped."""
     earlier = {clip.key: work.outcome(clip) for clip in clips}
     outcomes = {key: outcome for key, outcome in earlier.items() if outcome and not outcome.failed}
@@ -285,7 +285,7 @@ def _crop(
                     show=lambda more: bar.update(done + more),
                 )
             else:
-                found = cropping.crop_clips(unfinished, work, crop, jobs=jobs)
+                found = workers.crop_clips(unfinished, work, crop, jobs=jobs)
             for clip, outcome in found:
                 outcomes[clip.key] = outcome
                 num_errors += bool(outcome.code)
@@ -296,7 +296,7 @@ def _crop(
 
 
 def _write_errors(
-    path: pathlib.Path, clips: Sequence[Clip], outcomes: dict[str, cropping.Outcome]
+    path: pathlib.Path, clips: Sequence[Clip], outcomes: dict[str, crop_store.Outcome]
 ) -> None:
     rows = [
         {
@@ -313,7 +313,7 @@ def _write_errors(
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
-def _coverage(clips: Sequence[Clip], outcomes: dict[str, cropping.Outcome]) -> Coverage:
+def _coverage(clips: Sequence[Clip], outcomes: dict[str, crop_store.Outcome]) -> Coverage:
     counts: Coverage = {}
     for split in SPLITS:
         if any(clip.split == split for clip in clips):
@@ -331,7 +331,7 @@ def _coverage(clips: Sequence[Clip], outcomes: dict[str, cropping.Outcome]) -> C
 
 
 def _count_methods(
-    clips: Sequence[Clip], outcomes: dict[str, cropping.Outcome]
+    clips: Sequence[Clip], outcomes: dict[str, crop_store.Outcome]
 ) -> list[dict[str, Any]]:
     """Clips, those that failed or had no face, and crops, by split, class and method."""
     counts: dict[tuple[str, int, str], collections.Counter] = {}

@@ -18,7 +18,7 @@ from dfjax.inference import live, predict, scorer
 from dfjax.inference.detector import Detector
 from dfjax.media import image as media_image
 from dfjax.media import stream, video
-from dfjax.preparation.cropping import crop_clip
+from dfjax.preparation.crop_clip import crop_clip
 from tests import cards
 
 SPEC = CropSpec(size=64, detection_border=0.0, encoding="jpeg")

@@ -10,7 +10,7 @@ import pytest
 
 from dfjax import cli, versions
 from dfjax.corpora.clip import Clip
-from dfjax.preparation import beam, cropping
+from dfjax.preparation import beam, crop_clip, crop_store
 from tests import preparing
 from tests.preparing import command, digests, errors
 
@@ -34,13 +34,13 @@ def make_clip(path: pathlib.Path) -> Clip:
     return Clip(f"c/real/{path.name}", str(path), 0, "real", "train", ())
 
 
-def crop_or_die(clip: Clip) -> cropping.ClipCrops:
+def crop_or_die(clip: Clip) -> crop_clip.ClipCrops:
     """Runs in a process of its own; the name of the file says what happens there."""
     if pathlib.Path(clip.path).name == "deadly":
         os.kill(os.getpid(), signal.SIGSEGV)
     if pathlib.Path(clip.path).name == "bug":
         raise KeyError("surprise")
-    return cropping.ClipCrops([CROP], 1, False)
+    return crop_clip.ClipCrops([CROP], 1, False)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def work(tmp_path):
     """Of a run that began with what is installed here."""
     settings = {"versions": versions.installed()}
     (tmp_path / beam.SETTINGS).write_text(json.dumps(settings))
-    with cropping.Work(tmp_path / "crops") as work:
+    with crop_store.CropStore(tmp_path / "crops") as work:
         yield work
 
 
@@ -120,14 +120,14 @@ def test_workers_that_write_elsewhere_end_the_run(tmp_path, work, monkeypatch):
 
 def test_parts_are_taken_in_as_far_as_they_are_written_and_later_ones_count_more(tmp_path, work):
     a, b, c = (make_clip(tmp_path / name) for name in "abc")
-    failure = cropping.Outcome("corrupt", "broken")
+    failure = crop_store.Outcome("corrupt", "broken")
     work.parts.mkdir()
-    with cropping.Work(work.parts / "z") as part:
+    with crop_store.CropStore(work.parts / "z") as part:
         part.save_failure(a, failure)
         part.save_failure(c, failure)
-    with cropping.Work(work.parts / "y") as part:
-        part.save(a, cropping.ClipCrops([CROP, CROP], 2, False))
-        part.save(b, cropping.ClipCrops([CROP], 1, False))
+    with crop_store.CropStore(work.parts / "y") as part:
+        part.save(a, crop_clip.ClipCrops([CROP, CROP], 2, False))
+        part.save(b, crop_clip.ClipCrops([CROP], 1, False))
     whole = (work.parts / "y").read_bytes()
     (work.parts / "y").write_bytes(whole[:-1])
     os.utime(work.parts / "z", ns=(0, 0))

@@ -11,7 +11,7 @@ from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.data import builder
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import video as media_video
-from dfjax.preparation import cropping, data_card
+from dfjax.preparation import crop_clip, data_card
 
 SPEC = CropSpec(size=64, detection_border=0.0, encoding="png")
 KEY = "c/real/real.mp4"
@@ -35,7 +35,7 @@ def make_fake(path: pathlib.Path, frames: list[np.ndarray]) -> Clip:
     return Clip(f"c/fake/{path.name}", write(path, frames), 1, "fake", "train", (), KEY)
 
 
-def places(found: cropping.ClipCrops) -> list[tuple]:
+def places(found: crop_clip.ClipCrops) -> list[tuple]:
     return [(crop["frame"], *crop["box"], *crop["landmarks"].ravel()) for crop in found.crops]
 
 
@@ -43,11 +43,11 @@ def test_a_fake_is_cut_where_the_faces_of_its_original_are(takes, tmp_path):
     originals = {KEY: write(tmp_path / "real.mp4", takes[0])}
     real = Clip(KEY, originals[KEY], 0, "real", "train", ())
     fake = make_fake(tmp_path / "fake.mp4", takes[1])
-    lent = cropping.crop_clip(real, SPEC, 3, originals)
-    borrowed = cropping.crop_clip(fake, SPEC, 3, originals)
-    alone = cropping.crop_clip(fake, SPEC, 3)
+    lent = crop_clip.crop_clip(real, SPEC, 3, originals)
+    borrowed = crop_clip.crop_clip(fake, SPEC, 3, originals)
+    alone = crop_clip.crop_clip(fake, SPEC, 3)
     assert len(alone.crops) == 3
-    assert places(borrowed) == places(lent) == places(cropping.crop_clip(real, SPEC, 3))
+    assert places(borrowed) == places(lent) == places(crop_clip.crop_clip(real, SPEC, 3))
     assert places(alone) != places(lent)
     assert [crop["image"] for crop in borrowed.crops] != [crop["image"] for crop in lent.crops]
     assert [lent.own_boxes, borrowed.own_boxes, alone.own_boxes] == [False, False, False]
@@ -57,7 +57,7 @@ def test_where_the_original_has_no_face_the_fake_has_no_crop(takes, tmp_path):
     blank = np.full_like(takes[0][0], 128)
     originals = {KEY: write(tmp_path / "real.mp4", [takes[0][0], blank, takes[0][2]])}
     fake = make_fake(tmp_path / "fake.mp4", takes[1][:3])
-    found = cropping.crop_clip(fake, SPEC, 3, originals)
+    found = crop_clip.crop_clip(fake, SPEC, 3, originals)
     assert [crop["frame"] for crop in found.crops] == [0, 2]
     assert (found.num_frames, found.own_boxes) == (3, False)
 
@@ -75,10 +75,10 @@ def test_a_fake_whose_original_does_not_fit_is_searched_itself(takes, tmp_path, 
     if why == "broken":
         path.write_bytes(b"broken")
     fake = make_fake(tmp_path / "fake.mp4", takes[1][:3])
-    found = cropping.crop_clip(fake, SPEC, 3, originals)
+    found = crop_clip.crop_clip(fake, SPEC, 3, originals)
     assert found.own_boxes
     assert len(found.crops) == 3
-    assert places(found) == places(cropping.crop_clip(fake, SPEC, 3))
+    assert places(found) == places(crop_clip.crop_clip(fake, SPEC, 3))
 
 
 def test_the_dataset_says_so_and_is_not_mixed_with_others(takes, tmp_path, capsys):

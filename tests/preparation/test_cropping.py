@@ -11,7 +11,7 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as media_image
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
-from dfjax.preparation import cropping
+from dfjax.preparation import crop_clip, crop_store, workers
 
 AS_IS = CropSpec(crops="as-is", detector="none", landmarks=0, size=16, encoding="png")
 CROP = {
@@ -37,7 +37,7 @@ def noise(*shape: int) -> np.ndarray:
 def test_a_picture_gives_one_crop_and_a_video_its_spread_frames(tmp_path):
     picture = noise(16, 16, 3)
     clip = make_clip(tmp_path / "a.PNG", media_image.encode_image(picture, "png"))
-    found = cropping.crop_clip(clip, AS_IS, 32)
+    found = crop_clip.crop_clip(clip, AS_IS, 32)
     assert (found.num_frames, found.damaged, len(found.crops)) == (1, False, 1)
     assert found.crops[0]["landmarks"].shape == (0, 2)
     np.testing.assert_array_equal(media_image.decode_image(found.crops[0]["image"]), picture)
@@ -45,7 +45,7 @@ def test_a_picture_gives_one_crop_and_a_video_its_spread_frames(tmp_path):
     frames = [np.full((16, 16, 3), 20 * shade, np.uint8) for shade in range(10)]
     media_video.write_video(tmp_path / "v.mp4", frames, fps=25, crf=10)
     clip = dataclasses.replace(clip, path=str(tmp_path / "v.mp4"))
-    found = cropping.crop_clip(clip, AS_IS, 4)
+    found = crop_clip.crop_clip(clip, AS_IS, 4)
     assert [crop["frame"] for crop in found.crops] == [0, 3, 6, 9]
     shades = [media_image.decode_image(crop["image"]).mean() for crop in found.crops]
     np.testing.assert_allclose(shades, [0, 60, 120, 180], atol=3)
@@ -59,7 +59,7 @@ def test_a_video_that_ends_early_is_damaged(tmp_path):
     start, end = whole.index(b"mdat") + 4, whole.index(b"moov") - 4
     middle = (start + end) // 2
     clip = make_clip(tmp_path / "cut.mp4", whole[:middle] + bytes(end - middle) + whole[end:])
-    found = cropping.crop_clip(clip, dataclasses.replace(AS_IS, encoding="jpeg"), 8)
+    found = crop_clip.crop_clip(clip, dataclasses.replace(AS_IS, encoding="jpeg"), 8)
     assert found.damaged
     assert 0 < found.num_frames <= 8
 
@@ -73,7 +73,7 @@ def write_frames(folder: pathlib.Path, *names: str) -> Clip:
     return Clip("c/real/folder", str(folder), 0, "real", "train", ())
 
 
-def shades(found: cropping.ClipCrops) -> list[int]:
+def shades(found: crop_clip.ClipCrops) -> list[int]:
     return [int(media_image.decode_image(crop["image"]).mean()) for crop in found.crops]
 
 
@@ -83,11 +83,11 @@ def test_a_folder_gives_its_frames_in_the_order_of_their_numbers(tmp_path):
     clip = write_frames(tmp_path / "frames", *names)
     (tmp_path / "frames" / ".9.png").write_bytes(b"hidden")
     (tmp_path / "frames" / "13.txt").write_bytes(b"no picture")
-    found = cropping.crop_clip(clip, AS_IS, 32)
+    found = crop_clip.crop_clip(clip, AS_IS, 32)
     assert shades(found) == [0, 10, 20, 30, 40, 50]
     assert [crop["frame"] for crop in found.crops] == [0, 1, 2, 3, 4, 5]
     assert (found.num_frames, found.damaged) == (6, False)
-    found = cropping.crop_clip(clip, AS_IS, 3)  # as of a video: linspace(0, 5, 3) truncated
+    found = crop_clip.crop_clip(clip, AS_IS, 3)  # as of a video: linspace(0, 5, 3) truncated
     assert [crop["frame"] for crop in found.crops] == [0, 2, 5]
     assert shades(found) == [0, 20, 50]
 
@@ -95,10 +95,10 @@ def test_a_folder_gives_its_frames_in_the_order_of_their_numbers(tmp_path):
 def test_broken_frames_of_a_folder_are_passed_over_and_reported(tmp_path):
     clip = write_frames(tmp_path / "frames", *(f"{number}.png" for number in range(5)))
     (tmp_path / "frames" / "1.png").write_bytes(b"broken")
-    found = cropping.crop_clip(clip, AS_IS, 3)  # not one of the frames wanted
+    found = crop_clip.crop_clip(clip, AS_IS, 3)  # not one of the frames wanted
     assert (shades(found), found.damaged) == ([0, 20, 40], False)
     (tmp_path / "frames" / "2.png").write_bytes(b"")
-    found = cropping.crop_clip(clip, AS_IS, 3)
+    found = crop_clip.crop_clip(clip, AS_IS, 3)
     assert [crop["frame"] for crop in found.crops] == [0, 4]
     assert (shades(found), found.num_frames, found.damaged) == ([0, 40], 2, True)
     for number in (0, 4):
@@ -106,7 +106,7 @@ def test_broken_frames_of_a_folder_are_passed_over_and_reported(tmp_path):
     with pytest.raises(
         MediaError, match=r"none of 3 frames decodes: .*0\.png: .*no bytes"
     ) as error:
-        cropping.crop_clip(clip, AS_IS, 3)
+        crop_clip.crop_clip(clip, AS_IS, 3)
     assert error.value.code == "empty"
 
 
@@ -114,14 +114,14 @@ def test_a_folder_without_frames_is_empty(tmp_path):
     clip = write_frames(tmp_path / "frames")
     (tmp_path / "frames" / "a.txt").touch()
     with pytest.raises(MediaError, match="frames: the folder holds no picture") as error:
-        cropping.crop_clip(clip, AS_IS, 3)
+        crop_clip.crop_clip(clip, AS_IS, 3)
     assert error.value.code == "empty"
 
 
 def test_a_folder_that_got_another_frame_is_unfinished(tmp_path):
     clip = write_frames(tmp_path / "frames", "0.png")
-    with cropping.Work(tmp_path / "work") as work:
-        work.save(clip, cropping.ClipCrops([CROP], 1, False))
+    with crop_store.CropStore(tmp_path / "work") as work:
+        work.save(clip, crop_clip.ClipCrops([CROP], 1, False))
         status = os.stat(clip.path)
         assert work.outcome(clip) is not None
         (tmp_path / "frames" / "1.png").touch()
@@ -131,18 +131,18 @@ def test_a_folder_that_got_another_frame_is_unfinished(tmp_path):
 
 def test_a_suffix_that_is_no_picture_or_video_is_unsupported(tmp_path):
     with pytest.raises(MediaError, match=r"its suffix is none of \.avi"):
-        cropping.crop_clip(make_clip(tmp_path / "a.txt"), AS_IS, 32)
+        crop_clip.crop_clip(make_clip(tmp_path / "a.txt"), AS_IS, 32)
 
 
 def test_work_gives_back_what_it_keeps_until_the_file_changes(tmp_path):
     crops = [CROP, CROP, {**CROP, "image": b"", "frame": 9, "face": 0}]
     clip, blank = make_clip(tmp_path / "a.mp4"), make_clip(tmp_path / "b.mp4")
-    with cropping.Work(tmp_path / "work") as work:
+    with crop_store.CropStore(tmp_path / "work") as work:
         assert work.outcome(clip) is None
-        work.save(blank, cropping.ClipCrops([], 5, False))
-        work.save(clip, cropping.ClipCrops(crops, 5, True))
-    with cropping.Work(tmp_path / "work") as work:
-        assert work.outcome(clip) == cropping.Outcome("", "", 5, 2, 3, True)
+        work.save(blank, crop_clip.ClipCrops([], 5, False))
+        work.save(clip, crop_clip.ClipCrops(crops, 5, True))
+    with crop_store.CropStore(tmp_path / "work") as work:
+        assert work.outcome(clip) == crop_store.Outcome("", "", 5, 2, 3, True)
         for kept, given in zip(work.crops(clip), crops, strict=True):
             assert kept.keys() == given.keys()
             for name, value in given.items():
@@ -157,39 +157,39 @@ def test_work_cut_anywhere_keeps_the_clips_before_the_cut_and_goes_on(tmp_path):
     path = tmp_path / "work"
     clips = [make_clip(tmp_path / name) for name in ("a.mp4", "b.mp4", "c.mp4")]
     ends = []
-    with cropping.Work(path) as work:
+    with crop_store.CropStore(path) as work:
         for clip in clips[:2]:
-            work.save(clip, cropping.ClipCrops([CROP], 1, False))
+            work.save(clip, crop_clip.ClipCrops([CROP], 1, False))
             ends.append(path.stat().st_size)
     whole = path.read_bytes()
     for cut in range(0, len(whole) + 1, 7):
         path.write_bytes(whole[:cut])
-        with cropping.Work(path) as work:
+        with crop_store.CropStore(path) as work:
             assert [work.outcome(clip) is not None for clip in clips] == [
                 cut >= ends[0],
                 cut >= ends[1],
                 False,
             ]
-            work.save(clips[2], cropping.ClipCrops([CROP], 1, False))
-        with cropping.Work(path) as work:
+            work.save(clips[2], crop_clip.ClipCrops([CROP], 1, False))
+        with crop_store.CropStore(path) as work:
             assert work.crops(clips[2])[0]["image"] == b"encoded"
 
 
 def test_work_that_was_damaged_or_is_in_use_says_so(tmp_path):
     path = tmp_path / "work"
     clip = make_clip(tmp_path / "a.mp4")
-    with cropping.Work(path) as work:
-        work.save(clip, cropping.ClipCrops([CROP], 1, False))
+    with crop_store.CropStore(path) as work:
+        work.save(clip, crop_clip.ClipCrops([CROP], 1, False))
         with pytest.raises(ValueError, match="work is in use by another run"):
-            cropping.Work(path)
+            crop_store.CropStore(path)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with cropping.Work(path) as work, pytest.raises(ValueError, match="damaged: delete it"):
+    with crop_store.CropStore(path) as work, pytest.raises(ValueError, match="damaged: delete it"):
         work.crops(clip)
 
 
-def crop_or_die(clip: Clip) -> cropping.ClipCrops:
+def crop_or_die(clip: Clip) -> crop_clip.ClipCrops:
     """Runs in worker processes; the name of the file says what happens there."""
     path = pathlib.Path(clip.path)
     if path.name == "deadly":
@@ -201,16 +201,16 @@ def crop_or_die(clip: Clip) -> cropping.ClipCrops:
         raise MediaError("corrupt", "two\nlines")
     if path.name == "bug":
         raise KeyError("surprise")
-    return cropping.ClipCrops([CROP], 1, False)
+    return crop_clip.ClipCrops([CROP], 1, False)
 
 
 def test_every_clip_has_an_outcome_whatever_happens_to_its_process(tmp_path):
     names = ["a", "deadly", "b", "broken", "deadly_once", "bug", *"cdefgh"]
     clips = [make_clip(tmp_path / name) for name in names]
-    with cropping.Work(tmp_path / "work") as work:
+    with crop_store.CropStore(tmp_path / "work") as work:
         outcomes = {
             pathlib.Path(clip.path).name: outcome
-            for clip, outcome in cropping.crop_clips(clips, work, crop_or_die, jobs=2)
+            for clip, outcome in workers.crop_clips(clips, work, crop_or_die, jobs=2)
         }
         assert {name for name, clip in zip(names, clips, strict=True) if work.outcome(clip)} == {
             name for name, outcome in outcomes.items() if not outcome.code

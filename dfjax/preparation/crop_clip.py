@@ -1,0 +1,153 @@
+"""The crops of one clip: a pure function of its files.
+
+Imports no TFDS and no JAX, as every worker process imports it.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dfjax.corpora import layout
+from dfjax.corpora.clip import Clip
+from dfjax.faces.crop import crop_faces, cut_faces
+from dfjax.faces.crop_spec import CropSpec
+from dfjax.faces.detect import Face, FaceFinder
+from dfjax.faces.sequence import SequenceFinder
+from dfjax.media import image as media_image
+from dfjax.media import limits
+from dfjax.media import video as media_video
+from dfjax.media.errors import MediaError
+
+_DAMAGED_BELOW = 0.9  # a video that decodes to a smaller share of the frames it declares
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipCrops:
+    """What a clip gave: one dict per crop, in order of frame and face, and what was looked at.
+
+    A crop has `image` (encoded), `frame` (position among the frames of a video that decode, or
+    among the pictures of a folder), `face` (within the frame, by falling size), and `landmarks`,
+    `box`, `scale` and `padded` of `align.Crop`. `num_frames` were looked at; `damaged` says that
+    far fewer decode than the file declares, or not every picture that was wanted of a folder.
+    `own_boxes`: its original should have lent its faces, and could not.
+    """
+
+    crops: list[dict[str, Any]]
+    num_frames: int
+    damaged: bool
+    own_boxes: bool = False
+
+
+def crop_clip(
+    clip: Clip, spec: CropSpec, num_frames: int, originals: Mapping[str, str] | None = None
+) -> ClipCrops:
+    """Returns the crops of one clip, a pure function of its files and of the other arguments.
+
+    Of a video or a folder of frames, `num_frames` frames as `read_video` spreads them; of a
+    picture, itself.
+
+    With `originals`, paths by key, a fake is cut where the faces of its original are in the same
+    frames, and nowhere in a frame where that has none: both then show the same part of the scene.
+    A fake is searched itself, and has `own_boxes`, if its original is not among them, cannot be
+    read, differs in the positions or the size of its frames, or shows no face in any.
+
+    Raises:
+      MediaError: the file cannot be used.
+    """
+    borrows = originals is not None and clip.label == 1
+    lent = _lend_faces(originals.get(clip.original), spec, num_frames) if borrows else {}
+    frames, indices, damaged = _read_frames(clip.path, num_frames)
+    fits = list(lent) == _places(frames, indices)
+    if spec.crops == "as-is":
+        found = [crop_faces(frame, None, spec) for frame in frames]
+    else:
+        faces = lent.values() if fits else _find_faces(clip.path, frames, spec)
+        found = [cut_faces(*each, spec) for each in zip(frames, faces, strict=True)]
+    crops = [
+        {
+            "image": media_image.encode_image(crop.image, spec.encoding),
+            "frame": index,
+            "face": face,
+            "landmarks": crop.landmarks,
+            "box": crop.box,
+            "scale": crop.scale,
+            "padded": crop.padded,
+        }
+        for index, of_frame in zip(indices, found, strict=True)
+        for face, crop in enumerate(of_frame)
+    ]
+    return ClipCrops(crops, len(frames), damaged, borrows and not fits)
+
+
+def _lend_faces(
+    path: str | None, spec: CropSpec, num_frames: int
+) -> dict[tuple[int, ...], list[Face]]:
+    """The faces of a real clip by the places of its frames; nothing if there are none."""
+    try:
+        frames, indices, _ = _read_frames(path, num_frames) if path else ([], [], False)
+    except MediaError:  # the clip's own outcome says why
+        return {}
+    faces = _find_faces(path, frames, spec) if frames else []
+    return dict(zip(_places(frames, indices), faces, strict=True)) if any(faces) else {}
+
+
+def _places(frames: Sequence[np.ndarray], indices: Sequence[int]) -> list[tuple[int, ...]]:
+    return [(index, *frame.shape) for index, frame in zip(indices, frames, strict=True)]
+
+
+def _find_faces(path: str, frames: Sequence[np.ndarray], spec: CropSpec) -> list[list[Face]]:
+    finder = FaceFinder(spec)
+    if not _is_picture(path):
+        finder = SequenceFinder(finder)
+    return [finder.find(frame) for frame in frames]
+
+
+def _is_picture(path: str) -> bool:
+    suffix = pathlib.PurePath(path).suffix.lower()
+    return suffix in media_image.IMAGE_SUFFIXES and not os.path.isdir(path)
+
+
+def _read_frames(path: str, num_frames: int) -> tuple[list[np.ndarray], list[int], bool]:
+    """Returns frames, their positions, and whether the clip is damaged."""
+    if os.path.isdir(path):
+        return _read_folder(path, num_frames)
+    suffix = pathlib.PurePath(path).suffix.lower()
+    if suffix in media_video.VIDEO_SUFFIXES:
+        video = media_video.read_video(path, num_frames)
+        expected = min(video.num_declared, limits.MAX_VIDEO_FRAMES)
+        return video.frames, video.indices, video.num_decoded < _DAMAGED_BELOW * expected
+    if _is_picture(path):
+        return [media_image.read_image(path)], [0], False
+    accepted = " ".join(sorted(media_image.IMAGE_SUFFIXES | media_video.VIDEO_SUFFIXES))
+    raise MediaError("unsupported", f"{path}: its suffix is none of {accepted}")
+
+
+def _read_folder(path: str, num_frames: int) -> tuple[list[np.ndarray], list[int], bool]:
+    try:
+        pictures = sorted(layout.list_pictures(path), key=_numbers)
+    except OSError as error:
+        raise MediaError(
+            "unreadable", f"{path}: {error.strerror}: give a readable folder"
+        ) from error
+    if not pictures:
+        raise MediaError("empty", f"{path}: the folder holds no picture: unpack the frames into it")
+    wanted = np.linspace(0, len(pictures) - 1, min(num_frames, len(pictures)), dtype=int).tolist()
+    frames, broken = {}, []
+    for index in wanted:
+        try:
+            frames[index] = media_image.read_image(pictures[index])
+        except MediaError as error:
+            broken.append(error)
+    if not frames:
+        raise MediaError(broken[0].code, f"none of {len(broken)} frames decodes: {broken[0]}")
+    return list(frames.values()), list(frames), bool(broken)
+
+
+def _numbers(picture: pathlib.Path) -> list[int]:
+    """Orders frame_9.png before frame_10.png."""
+    return [int(number) for number in re.findall(r"\d+", picture.stem)]
