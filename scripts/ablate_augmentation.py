@@ -6,6 +6,11 @@ DATA is what scripts/real_faces.py prepared: aligned faces of the Deepfake Detec
 which 5 % of the training groups are the validation split. Its test split is not read. Every variant
 trains the network of configs/resnet.py for 1,500 updates of 64 faces (about eight minutes on two
 cores) with every seed; what is printed is the validation AUC. A second call continues the first.
+
+    rotate 8, zoom .06, shift .04   .7341, seeds .7357 .7288 .7377
+    rotate 3, zoom .02, shift .01   .7947, seeds .8023 .7907 .7910
+
+The first, grown from nothing over the first third of the updates, reached .7381 (.7424 .7346 .7374).
 """
 
 import argparse

@@ -22,6 +22,10 @@ VAL_SHARE = 0.05
 TRAINING = {
     "num_steps": 4_000,
     "batch_size": 64,
+    # The defaults; configs/resnet.py has smaller ones for drawn faces.
+    "augment.rotate": 3.0,
+    "augment.zoom": 0.02,
+    "augment.shift": 0.01,
     "optimizer.warmup_steps": 300,
     "ema_decay": 0.998,
     "log_every": 100,
