@@ -10,7 +10,8 @@ cores) with every seed; what is printed is the validation AUC. A second call con
     rotate 8, zoom .06, shift .04   .7341, seeds .7357 .7288 .7377
     rotate 3, zoom .02, shift .01   .7947, seeds .8023 .7907 .7910
 
-The first, grown from nothing over the first third of the updates, reached .7381 (.7424 .7346 .7374).
+The first, grown from nothing over the first third of the updates, reached .7381 (seeds .7424 .7346
+.7374).
 """
 
 import argparse
