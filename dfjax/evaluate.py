@@ -90,9 +90,12 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
     score = _make_scorer(run, model, variables, mesh, config.eval.batch_size)
     validation = _Target.open(f"{run.data.dir}:{run.data.val_split}")
     before = _card_before(workdir)
+    error_rate = config.eval.error_rate
+    if error_rate is None:
+        error_rate = _error_rate_of(before)
     card, thresholds = _fit_card(
         score(validation),
-        error_rate=config.eval.error_rate or _error_rate_of(before),
+        error_rate=error_rate,
         model=run.model.name,
         arguments={**{k: v for k, v in run.model.items() if k != "name"}, "dtype": "float32"},
         image_size=run.data.image_size,

@@ -16,14 +16,11 @@ The first, grown from nothing over the first third of the updates, reached .7381
 
 import argparse
 import json
-import os
 import pathlib
+import subprocess
+import sys
 
-import jax
 import numpy as np
-
-from configs import resnet
-from dfjax import train
 
 VARIANTS = {
     "rotate 8, zoom .06, shift .04": {"rotate": 8.0, "zoom": 0.06, "shift": 0.04},
@@ -34,11 +31,17 @@ TRAINING = {
     "optimizer.warmup_steps": 100,
     "eval_every": 250,
     "checkpoint_every": 250,
+    "eval.trivial_cues": 0,
 }
 
 
-def final_auc(workdir: pathlib.Path) -> float:
-    """The validation AUC after the last update of a run."""
+def train(workdir: pathlib.Path, settings: dict[str, object]) -> float:
+    """Trains a run, or continues it, and returns the validation AUC after its last update."""
+    command = [sys.executable, "-m", "dfjax.main", "--config", "configs/resnet.py"]
+    command += ["--workdir", str(workdir)]
+    command += [f"--config.{name}={value}" for name, value in settings.items()]
+    print("$", *command, flush=True)
+    subprocess.run(command, check=True)
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     return [row["val/auc"] for row in rows if "val/auc" in row][-1]
 
@@ -50,21 +53,17 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/ablation"))
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     arguments = parser.parse_args()
-    jax.config.update("jax_compilation_cache_dir", os.path.expanduser("~/.cache/dfjax/xla"))
-    found: dict[str, list[float]] = {name: [] for name in VARIANTS}
+    # The evaluation after training is of the validation split, too.
+    data = {"data.dir": arguments.data, "eval.data": f"('{arguments.data}:val',)"}
+    aucs: dict[str, list[float]] = {name: [] for name in VARIANTS}
     for seed in arguments.seeds:
         for number, (name, augment) in enumerate(VARIANTS.items()):
-            config = resnet.get_config()
-            settings = {f"augment.{field}": value for field, value in augment.items()}
-            config.update_from_flattened_dict(
-                {"data.dir": arguments.data, "seed": seed, **TRAINING, **settings}
-            )
-            workdir = arguments.out / f"{number}_{seed}"
-            train.train(config, workdir)
-            found[name].append(final_auc(workdir))
-            print(f"{name}, seed {seed}: {found[name][-1]:.4f}", flush=True)
-    for name, aucs in found.items():
-        print(f"{name}: {np.mean(aucs):.4f}, seeds {' '.join(f'{auc:.4f}' for auc in aucs)}")
+            moves = {f"augment.{field}": value for field, value in augment.items()}
+            settings = {**data, **TRAINING, **moves, "seed": seed}
+            aucs[name].append(train(arguments.out / f"{number}_{seed}", settings))
+            print(f"{name}, seed {seed}: {aucs[name][-1]:.4f}", flush=True)
+    for name, values in aucs.items():
+        print(f"{name}: {np.mean(values):.4f}, seeds {' '.join(f'{auc:.4f}' for auc in values)}")
 
 
 if __name__ == "__main__":

@@ -118,6 +118,9 @@ def test_evaluating_again_keeps_the_error_rate_and_says_what_changes(clips, trai
     assert "model card changed" not in capsys.readouterr().out
     evaluate.evaluate(tiny_run.make_config(clips, **{"eval.error_rate": 0.2}), trained)
     assert "changed in decisions (error rate 0.3 before, 0.2 now)" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"eval.error_rate is 0.0: use more than 0"):
+        evaluate.evaluate(tiny_run.make_config(clips, **{"eval.error_rate": 0.0}), trained)
+    assert model_card.read(trained).decision("frame").error_rate == 0.2
 
 
 def test_data_that_the_model_was_trained_on_are_marked(clips, trained, capsys):
