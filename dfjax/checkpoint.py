@@ -14,6 +14,7 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from dfjax import compatibility
+from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 
 CONFIG_FILE = "config.json"
@@ -106,7 +107,7 @@ def load_variables(workdir: pathlib.Path, step: int | None = None) -> tuple[dict
     Nothing else of the state is read, so neither the config nor the optimiser of the run matters.
 
     Raises:
-      ValueError: the run has no such checkpoint, or it is damaged.
+      UserError: the run has no such checkpoint, or it is damaged.
     """
     if step is None and (workdir / FOLDER).is_dir():
         checkpoints = Checkpoints(workdir, read_only=True)
@@ -115,11 +116,11 @@ def load_variables(workdir: pathlib.Path, step: int | None = None) -> tuple[dict
     path = (workdir / FOLDER / str(step)).absolute()
     if not path.is_dir():
         which = "no checkpoint" if step is None else f"no checkpoint {step}"
-        raise ValueError(f"{workdir} holds {which}: train first")
+        raise UserError(f"{workdir} holds {which}: train first")
     try:
         return jax.device_get(_load_variables(path)), step
     except Exception as error:  # whatever Orbax and the storage below it stumble upon
-        raise ValueError(
+        raise UserError(
             f"{path} cannot be read ({type(error).__name__}): the checkpoint is damaged; restore "
             "it, or take another"
         ) from error
@@ -142,7 +143,7 @@ def describe_run(workdir: pathlib.Path, *, config: dict[str, Any], crop_spec: st
     """Writes what the run is into a new workdir, or makes sure that an old one is the same run.
 
     Raises:
-      ValueError: the workdir holds a run of another config or crop spec, each difference is named;
+      UserError: the workdir holds a run of another config or crop spec, each difference is named;
         or of a format that this version does not read.
     """
     config = json.loads(json.dumps(config))  # tuples become lists, as in the file
@@ -152,7 +153,7 @@ def describe_run(workdir: pathlib.Path, *, config: dict[str, Any], crop_spec: st
             old = _read_config(workdir) if name == CONFIG_FILE else json.loads(path.read_text())
             differences = _differences(old, new)
             if differences:
-                raise ValueError(
+                raise UserError(
                     f"{workdir} holds a run with another {path.stem}: {'; '.join(differences)}: "
                     f"use a new --workdir (init_from={workdir} begins with these weights), or the "
                     "same settings to resume"
@@ -169,7 +170,7 @@ def stored_config(workdir: pathlib.Path) -> dict[str, Any]:
     """The resolved config of the run in `workdir`, as the version had it that began the run.
 
     Raises:
-      ValueError: there is no run, or one of a format that this version does not read; or the config
+      UserError: there is no run, or one of a format that this version does not read; or the config
         lacks a field that evaluating, predicting or exporting needs.
     """
     config = _read_config(workdir)
@@ -181,7 +182,7 @@ def stored_config(workdir: pathlib.Path) -> dict[str, Any]:
 def _read_config(workdir: pathlib.Path) -> dict[str, Any]:
     path = workdir / CONFIG_FILE
     if not path.exists():
-        raise ValueError(f"{workdir} holds no run ({CONFIG_FILE} is missing): train first")
+        raise UserError(f"{workdir} holds no run ({CONFIG_FILE} is missing): train first")
     try:
         config = json.loads(path.read_text())
     except ValueError as error:
@@ -194,7 +195,7 @@ def stored_crop_spec(workdir: pathlib.Path) -> str:
     """The JSON of the CropSpec that the run in `workdir` was trained on.
 
     Raises:
-      ValueError: it is missing, or a spec that this version does not know.
+      UserError: it is missing, or a spec that this version does not know.
     """
     try:
         text = (workdir / CROP_SPEC_FILE).read_text()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from dfjax.commands import audit, convert_weights, export, options, predict, prepare, serve
+from dfjax.errors import UserError
 from dfjax.media import limits
 from dfjax.media.errors import MediaError
 
@@ -20,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
         return arguments.run(arguments)
-    except (ValueError, OSError, MediaError) as error:
+    except (UserError, OSError, MediaError) as error:
         print(f"dfjax: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

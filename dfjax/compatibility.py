@@ -7,6 +7,8 @@ numbers is of format 0.
 import dataclasses
 from typing import Any
 
+from dfjax.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class Format:
@@ -31,7 +33,7 @@ class Format:
         """Returns the number of the thing at `where`, which says `found`, or None if it says none.
 
         Raises:
-          ValueError: this version does not read it; the message says what was found, what is read,
+          UserError: this version does not read it; the message says what was found, what is read,
             and what to do.
         """
         number = 0 if found is None else found
@@ -40,15 +42,15 @@ class Format:
         if number not in self.read:
             numbers = " and ".join(map(str, self.read))
             newer = "install a newer dfjax, or " if number > self.current else ""
-            raise ValueError(
+            raise UserError(
                 f"{where} is a {self.kind} of format {number}, and this version of dfjax reads "
                 f"{numbers}: {newer}{self.remedy}"
             )
         return number
 
-    def unreadable(self, where: Any, reason: Any) -> ValueError:
+    def unreadable(self, where: Any, reason: Any) -> UserError:
         """The error of a thing whose number is read and whose content is not, for `reason`."""
-        return ValueError(
+        return UserError(
             f"{where} is a {self.kind} that this version of dfjax cannot read ({reason}): "
             f"{self.remedy}"
         )

@@ -22,6 +22,7 @@ from rich import table as rich_table
 
 from dfjax import checkpoint, metrics, model_card, progress, sharding, steps, train, tree, verdict
 from dfjax.data import builder, leaks
+from dfjax.errors import UserError
 from dfjax.evaluators import evaluator, figures, frame, trivial_cues, verdicts, video
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.model_card import ModelCard, QualityLimits
@@ -61,7 +62,7 @@ class _Target:
     def open(cls, name: str) -> "_Target":
         data_dir, _, split = name.rpartition(":")
         if not data_dir:
-            raise ValueError(f"eval.data {name!r}: give DIR:SPLIT, for example data/videos:test")
+            raise UserError(f"eval.data {name!r}: give DIR:SPLIT, for example data/videos:test")
         return cls(name, pathlib.Path(data_dir), split, builder.open_dataset(data_dir))
 
 
@@ -74,7 +75,7 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
     error rate unless `config.eval.error_rate` is set.
 
     Raises:
-      ValueError: no run or no checkpoint in `workdir`; data cut out by another CropSpec; a dataset
+      UserError: no run or no checkpoint in `workdir`; data cut out by another CropSpec; a dataset
         without both classes (raised at the end: its scores.csv and the other datasets are done).
     """
     run = ml_collections.ConfigDict(checkpoint.stored_config(workdir))
@@ -134,7 +135,7 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
     if jax.process_index() == 0:
         _print_tables(results)
     if failures:
-        raise ValueError("; ".join(failures))
+        raise UserError("; ".join(failures))
     return results
 
 
@@ -329,7 +330,7 @@ def _folder(workdir: pathlib.Path, target: _Target) -> pathlib.Path:
             return folder
         if json.loads((folder / _RESULT).read_text()).get("path") == str(path):
             return folder
-    raise ValueError(f"{workdir}/eval holds results of other datasets named {path}: move them away")
+    raise UserError(f"{workdir}/eval holds results of other datasets named {path}: move them away")
 
 
 def _without_face(metadata: dict[str, Any], split: str) -> dict[str, int]:

@@ -22,6 +22,7 @@ from flax import linen as nn
 
 from dfjax import checkpoint, compatibility, model_card, steps
 from dfjax.data import builder
+from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import explain, runtimes, scorer
 from dfjax.media import image as media_image
@@ -55,7 +56,7 @@ def export(
     Flax model, over crops of the run's validation split. An older export in `out` is replaced.
 
     Raises:
-      ValueError: no evaluated run; its validation data are gone; an unknown format or one whose
+      UserError: no evaluated run; its validation data are gone; an unknown format or one whose
         packages are missing; `out` holds something else; an artefact deviates by more than
         `TOLERANCE`. `out` is then as it was.
     """
@@ -278,7 +279,7 @@ def _require_equal(deviations: dict[str, dict[str, dict[str, float]]]) -> None:
             for quantity, limit in limits.items():
                 # Not "greater": NaN has to fail.
                 if not found.get(quantity, 0.0) <= limit:
-                    raise ValueError(
+                    raise UserError(
                         f"{artefact} by {runtime} deviates from the Flax model by "
                         f"{found[quantity]:.2g} in {quantity} (allowed: {limit:g}): nothing was "
                         "written; leave its format out, or update its packages"
@@ -287,11 +288,11 @@ def _require_equal(deviations: dict[str, dict[str, dict[str, float]]]) -> None:
 
 def _require_packages(formats: Sequence[str]) -> None:
     if not formats or set(formats) - set(FORMATS):
-        raise ValueError(f"formats {list(formats)}: choose from {', '.join(FORMATS)}")
+        raise UserError(f"formats {list(formats)}: choose from {', '.join(FORMATS)}")
     needed = [package for name in formats for package in _PACKAGES[name]]
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
-        raise ValueError(f'{", ".join(missing)} is not installed: pip install "dfjax[export]"')
+        raise UserError(f'{", ".join(missing)} is not installed: pip install "dfjax[export]"')
 
 
 def _require_free(out: pathlib.Path) -> None:
@@ -299,7 +300,7 @@ def _require_free(out: pathlib.Path) -> None:
         return
     held = {each.name for each in out.iterdir()} if out.is_dir() else {out.name}
     if held and (runtimes.REPORT not in held or held - _FILES):
-        raise ValueError(f"{out} holds something else than an export: give a new folder")
+        raise UserError(f"{out} holds something else than an export: give a new folder")
 
 
 def _validation_crops(workdir: pathlib.Path) -> np.ndarray:
@@ -311,7 +312,7 @@ def _validation_crops(workdir: pathlib.Path) -> np.ndarray:
     try:
         dataset = builder.open_dataset(data["dir"])
     except FileNotFoundError as error:
-        raise ValueError(
+        raise UserError(
             f"{data['dir']}, which {workdir} was trained on, is gone, and an export is checked on "
             "its validation faces: prepare it again, or start where the training was started"
         ) from error

@@ -15,7 +15,7 @@ def build(name: str, **kwargs: Any) -> Loss:
     """The registered loss: (logits [B], labels [B]; 0 real, 1 fake) to values [B].
 
     Raises:
-      ValueError: an unknown name; the message lists the known ones.
+      UserError: an unknown name; the message lists the known ones.
     """
     return registry.build("loss", name, **kwargs)
 

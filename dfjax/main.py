@@ -15,6 +15,8 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from dfjax import evaluate, train
+from dfjax.errors import UserError
+from dfjax.media.errors import MediaError
 
 _CONFIG = config_flags.DEFINE_config_file("config", lock_config=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where checkpoints, metrics and reports go.")
@@ -49,7 +51,7 @@ def _exit(message: object) -> NoReturn:
 def _join_processes() -> None:
     count, index = (os.environ.get(f"DFJAX_{name}") for name in ("NUM_PROCESSES", "PROCESS_ID"))
     if (count is None) != (index is None):
-        raise ValueError("set both DFJAX_NUM_PROCESSES and DFJAX_PROCESS_ID, or neither")
+        raise UserError("set both DFJAX_NUM_PROCESSES and DFJAX_PROCESS_ID, or neither")
     if count is None:
         jax.distributed.initialize()
     else:
@@ -73,7 +75,7 @@ def main(argv: list[str]) -> None:
         if _MODE.value == "train":
             train.train(config, workdir)
         evaluate.evaluate(config, workdir)
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+    except (UserError, MediaError, OSError) as error:
         _exit(error)
 
 

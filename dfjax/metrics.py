@@ -12,6 +12,8 @@ import sklearn.metrics
 from clu import metrics as clu_metrics
 from scipy import optimize
 
+from dfjax.errors import UserError
+
 
 @flax.struct.dataclass
 class TrainMetrics(clu_metrics.Collection):
@@ -27,12 +29,12 @@ def _checked(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarr
     if label.shape != score.shape or label.ndim != 1:
         raise ValueError(f"labels {label.shape} and scores {score.shape} must be equal vectors")
     if not np.isin(label, (0, 1)).all():
-        raise ValueError(f"labels must be 0 (real) or 1 (fake), got {np.unique(label)[:5]}")
+        raise UserError(f"labels must be 0 (real) or 1 (fake), got {np.unique(label)[:5]}")
     if not np.isfinite(score).all():
-        raise ValueError(f"{(~np.isfinite(score)).sum()} of {len(score)} scores are not finite")
+        raise UserError(f"{(~np.isfinite(score)).sum()} of {len(score)} scores are not finite")
     num_fake = int(label.sum())
     if num_fake in (0, len(label)):
-        raise ValueError(
+        raise UserError(
             f"metrics need both classes, got {len(label) - num_fake} real and {num_fake} fake"
         )
     return label.astype(np.int64), score
@@ -101,7 +103,7 @@ def ranking_metrics(label: np.ndarray, score: np.ndarray) -> dict[str, float]:
     """The metrics that need no threshold: auc, ap, eer, log_loss.
 
     Raises:
-      ValueError: a class is missing, a score is not finite, or a label is neither 0 nor 1.
+      UserError: a class is missing, a score is not finite, or a label is neither 0 nor 1.
     """
     return {
         "auc": auc(label, score),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dfjax import compatibility, metrics
+from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 
 FILE = "model_card.json"
@@ -172,14 +173,14 @@ class ModelCard:
         """Returns the card of `to_json`; `where` is what messages call it.
 
         Raises:
-          ValueError: another format, a field missing or unknown, or labels that stand for something
+          UserError: another format, a field missing or unknown, or labels that stand for something
             else; the message says what to do.
         """
         fields = dict(value)
         compatibility.CARD.require(fields.pop("format", None), where)
         labels = fields.pop("labels", None)
         if labels != list(LABELS):
-            raise ValueError(f"{where} has the labels {labels}: dfjax reads {list(LABELS)}")
+            raise UserError(f"{where} has the labels {labels}: dfjax reads {list(LABELS)}")
         names = {field.name for field in dataclasses.fields(cls)}
         if wrong := sorted(names.symmetric_difference(fields)):
             raise compatibility.CARD.unreadable(where, f"it lacks or has in excess {wrong}")
@@ -209,11 +210,11 @@ def read(folder: str | os.PathLike) -> ModelCard:
     """Returns the card in `folder`.
 
     Raises:
-      ValueError: there is none, or it is not one of this version.
+      UserError: there is none, or it is not one of this version.
     """
     path = pathlib.Path(folder, FILE)
     if not path.is_file():
-        raise ValueError(
+        raise UserError(
             f"{folder} has no {FILE}: let the run end with its evaluation "
             "(python -m dfjax.main --mode=evaluate), or give an export"
         )

@@ -9,6 +9,7 @@ import jax
 import optax
 
 from dfjax import tree
+from dfjax.errors import UserError
 
 NAMES = ("adamw", "sgd")
 
@@ -43,16 +44,16 @@ def make_optimizer(
     parameter: no update, no decay, no state, no part in the norm that is clipped.
 
     Raises:
-      ValueError: an unknown name, a warm-up that is not shorter than the run, or a negative factor;
+      UserError: an unknown name, a warm-up that is not shorter than the run, or a negative factor;
         on `init`, a rule that is the first match of no parameter.
     """
     if warmup_steps >= num_steps:
-        raise ValueError(
+        raise UserError(
             f"optimizer.warmup_steps {warmup_steps} is not below num_steps {num_steps}: shorten it"
         )
     for pattern, factor in lr_rules:
         if factor < 0:
-            raise ValueError(f"optimizer.lr_rules: factor {factor} of {pattern!r}: use 0 or more")
+            raise UserError(f"optimizer.lr_rules: factor {factor} of {pattern!r}: use 0 or more")
     first = lr / (warmup_steps + 1)
     schedule = optax.warmup_cosine_decay_schedule(first, lr, warmup_steps, num_steps)
     if name == "adamw":
@@ -60,7 +61,7 @@ def make_optimizer(
     elif name == "sgd":
         adapt = optax.trace(decay=momentum, nesterov=True)
     else:
-        raise ValueError(f"unknown optimizer {name!r}: choose one of {', '.join(NAMES)}")
+        raise UserError(f"unknown optimizer {name!r}: choose one of {', '.join(NAMES)}")
     chain = [optax.clip_by_global_norm(clip_norm)] if clip_norm > 0 else []
     chain.append(adapt)
     if weight_decay > 0:
@@ -105,12 +106,12 @@ def _check_rules(params: Any, rules: Rules) -> None:
     used = {_first_match(name, rules) for name in names}
     for pattern, factor in rules:
         if (pattern, factor) not in used:
-            raise ValueError(
+            raise UserError(
                 f"optimizer.lr_rules: {pattern!r} is the first match of no parameter: names look "
                 f"like {names[:3]}, and earlier rules come first"
             )
     if not any(factor for _, factor in used):
-        raise ValueError("optimizer.lr_rules freeze every parameter: leave some to train")
+        raise UserError("optimizer.lr_rules freeze every parameter: leave some to train")
 
 
 def _first_match(name: str, rules: Rules) -> tuple[str, float]:

@@ -27,7 +27,7 @@ class FaceEmbedder:
 
         Raises:
           FileNotFoundError: the file of weights is missing.
-          ValueError: it is damaged.
+          UserError: it is damaged.
         """
         file = files.read(detect.embedding_file(model_dir))
         model = models.build("dlib_resnet")

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from dfjax.errors import UserError
+
 _ENTRIES: dict[str, dict[str, Callable[..., Any]]] = {}
 
 
@@ -42,8 +44,8 @@ def build(kind: str, name: str, **kwargs: Any) -> Any:
     """Returns what the entry (kind, name) makes of `kwargs`.
 
     Raises:
-      ValueError: nothing is registered under that name; the message lists what is.
+      UserError: nothing is registered under that name; the message lists what is.
     """
     if name not in _ENTRIES.get(kind, {}):
-        raise ValueError(f"unknown {kind} {name!r}: choose one of {', '.join(names(kind))}")
+        raise UserError(f"unknown {kind} {name!r}: choose one of {', '.join(names(kind))}")
     return _ENTRIES[kind][name](**kwargs)

@@ -14,6 +14,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from dfjax.errors import UserError
+
 
 def make_mesh() -> Mesh:
     """A 1-D mesh named "data" over every device of every process, in the order of processes.
@@ -36,18 +38,18 @@ def by_batch(mesh: Mesh) -> NamedSharding:
 
 
 def check_batch_size(name: str, batch_size: int, mesh: Mesh) -> None:
-    """Raises ValueError unless every device gets the same number of rows."""
+    """Raises UserError unless every device gets the same number of rows."""
     _require_multiple(name, batch_size, mesh.size, f"{mesh.size} devices")
 
 
 def check_train_batch_size(batch_size: int, mesh: Mesh, accumulation: int) -> None:
-    """Raises ValueError unless half of every batch, and of every microbatch, can be fake.
+    """Raises UserError unless half of every batch, and of every microbatch, can be fake.
 
     A whole batch may be cut between a real and its fake: every device has part in the same
     statistics. Microbatches are made of whole pairs, on each device out of its own rows.
     """
     if accumulation < 1:
-        raise ValueError(f"accumulation {accumulation} cuts no batch: use 1 or more microbatches")
+        raise UserError(f"accumulation {accumulation} cuts no batch: use 1 or more microbatches")
     if accumulation == 1:
         parts, names = math.lcm(2, mesh.size), f"2 classes and {mesh.size} devices"
     else:
@@ -58,7 +60,7 @@ def check_train_batch_size(batch_size: int, mesh: Mesh, accumulation: int) -> No
 
 def _require_multiple(name: str, value: int, parts: int, names: str) -> None:
     if value <= 0 or value % parts:
-        raise ValueError(f"{name} {value} is not divisible by {names}: use a multiple of {parts}")
+        raise UserError(f"{name} {value} is not divisible by {names}: use a multiple of {parts}")
 
 
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:

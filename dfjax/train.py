@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 
 from dfjax import checkpoint, losses, models, optim, progress, sharding, steps, writer
 from dfjax.data import builder, leaks, pipeline, transforms
+from dfjax.errors import UserError
 from dfjax.evaluators import evaluator
 from dfjax.weights import init_from
 
@@ -28,15 +29,15 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     (seed, step), so a resumed run does what an uninterrupted one would have done.
 
     Raises:
-      ValueError: a setting does not fit; the message says which and what would.
-      FloatingPointError: a loss or a gradient is not finite; the message names the step, and the
+      UserError: a setting does not fit; the message says which and what would.
+      UserError: a loss or a gradient is not finite; the message names the step, and the
         checkpoints are those of earlier steps.
     """
     mesh = sharding.make_mesh()
     sharding.check_train_batch_size(config.batch_size, mesh, config.accumulation)
     for name in ("eval_every", "checkpoint_every"):
         if config[name] % config.log_every:
-            raise ValueError(f"log_every {config.log_every} must divide {name} {config[name]}")
+            raise UserError(f"log_every {config.log_every} must divide {name} {config[name]}")
     dataset = builder.open_dataset(config.data.dir)
     if not config.data.allow_leaks:
         leaks.require_none(config.data.dir)
@@ -173,7 +174,7 @@ def load_best(
     here are applied to their scores.
 
     Raises:
-      ValueError: it has none.
+      UserError: it has none.
     """
     variables, step = checkpoint.load_variables(workdir)
     model = models.build(**{**config.model, "dtype": "float32"})

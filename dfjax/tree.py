@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from dfjax.errors import UserError
+
 
 def leaf_names(tree: Any) -> list[str]:
     """Names like "stage1_block1/conv1/kernel", in the order of `jax.tree.leaves`."""
@@ -35,10 +37,10 @@ def match(tree: Any, pattern: str) -> Any:
     """A tree of bool, True where the leaf's whole name matches the regular expression.
 
     Raises:
-      ValueError: no name matches, which is nearly always a misspelt rule.
+      UserError: no name matches, which is nearly always a misspelt rule.
     """
     matches = map_names(lambda name: re.fullmatch(pattern, name) is not None, tree)
     if not any(jax.tree.leaves(matches)):
         names = leaf_names(tree)[:3]
-        raise ValueError(f"rule {pattern!r} matches no parameter: names look like {names}")
+        raise UserError(f"rule {pattern!r} matches no parameter: names look like {names}")
     return matches

@@ -15,6 +15,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from dfjax.errors import UserError
+
 FILE_NAME = "metrics.jsonl"
 
 
@@ -95,7 +97,7 @@ class StepLog:
         `waited` is the time in seconds that the loop spent waiting for its batch.
 
         Raises:
-          FloatingPointError: a loss or a gradient of the last full window is not finite.
+          UserError: a loss or a gradient of the last full window is not finite.
         """
         if self._pending and self._pending[-1][0] % self._every == 0:
             self.flush()
@@ -114,7 +116,7 @@ class StepLog:
         """Writes the steps that are still waiting; blocks until they are done.
 
         Raises:
-          FloatingPointError: a loss or a gradient of theirs is not finite.
+          UserError: a loss or a gradient of theirs is not finite.
         """
         if not self._pending:
             return
@@ -126,7 +128,7 @@ class StepLog:
             # a checkpoint of this step would be lost although its loss is finite.
             for name, meaning in (("loss", "loss"), ("grad_norm", "gradient norm")):
                 if not math.isfinite(value[name]):
-                    raise FloatingPointError(
+                    raise UserError(
                         f"the {meaning} became {value[name]} at step {step}, within steps "
                         f"[{numbers[0]}, {numbers[-1]}], and no checkpoint holds it: lower "
                         "optimizer.lr in a new workdir (init_from takes a checkpoint of this one), "

@@ -26,6 +26,7 @@ import rich.table
 from dfjax import corpora, progress, registry
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
+from dfjax.errors import UserError
 
 _TRIES = 5
 _CLASSES = ("real", "fake")  # by label
@@ -252,11 +253,11 @@ def verify(name: str, root: str, options: Mapping[str, str]) -> bool:
     """Prints the clips of the corpus in `root`; returns whether they are as many as published.
 
     Raises:
-      ValueError: the tree cannot be read, or the corpus has no such option.
+      UserError: the tree cannot be read, or the corpus has no such option.
     """
     corpora.register_all()
     for option in options.keys() - registry.options("corpus", name):
-        raise ValueError(f"{name} takes no {option}: leave it out")
+        raise UserError(f"{name} takes no {option}: leave it out")
     notes = logging.StreamHandler()
     notes.setFormatter(logging.Formatter("download: note: %(message)s"))
     logger = logging.getLogger("dfjax.corpora")

@@ -18,6 +18,7 @@ import pytest
 
 from configs import resnet
 from dfjax import checkpoint, losses, sharding, train, tree
+from dfjax.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS = 12
@@ -246,7 +247,7 @@ def test_workdir_of_another_run_is_refused_with_the_difference(prepared, uninter
 def test_loss_that_is_not_finite_stops_the_run_and_names_the_step(prepared, tmp_path):
     config = _config(prepared, **{"optimizer.lr": 1e30, "optimizer.clip_norm": 0.0})
     message = r"the loss became (nan|inf) at step \d+, within steps \[\d+, \d+\]"
-    with pytest.raises(FloatingPointError, match=message):
+    with pytest.raises(UserError, match=message):
         train.train(config, tmp_path)
 
 
@@ -258,7 +259,7 @@ def test_gradient_that_is_not_finite_is_in_no_checkpoint(prepared, tmp_path, mon
 
     monkeypatch.setattr(losses, "build", lambda name, **_: flat_start)
     every_step = {"log_every": 1, "checkpoint_every": 1}
-    with pytest.raises(FloatingPointError, match=r"the gradient norm became nan at step 1\b"):
+    with pytest.raises(UserError, match=r"the gradient norm became nan at step 1\b"):
         train.train(_config(prepared, **every_step), tmp_path)
     checkpoints = checkpoint.Checkpoints(tmp_path, keep=2)
     assert checkpoints.latest_step is None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dfjax import metrics, writer
+from dfjax.errors import UserError
 
 
 def _step_metrics(loss: float, grad_norm: float = 1.0) -> metrics.TrainMetrics:
@@ -56,7 +57,7 @@ def test_first_step_that_is_not_finite_is_named(tmp_path, name, bad):
     for step, values in enumerate([{"loss": 1.0}, second, {"loss": np.nan}], 1):
         log.add(step, _step_metrics(**values), waited=0.0)
     message = rf"the {name} became {bad} at step 2, within steps \[1, 3\].*: lower optimizer\.lr"
-    with pytest.raises(FloatingPointError, match=message):
+    with pytest.raises(UserError, match=message):
         log.flush()
     assert _rows(tmp_path) == []
 

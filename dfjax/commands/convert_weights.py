@@ -4,6 +4,7 @@ import argparse
 import json
 
 from dfjax.commands import options
+from dfjax.errors import UserError
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -67,7 +68,7 @@ def _setting(text: str) -> tuple[str, object]:
     """(field, value) of "width=32" or "mean=[0.5, 0.5, 0.5]"; what is no JSON is a string."""
     field, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"--set {text}: use FIELD=VALUE")
+        raise UserError(f"--set {text}: use FIELD=VALUE")
     try:
         value = json.loads(value)
     except ValueError:

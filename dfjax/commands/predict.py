@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from dfjax.commands import options
+from dfjax.errors import UserError
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -79,7 +80,7 @@ def _predict_files(arguments: argparse.Namespace, model) -> int:
 
     for source in arguments.sources:
         if source.startswith(stream.URL_SCHEMES):
-            raise ValueError(f"{source} is an address: add --live to watch it, or download it")
+            raise UserError(f"{source} is an address: add --live to watch it, or download it")
     rows = predict.predict(
         arguments.sources,
         model,
@@ -95,6 +96,6 @@ def _watch(arguments: argparse.Namespace, model) -> int:
     from dfjax.inference import live
 
     if len(arguments.sources) != 1:
-        raise ValueError(f"--live takes one source, and {len(arguments.sources)} are given")
+        raise UserError(f"--live takes one source, and {len(arguments.sources)} are given")
     live.watch(arguments.sources[0], model, search_every=arguments.search_every)
     return 0

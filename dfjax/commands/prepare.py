@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from dfjax import registry
 from dfjax.commands import options
+from dfjax.errors import UserError
 
 PUBLISHED = (
     "celebdf_pp", "celebdf_v1", "celebdf_v2", "deepfakebench", "deeperforensics", "df40", "dfd",
@@ -203,7 +204,7 @@ def _corpus_options(arguments: argparse.Namespace) -> dict[str, object]:
         root = arguments.root or os.path.join(arguments.out, "synthetic")
         return {**given, "root": root, "jobs": arguments.jobs}
     if arguments.root is None and arguments.corpus in registry.names("corpus"):
-        raise ValueError(f"corpus {arguments.corpus} needs --root DIR: give its folder")
+        raise UserError(f"corpus {arguments.corpus} needs --root DIR: give its folder")
     return {**given, "splits": arguments.splits}
 
 
@@ -212,7 +213,7 @@ def _own_options(arguments: argparse.Namespace) -> dict[str, object]:
     given = {name: value for name in _OWN_OPTIONS if (value := getattr(arguments, name))}
     accepted = registry.options("corpus", arguments.corpus)
     if accepted and (unknown := [name for name in given if name not in accepted]):
-        raise ValueError(
+        raise UserError(
             f"corpus {arguments.corpus} has no {_OWN_OPTIONS[unknown[0]]}: leave it out"
         )
     return given
@@ -220,7 +221,7 @@ def _own_options(arguments: argparse.Namespace) -> dict[str, object]:
 
 def _beam_options(arguments: argparse.Namespace) -> list[str]:
     if arguments.pipeline_options and not arguments.runner:
-        raise ValueError("--pipeline-options are those of a pipeline: add --runner NAME")
+        raise UserError("--pipeline-options are those of a pipeline: add --runner NAME")
     runner = [f"runner={arguments.runner}"] if arguments.runner else []
     return [f"--{option}" for option in (*runner, *arguments.pipeline_options)]
 

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dfjax import registry
 from dfjax.corpora import layout
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 
 KINDS = ("videos", "frames")  # of folders
 TEST_LIST = "List_of_testing_videos.txt"
@@ -68,7 +69,7 @@ def read_celebdf_v1(
     `splits` share what is not in the test list between train and val.
 
     Raises:
-      ValueError: the test list is missing or contradicts the folders.
+      UserError: the test list is missing or contradicts the folders.
     """
     return _read("celebdf_v1", root, _folders(), seed, splits, strict)
 
@@ -99,7 +100,7 @@ def read_celebdf_pp(
     `methods` are those to read; None: all that are there.
 
     Raises:
-      ValueError: as there, or a method is unknown.
+      UserError: as there, or a method is unknown.
     """
     layout.check_methods(methods, _folders_pp().keys() - _REALS.keys())
     return _read("celebdf_pp", root, _folders_pp(), seed, splits, strict, methods)
@@ -202,7 +203,7 @@ def _read_test_list(
     """Returns folder and name of the clips of the test list, of those that are in `folders`.
 
     Raises:
-      ValueError: it is missing, or a label contradicts the folder.
+      UserError: it is missing, or a label contradicts the folder.
     """
     test = set()
     for where, line in layout.read_lines(root / TEST_LIST):
@@ -211,9 +212,9 @@ def _read_test_list(
         parents = [part for part in path.parts[:-1] if part not in KINDS]
         folder = _folder_of(parents, folders)
         if folder is None:
-            raise ValueError(f"{where}: {text} is in no folder of this corpus: get the list anew")
+            raise UserError(f"{where}: {text} is in no folder of this corpus: get the list anew")
         if label != str(int(folder in _REALS)):
-            raise ValueError(
+            raise UserError(
                 f"{where} gives {label} to {text}: {TEST_LIST} says 1 = real and 0 = fake, and so "
                 "must the folder: get the owners' file anew"
             )

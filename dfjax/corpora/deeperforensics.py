@@ -23,6 +23,7 @@ from dfjax import registry
 from dfjax.corpora import ffpp, layout
 from dfjax.corpora import splits as splitting
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 
 METHODS = (
     "end_to_end",
@@ -49,12 +50,12 @@ def read_deeperforensics(
     read; None: all that are there.
 
     Raises:
-      ValueError: no `ffpp_root`, a split list is missing or wrong, or a variant is unknown.
+      UserError: no `ffpp_root`, a split list is missing or wrong, or a variant is unknown.
     """
     root = layout.require_folder(root)
     layout.check_methods(methods, METHODS)
     if ffpp_root is None:
-        raise ValueError(
+        raise UserError(
             "deeperforensics has no reals of its own, they are FaceForensics++'s originals in c23: "
             "give the folder of that corpus as well, --ffpp DIR"
         )
@@ -83,9 +84,9 @@ def _read_splits(root: pathlib.Path) -> dict[str, str]:
         for where, line in layout.read_lines(root / "lists" / "splits" / f"{split}.txt"):
             name = pathlib.PurePosixPath(line).stem
             if not re.fullmatch(r"\d{3}_[MW]\d{3}", name):
-                raise ValueError(f"{where}: {line!r} is no name like 071_M004.mp4")
+                raise UserError(f"{where}: {line!r} is no name like 071_M004.mp4")
             if split_of.setdefault(name, split) != split:
-                raise ValueError(f"{where}: {name} is in {split_of[name]}.txt, too: keep one")
+                raise UserError(f"{where}: {name} is in {split_of[name]}.txt, too: keep one")
     layout.check_counts("deeperforensics", "lists/splits", split_of, 1000)
     return split_of
 

@@ -32,6 +32,7 @@ from typing import Any
 from dfjax import registry
 from dfjax.corpora import celebdf, deeperforensics, dfd, ffpp, layout
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 
 _COMPRESSIONS = ("raw", "c0", "c23", "c40")
 _SPLITS = ("test", "train", "val")  # what is in several belongs to the first
@@ -73,7 +74,7 @@ def read_deepfakebench(
     leaves out of train and val what shares a person or an original with test.
 
     Raises:
-      ValueError: a file is not understood, a label is unknown or contradicts another or a folder,
+      UserError: a file is not understood, a label is unknown or contradicts another or a folder,
         or none of the frames is there.
     """
     files, base = _find_files(pathlib.Path(root))
@@ -112,7 +113,7 @@ def _find_files(root: pathlib.Path) -> tuple[list[pathlib.Path], pathlib.Path]:
         folder = layout.find_folder(layout.require_folder(root), "dataset_json") or root
         files = sorted(folder.glob("*.json"))
     if not files:
-        raise ValueError(f"{root} has no label file, neither *.json nor dataset_json/*.json")
+        raise UserError(f"{root} has no label file, neither *.json nor dataset_json/*.json")
     folder = pathlib.Path(os.path.abspath(folder))
     return files, folder.parent if layout.same_name(folder.name, "dataset_json") else folder
 
@@ -124,7 +125,7 @@ def _read_file(file: pathlib.Path, base: pathlib.Path, compression: str) -> list
     for dataset, label, split, names, found in _walk_file(file, compression):
         where = "/".join((dataset, label, split, *names))
         if found.get("label") != label:
-            raise ValueError(f"{file}: {where} has the label {found.get('label')!r}: get it anew")
+            raise UserError(f"{file}: {where} has the label {found.get('label')!r}: get it anew")
         paths, is_complete = frames.find(found["frames"], f"{file}: {where}")
         if not is_complete:
             problems["lack frames here" if paths else "have no frame here"].append(where)
@@ -148,10 +149,10 @@ def _walk_file(
             _label(label, file)
             for split, section in _items(splits, f"{file}: {dataset}/{label}"):
                 if split not in _SPLITS:
-                    raise ValueError(f"{file}: {label} has a split {split!r}: use train, val, test")
+                    raise UserError(f"{file}: {label} has a split {split!r}: use train, val, test")
                 levels = section.keys() & _COMPRESSIONS if isinstance(section, dict) else set()
                 if levels and not (levels := levels & set(ffpp.spellings_of(compression))):
-                    raise ValueError(
+                    raise UserError(
                         f"{file}: {label} has no {compression} in {split}, but "
                         f"{', '.join(sorted(section))}: choose it as compression"
                     )
@@ -171,7 +172,7 @@ def _walk_videos(section: Any, where: str) -> Iterator[tuple[tuple[str, ...], di
 
 def _items(value: Any, where: str) -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
-        raise ValueError(f"{where} is no object: this is no label file of DeepfakeBench")
+        raise UserError(f"{where} is no object: this is no label file of DeepfakeBench")
     return list(value.items())
 
 
@@ -180,7 +181,7 @@ def _label(name: str, file: pathlib.Path) -> int:
         return 0
     if _FAKE_LABELS.fullmatch(name):
         return 1
-    raise ValueError(
+    raise UserError(
         f"{file}: label {name!r} does not say what it is: accepted are FF-real, FF-DF, FF-F2F, "
         "FF-FS, FF-NT, FF-FH, FF-SH, and names that end in _real, _fake, _fakeA or _fakeB"
     )
@@ -202,7 +203,7 @@ class _Frames:
         for frame in frames if isinstance(frames, list) else [frames]:
             path = pathlib.PurePosixPath(str(frame).replace("\\", "/"))
             if ".." in path.parts or "\0" in str(frame):
-                raise ValueError(f"{where} has a frame {frame!r}: paths lead down from a folder")
+                raise UserError(f"{where} has a frame {frame!r}: paths lead down from a folder")
             by_folder[path.parent].add(path.name)
         there, is_complete = [], bool(by_folder)
         for folder, names in by_folder.items():
@@ -230,9 +231,9 @@ def _make_clip(base: pathlib.Path, path: pathlib.Path, entries: Sequence[_Entry]
     """Returns the clip at `path`, which may stand in several files and splits."""
     first, label = entries[0], entries[0].label
     if other := next((entry for entry in entries if entry.label != label), None):
-        raise ValueError(f"{path} is {first.where} and {other.where}: one of the labels is wrong")
+        raise UserError(f"{path} is {first.where} and {other.where}: one of the labels is wrong")
     if wrong := _FOLDERS[1 - label] & set(path.relative_to(base).parts):
-        raise ValueError(
+        raise UserError(
             f"{path} is {first.where}, but {wrong.pop()} holds the other class: the label "
             "files name reals ..._real: get the file anew"
         )

@@ -66,7 +66,7 @@ def read_df40(
     read; None: all that are there.
 
     Raises:
-      ValueError: no method is there, or one is unknown.
+      UserError: no method is there, or one is unknown.
     """
     root = layout.require_folder(root)
     layout.check_methods(methods, METHODS)

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dfjax import registry
 from dfjax.corpora import ffpp, layout
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 
 _REAL = re.compile(r"(?P<target>\d+)__(?P<scene>\w+)")
 _FAKE = re.compile(r"(?P<target>\d+)_(?P<source>\d+)__(?P<scene>\w+)__(?P<code>[0-9A-Z]+)")
@@ -42,7 +43,7 @@ def read_dfd(
     `seed` and `splits` have no effect: all is test.
 
     Raises:
-      ValueError: one of the two trees is missing in that compression.
+      UserError: one of the two trees is missing in that compression.
     """
     root = layout.require_folder(root)
     clips = []
@@ -74,7 +75,7 @@ def _list_part(
 ) -> dict[str, pathlib.Path]:
     folder = ffpp.find_sequences(root, part, compression)
     if folder is None:
-        raise ValueError(f"{root} has no {part} in {compression}: download it, or choose another")
+        raise UserError(f"{root} has no {part} in {compression}: download it, or choose another")
     found = layout.list_clips(folder, corpus="dfd")
     unknown = [name for name in found if not pattern.fullmatch(name)]
     layout.report("dfd", f"clips of {part} left out: their names are not DFD's", unknown)

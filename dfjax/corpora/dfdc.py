@@ -27,6 +27,7 @@ from dfjax import registry
 from dfjax.corpora import layout
 from dfjax.corpora import splits as splitting
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 
 _CSV, _JSON = "labels.csv", "metadata.json"
 _PART = "dfdc_train_part_"
@@ -47,7 +48,7 @@ def read_dfdc(
     `splits` shares out the parts; the share of a split that the owners fill goes to train.
 
     Raises:
-      ValueError: a label file is missing, not understood, or contradicts another.
+      UserError: a label file is missing, not understood, or contradicts another.
     """
     root = layout.require_folder(root)
     parts = {name: _read_part(root, folder) for name, folder in _find_parts(root).items()}
@@ -69,7 +70,7 @@ def _find_parts(root: pathlib.Path) -> dict[str, pathlib.Path]:
             continue
         name = f"{_PART}{int(number[1])}"
         if name in parts:
-            raise ValueError(f"{parts[name]} and {folder} are both there: keep one")
+            raise UserError(f"{parts[name]} and {folder} are both there: keep one")
         parts[name] = layout.find_folder(folder, folder.name) or folder  # as some archives unpack
     if not parts and (sample := layout.find_folder(root, _SAMPLE)):
         parts[_SAMPLE] = sample
@@ -110,10 +111,10 @@ def _read_part(root: pathlib.Path, folder: pathlib.Path) -> list[Clip]:
 def _check_entry(entry: Any, where: str) -> tuple[int, str]:
     """Returns label and original of an entry of the parts; "" for the original of a real."""
     if not isinstance(entry, dict) or entry.get("label") not in ("REAL", "FAKE"):
-        raise ValueError(f'{where}: {entry!r} has no "label" that is "REAL" or "FAKE"')
+        raise UserError(f'{where}: {entry!r} has no "label" that is "REAL" or "FAKE"')
     label, original = _LABELS[entry["label"]], entry.get("original") or ""
     if not isinstance(original, str) or bool(original) != bool(label):
-        raise ValueError(
+        raise UserError(
             f"{where} is {entry['label']} with the original {entry.get('original')!r}: a FAKE has "
             "one and a REAL has none, so the file is flipped or broken: get it anew"
         )
@@ -137,12 +138,12 @@ def _read_labels(folder: pathlib.Path) -> dict[str, int]:
     readers = {folder / _CSV: _read_csv, folder / _JSON: _read_json}
     tables = [read(path) for path, read in readers.items() if path.exists()]
     if not tables:
-        raise ValueError(f"{folder} has neither {_CSV} nor {_JSON}: get it from the owners")
+        raise UserError(f"{folder} has neither {_CSV} nor {_JSON}: get it from the owners")
     labels: dict[str, int] = {}
     for table in tables:
         for name, label in table.items():
             if labels.setdefault(name, label) != label:
-                raise ValueError(
+                raise UserError(
                     f"{folder}: {_CSV} calls {name} {_METHODS[labels[name]]} and {_JSON} calls it "
                     f"{_METHODS[label]}; in both, 0 is real and 1 is fake: get them anew"
                 )
@@ -154,7 +155,7 @@ def _read_csv(path: pathlib.Path) -> dict[str, int]:
     for where, row in layout.read_csv(path, ("filename", "label")):
         name = _stem(row["filename"])
         if name in labels:
-            raise ValueError(f"{where} names {row['filename']} again: get the file anew")
+            raise UserError(f"{where} names {row['filename']} again: get the file anew")
         labels[name] = _label(row["label"].upper(), where)
     return labels
 
@@ -163,7 +164,7 @@ def _read_json(path: pathlib.Path) -> dict[str, int]:
     labels = {}
     for name, entry in layout.read_json(path).items():
         if not isinstance(entry, dict) or "is_fake" not in entry:
-            raise ValueError(
+            raise UserError(
                 f'{path}: {name}: {entry!r} has no "is_fake": this is no file of a test set; of a '
                 "part, give the folder above it"
             )
@@ -173,7 +174,7 @@ def _read_json(path: pathlib.Path) -> dict[str, int]:
 
 def _label(text: str, where: str) -> int:
     if text not in _LABELS:
-        raise ValueError(f"{where}: label {text!r}: 0 or REAL, 1 or FAKE are known")
+        raise UserError(f"{where}: label {text!r}: 0 or REAL, 1 or FAKE are known")
     return _LABELS[text]
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from dfjax import registry
 from dfjax.corpora import layout
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 
 _LIST = "dataset.json"
 _REALS = "original_videos"
@@ -42,7 +43,7 @@ def read_dfdcp(
     """Returns the clips of the corpus in the folder `root`; `splits` shares out train and val.
 
     Raises:
-      ValueError: dataset.json is missing, not understood, or contradicts the folders.
+      UserError: dataset.json is missing, not understood, or contradicts the folders.
     """
     root = layout.require_folder(root)
     if not (root / _LIST).exists():
@@ -73,26 +74,26 @@ def _read_list(path: pathlib.Path) -> dict[str, dict[str, Any]]:
         where = f"{path}: {text}"
         name = layout.relative_path(text, where).with_suffix("").as_posix()
         if entries.setdefault(name, entry) is not entry:
-            raise ValueError(f"{where} is there twice: get the file anew")
+            raise UserError(f"{where} is there twice: get the file anew")
         _check_entry(entry, where, name.split("/")[0])
     return entries
 
 
 def _check_entry(entry: Any, where: str, folder: str) -> None:
     if not isinstance(entry, dict) or entry.get("label") not in ("real", "fake"):
-        raise ValueError(f'{where}: {entry!r} has no "label" that is "real" or "fake"')
+        raise UserError(f'{where}: {entry!r} has no "label" that is "real" or "fake"')
     if entry.get("set") not in ("train", "test"):
-        raise ValueError(f'{where}: {entry!r} has no "set" that is "train" or "test"')
+        raise UserError(f'{where}: {entry!r} has no "set" that is "train" or "test"')
     if folder not in _FOLDERS:
-        raise ValueError(f"{where}: paths start with {', '.join(_FOLDERS)}")
+        raise UserError(f"{where}: paths start with {', '.join(_FOLDERS)}")
     if (entry["label"] == "real") != (folder == _REALS):
-        raise ValueError(
+        raise UserError(
             f"{where} is called {entry['label']}, but {_REALS} holds the reals and method_A and "
             "method_B the fakes: get the file anew"
         )
     for field in ("target_id", "swapped_id")[: 1 + (entry["label"] == "fake")]:
         if not isinstance(entry.get(field), str | int):
-            raise ValueError(f'{where}: {entry!r} has no "{field}", the id of an actor')
+            raise UserError(f'{where}: {entry!r} has no "{field}", the id of an actor')
 
 
 def _list_videos(root: pathlib.Path) -> dict[str, pathlib.Path]:

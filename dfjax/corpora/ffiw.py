@@ -22,6 +22,7 @@ from dfjax import registry
 from dfjax.corpora import layout
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
+from dfjax.errors import UserError
 
 _RELEASES = ("FFIW10K-v1-release", "FFIW10K-v1-release-test")
 _TREES = {"real": "source", "fake": "target"}
@@ -37,7 +38,7 @@ def read_ffiw(
     `seed` and `splits` have no effect: the splits are the owners'.
 
     Raises:
-      ValueError: no release is there, or a video is in two of them.
+      UserError: no release is there, or a video is in two of them.
     """
     root = layout.require_folder(root)
     clips = []
@@ -64,6 +65,6 @@ def _list_part(root: pathlib.Path, tree: str, split: str) -> dict[str, pathlib.P
         folder = layout.find_folder(release, f"{part}/videos", f"{part}/frames", part)
         for name, path in layout.list_clips(folder, corpus="ffiw").items() if folder else ():
             if name in found:
-                raise ValueError(f"{found[name]} and {path} are both there: keep one")
+                raise UserError(f"{found[name]} and {path} are both there: keep one")
             found[name] = path
     return found

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dfjax import registry
 from dfjax.corpora import layout
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
 KINDS = ("videos", "images", "frames")  # of folders
@@ -78,7 +79,7 @@ def read_ffpp(
     None: all that are there. What the split files do not name is reported and left out.
 
     Raises:
-      ValueError: a part or a split file is missing, or a name is unknown.
+      UserError: a part or a split file is missing, or a name is unknown.
     """
     root = layout.require_folder(root)
     split_of = read_splits(root)
@@ -105,7 +106,7 @@ def list_reals(
     """Returns the original videos, or their folders of frames, by id; the first of `kinds` there.
 
     Raises:
-      ValueError: they are not below `root` in that compression.
+      UserError: they are not below `root` in that compression.
     """
     spellings = _spellings("original_sequences/youtube", compression, kinds)
     return layout.list_clips(layout.require_folder(root, *spellings), corpus="ffpp")
@@ -115,7 +116,7 @@ def read_splits(root: str | os.PathLike) -> dict[str, str]:
     """Returns the split of every id ("071") and pair ("071_054") that the owners' files name.
 
     Raises:
-      ValueError: a file is missing or no list of pairs, or an id is in two pairs.
+      UserError: a file is missing or no list of pairs, or an id is in two pairs.
     """
     folder = _split_folder(pathlib.Path(root))
     split_of: dict[str, str] = {}
@@ -124,10 +125,10 @@ def read_splits(root: str | os.PathLike) -> dict[str, str]:
         path = folder / f"{split}.json"
         for pair in layout.read_json(path, list):
             if not (isinstance(pair, list) and len(pair) == 2 and all(map(_is_id, pair))):
-                raise ValueError(f'{path}: {pair!r} is no pair of ids like ["071", "054"]')
+                raise UserError(f'{path}: {pair!r} is no pair of ids like ["071", "054"]')
             for name in (*pair, "_".join(pair), "_".join(reversed(pair))):
                 if name in split_of:
-                    raise ValueError(f"{path}: {name} is in {split_of[name]}.json already")
+                    raise UserError(f"{path}: {name} is in {split_of[name]}.json already")
                 split_of[name] = split
         if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
             altered.append(path.name)
@@ -151,10 +152,10 @@ def spellings_of(compression: str) -> tuple[str, ...]:
     """Returns the names of the folders of a compression.
 
     Raises:
-      ValueError: it is unknown.
+      UserError: it is unknown.
     """
     if compression not in _COMPRESSIONS:
-        raise ValueError(f"compression {compression!r}: use {', '.join(_COMPRESSIONS)}")
+        raise UserError(f"compression {compression!r}: use {', '.join(_COMPRESSIONS)}")
     return _COMPRESSIONS[compression]
 
 
@@ -171,7 +172,7 @@ def _list_fakes(
     for method in methods or METHODS:
         folder = find_sequences(root, f"manipulated_sequences/{method}", compression)
         if folder is None and methods:
-            raise ValueError(f"{root} has no {method} in {compression}: download it, or leave it")
+            raise UserError(f"{root} has no {method} in {compression}: download it, or leave it")
         fakes[method] = {} if folder is None else layout.list_clips(folder, corpus="ffpp")
     return fakes
 
@@ -180,7 +181,7 @@ def _split_folder(root: pathlib.Path) -> pathlib.Path:
     folders = [root, root / "splits", root / "dataset" / "splits"]
     complete = [f for f in folders if all((f / f"{split}.json").is_file() for split in _SHA256)]
     if not complete:
-        raise ValueError(
+        raise UserError(
             f"{root} has no train.json, val.json and test.json: get them from dataset/splits of "
             "https://github.com/ondyari/FaceForensics and put them there"
         )

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dfjax import registry
 from dfjax.corpora import splits as splitting
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 from dfjax.media.image import IMAGE_SUFFIXES
 from dfjax.media.video import VIDEO_SUFFIXES
 
@@ -65,18 +66,18 @@ def read_folder(
     are in every split as far as possible, and the same `seed` gives the same splits.
 
     Raises:
-      ValueError: nothing to read, a manifest that is not understood, or what belongs together is in
+      UserError: nothing to read, a manifest that is not understood, or what belongs together is in
         two splits.
     """
     root = pathlib.Path(root)
     if not root.is_dir():
-        raise ValueError(f"{root} is not a folder: give the folder of a corpus")
+        raise UserError(f"{root} is not a folder: give the folder of a corpus")
     manifest = root / MANIFEST
     entries = list(_read_manifest(manifest) if manifest.exists() else _walk_trees(root))
     if not entries:
-        raise ValueError(f"{root} holds no picture or video: {_accepted_suffixes()}")
+        raise UserError(f"{root} holds no picture or video: {_accepted_suffixes()}")
     if not any((root / entry.path).exists() for entry in entries):
-        raise ValueError(
+        raise UserError(
             f"none of the {len(entries)} files in {manifest} exists: paths start at its folder"
         )
     entries.sort(key=lambda entry: entry.path)
@@ -122,7 +123,7 @@ def _splits(
         labels = [entry.label for entry in entries]
         return splitting.assign_splits(names, labels, ties, seed=seed, shares=shares)
     if not all(given):
-        raise ValueError(
+        raise UserError(
             f"{names[given.index('')]} has no split while others do: name one in every row of "
             f"{MANIFEST}, or none"
         )
@@ -134,7 +135,7 @@ def _shared_contents(root: pathlib.Path, entries: list[_Entry]) -> dict[str, tup
     """Returns the sha256 of those files that have a copy, by path; only equal sizes are read.
 
     Raises:
-      ValueError: a real and a fake file are the same.
+      UserError: a real and a fake file are the same.
     """
     by_size = collections.defaultdict(list)
     for entry in entries:
@@ -150,7 +151,7 @@ def _shared_contents(root: pathlib.Path, entries: list[_Entry]) -> dict[str, tup
         if len(copies) > 1:
             if len({entry.label for entry in copies}) > 1:
                 a, b = sorted(copies, key=lambda entry: entry.label)[:: len(copies) - 1]
-                raise ValueError(
+                raise UserError(
                     f"{a.path} (real) and {b.path} (fake) are the same file: correct a label"
                 )
             contents.update({entry.path: (digest,) for entry in copies})
@@ -169,7 +170,7 @@ def _read_manifest(manifest: pathlib.Path) -> Iterator[_Entry]:
             reader = csv.DictReader(file, skipinitialspace=True)
             columns = [column.strip().lower() for column in reader.fieldnames or []]
             if not {"path", "label"} <= set(columns):
-                raise ValueError(
+                raise UserError(
                     f"{manifest} has the columns {', '.join(columns) or 'none'}: "
                     "path and label are needed, split, group, method and pair optional"
                 )
@@ -178,30 +179,28 @@ def _read_manifest(manifest: pathlib.Path) -> Iterator[_Entry]:
                 where = f"{manifest} line {reader.line_num}"
                 entry = _entry({name: (row[name] or "").strip() for name in columns}, where)
                 if entry.path in lines:
-                    raise ValueError(
+                    raise UserError(
                         f"{where} names {entry.path} again after line {lines[entry.path]}: keep one"
                     )
                 lines[entry.path] = reader.line_num
                 yield entry
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
-            f"{manifest} is not a CSV file in UTF-8 ({error}): save it anew"
-        ) from error
+        raise UserError(f"{manifest} is not a CSV file in UTF-8 ({error}): save it anew") from error
 
 
 def _entry(row: dict[str, str], where: str) -> _Entry:
     label = _LABELS.get(row["label"].lower())
     if label is None:
-        raise ValueError(f"{where}: label {row['label']!r}: use real, fake, 0 or 1")
+        raise UserError(f"{where}: label {row['label']!r}: use real, fake, 0 or 1")
     path = pathlib.PurePosixPath(os.path.normpath(row["path"]))
     if row["path"] in ("", ".") or "\0" in row["path"] or path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{where}: path {row['path']!r}: give a file below the manifest's folder")
+        raise UserError(f"{where}: path {row['path']!r}: give a file below the manifest's folder")
     split = row.get("split", "").lower()
     if split and split not in _SPLITS:
-        raise ValueError(f"{where}: split {row['split']!r}: use train, val or test")
+        raise UserError(f"{where}: split {row['split']!r}: use train, val or test")
     method = row.get("method") or "fake"
     if label and method.lower() == "real":
-        raise ValueError(f"{where}: a fake of method {method!r}: correct its label or its method")
+        raise UserError(f"{where}: a fake of method {method!r}: correct its label or its method")
     groups = (group.strip() for group in row.get("group", "").split(";"))
     return _Entry(
         path=os.fspath(path),
@@ -216,7 +215,7 @@ def _entry(row: dict[str, str], where: str) -> _Entry:
 def _walk_trees(root: pathlib.Path) -> Iterator[_Entry]:
     trees = [tree for tree in root.iterdir() if tree.is_dir() and tree.name in ("real", "fake")]
     if not trees:
-        raise ValueError(f"{root} holds neither {MANIFEST} nor a folder real or fake: add one")
+        raise UserError(f"{root} holds neither {MANIFEST} nor a folder real or fake: add one")
     for tree in trees:
         for path in _files(tree):
             inner = path.relative_to(tree)

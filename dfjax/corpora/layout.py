@@ -20,6 +20,7 @@ from typing import Any
 
 from dfjax.corpora import splits as splitting
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 from dfjax.media.image import IMAGE_SUFFIXES
 from dfjax.media.video import VIDEO_SUFFIXES
 
@@ -35,7 +36,7 @@ def find_folder(root: str | os.PathLike, *spellings: str) -> pathlib.Path | None
     Case, spaces, "-" and "_" do not matter, but the exact spelling goes first.
 
     Raises:
-      ValueError: several folders match one spelling, none exactly.
+      UserError: several folders match one spelling, none exactly.
     """
     for spelling in spellings:
         found = pathlib.Path(root)
@@ -50,14 +51,14 @@ def require_folder(root: str | os.PathLike, *spellings: str) -> pathlib.Path:
     """Returns what `find_folder` finds; without `spellings`, `root`.
 
     Raises:
-      ValueError: there is no such folder; the message names what was looked for.
+      UserError: there is no such folder; the message names what was looked for.
     """
     if not pathlib.Path(root).is_dir():
-        raise ValueError(f"{root} is not a folder: give the folder of a corpus")
+        raise UserError(f"{root} is not a folder: give the folder of a corpus")
     found = find_folder(root, *spellings) if spellings else pathlib.Path(root)
     if found is None:
         there = ", ".join(sorted(os.listdir(root))[:_MAX_NAMES]) or "nothing"
-        raise ValueError(
+        raise UserError(
             f"{root} has no folder {' or '.join(spellings)} (it holds {there}): "
             "give the folder of the corpus as its owners lay it out"
         )
@@ -78,7 +79,7 @@ def list_clips(
     names `known`, is reported, and so are empty folders.
 
     Raises:
-      ValueError: two clips differ in nothing but the suffix.
+      UserError: two clips differ in nothing but the suffix.
     """
     folder = pathlib.Path(folder)
     clips: dict[str, pathlib.Path] = {}
@@ -96,7 +97,7 @@ def list_clips(
             unknown += [name.as_posix()] if path.name not in known else []
             continue
         if clips.setdefault(name.as_posix(), path) != path:
-            raise ValueError(f"{clips[name.as_posix()]} and {path} are both there: keep one")
+            raise UserError(f"{clips[name.as_posix()]} and {path} are both there: keep one")
     report(corpus, f"files in {folder} are neither video nor picture", unknown)
     report(corpus, f"folders in {folder} are empty", empty)
     return dict(sorted(clips.items()))
@@ -112,17 +113,17 @@ def read_text(path: str | os.PathLike) -> str:
     """Returns the text of a label file.
 
     Raises:
-      ValueError: it is missing, too long, or not UTF-8.
+      UserError: it is missing, too long, or not UTF-8.
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise ValueError(f"{path} is missing: put the file of the corpus's owners there")
+        raise UserError(f"{path} is missing: put the file of the corpus's owners there")
     if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"{path} is over {_MAX_BYTES >> 20} MiB: this is no label file")
+        raise UserError(f"{path} is over {_MAX_BYTES >> 20} MiB: this is no label file")
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text in UTF-8 ({error}): get it anew") from error
+        raise UserError(f"{path} is not text in UTF-8 ({error}): get it anew") from error
 
 
 def read_lines(path: str | os.PathLike) -> list[tuple[str, str]]:
@@ -135,16 +136,16 @@ def read_json(path: str | os.PathLike, kind: type = dict) -> Any:
     """Returns what a JSON file holds: a `kind`, in which no key occurs twice.
 
     Raises:
-      ValueError: it is something else.
+      UserError: it is something else.
     """
     try:
         found = json.loads(read_text(path), object_pairs_hook=_unique_keys)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON ({error}): get it anew") from error
+        raise UserError(f"{path} is not JSON ({error}): get it anew") from error
     except KeyError as error:
-        raise ValueError(f"{path} names {error} twice: get it anew") from error
+        raise UserError(f"{path} names {error} twice: get it anew") from error
     if not isinstance(found, kind):
-        raise ValueError(f"{path} holds a {type(found).__name__}, not a {kind.__name__}")
+        raise UserError(f"{path} holds a {type(found).__name__}, not a {kind.__name__}")
     return found
 
 
@@ -154,24 +155,24 @@ def read_csv(path: str | os.PathLike, columns: Sequence[str]) -> list[tuple[str,
     Columns that are not asked for are left out; case does not matter in the header.
 
     Raises:
-      ValueError: it is not CSV with a header that names `columns`, or a row is too short.
+      UserError: it is not CSV with a header that names `columns`, or a row is too short.
     """
     reader = csv.DictReader(read_text(path).splitlines(), skipinitialspace=True)
     rows = []
     try:
         header = reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
         if not set(columns) <= set(header):
-            raise ValueError(
+            raise UserError(
                 f"{path} has the columns {', '.join(header) or 'none'}: "
                 f"{', '.join(columns)} are needed"
             )
         for row in reader:
             where = f"{path} line {reader.line_num}"
             if any(row[column] is None for column in columns):
-                raise ValueError(f"{where} has too few cells: get the file anew")
+                raise UserError(f"{where} has too few cells: get the file anew")
             rows.append((where, {column: row[column].strip() for column in columns}))
     except csv.Error as error:
-        raise ValueError(f"{path} is not CSV ({error}): get it anew") from error
+        raise UserError(f"{path} is not CSV ({error}): get it anew") from error
     return rows
 
 
@@ -179,18 +180,18 @@ def relative_path(text: str, where: str) -> pathlib.PurePosixPath:
     r"""Returns the path that a label file writes, with "/" for "\".
 
     Raises:
-      ValueError: it is empty or leads out of the corpus.
+      UserError: it is empty or leads out of the corpus.
     """
     path = pathlib.PurePosixPath(os.path.normpath(text.strip().replace("\\", "/")))
     if not text.strip() or "\0" in text or path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{where}: path {text!r}: paths start at the folder of the corpus")
+        raise UserError(f"{where}: path {text!r}: paths start at the folder of the corpus")
     return path
 
 
 def check_methods(methods: Iterable[str] | None, known: Iterable[str]) -> None:
     """Raises ValueError if one of the `methods` that were asked for is not `known`."""
     if unknown := sorted(set(methods or ()) - set(known)):
-        raise ValueError(f"methods {', '.join(unknown)}: use some of {', '.join(sorted(known))}")
+        raise UserError(f"methods {', '.join(unknown)}: use some of {', '.join(sorted(known))}")
 
 
 def report(corpus: str, what: str, names: Iterable[str]) -> None:
@@ -262,11 +263,11 @@ def hold_out_val(
     Clips that share a source that begins with `ties` stay together.
 
     Raises:
-      ValueError: shares that are negative, do not sum to 1, or give all to test.
+      UserError: shares that are negative, do not sum to 1, or give all to test.
     """
     train, val, _ = shares
     if train + val <= 0:
-        raise ValueError(f"splits {tuple(shares)}: the test split is the owners': share the rest")
+        raise UserError(f"splits {tuple(shares)}: the test split is the owners': share the rest")
     pool = [clip for clip in clips if clip.split == "train"]
     dealt = splitting.assign_splits(
         [clip.key for clip in pool],
@@ -305,17 +306,17 @@ def check_clips(root: str | os.PathLike, clips: Iterable[Clip]) -> list[Clip]:
     """Returns `clips` ordered by key.
 
     Raises:
-      ValueError: there is none, a key occurs twice, or a label contradicts its method.
+      UserError: there is none, a key occurs twice, or a label contradicts its method.
     """
     clips = sorted(clips, key=lambda clip: clip.key)
     if not clips:
-        raise ValueError(f"{root} holds no clip of this corpus: give its folder")
+        raise UserError(f"{root} holds no clip of this corpus: give its folder")
     for clip, following in itertools.pairwise(clips):
         if clip.key == following.key:
-            raise ValueError(f"{clip.path} and {following.path} are both {clip.key}: keep one")
+            raise UserError(f"{clip.path} and {following.path} are both {clip.key}: keep one")
     for clip in clips:
         if (clip.label == 0) != (clip.method == "real"):
-            raise ValueError(f"{clip.path}: label {clip.label} but method {clip.method}")
+            raise UserError(f"{clip.path}: label {clip.label} but method {clip.method}")
     return clips
 
 
@@ -328,7 +329,7 @@ def _subfolder(folder: pathlib.Path, name: str) -> pathlib.Path | None:
         if same_name(path.name, name) and path.is_dir()
     ]
     if len(alike) > 1:
-        raise ValueError(f"{' and '.join(map(str, sorted(alike)))} are both there: keep one")
+        raise UserError(f"{' and '.join(map(str, sorted(alike)))} are both there: keep one")
     return alike[0] if alike else None
 
 

@@ -29,6 +29,7 @@ from dfjax.corpora import layout
 from dfjax.corpora import splits as splitting
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
+from dfjax.errors import UserError
 from dfjax.media.image import IMAGE_SUFFIXES
 
 _MAX_PARTS = 12  # of a name: all their combinations are looked up
@@ -52,7 +53,7 @@ def read_pathlist(
     `splits` shares out the videos of a single file.
 
     Raises:
-      ValueError: there is no list, no video of it exists, or a video is in two lists.
+      UserError: there is no list, no video of it exists, or a video is in two lists.
     """
     root = pathlib.Path(root)
     videos = _read_videos(_find_lists(root))
@@ -82,7 +83,7 @@ def _find_lists(root: pathlib.Path) -> dict[str, list[pathlib.Path]]:
         for split in SPLITS
     }
     if not any(lists.values()):
-        raise ValueError(
+        raise UserError(
             f"{root} holds no list: give a folder with train.txt, val.txt or test.txt, or one file"
         )
     return lists
@@ -95,11 +96,11 @@ def _read_videos(lists: dict[str, list[pathlib.Path]]) -> dict[str, _Video]:
         for where, text in itertools.chain.from_iterable(map(layout.read_lines, paths)):
             frame = pathlib.PurePosixPath(text.replace("\\", "/"))
             if len(frame.parts) < 4 or frame.suffix.lower() not in IMAGE_SUFFIXES:
-                raise ValueError(f"{where}: {text!r}: use dataset/source/video/frame.png")
+                raise UserError(f"{where}: {text!r}: use dataset/source/video/frame.png")
             name = "/".join(frame.parts[-4:-1])
             video = videos.setdefault(name, _Video(frame.parent, split))
             if (video.split, video.folder) != (split, frame.parent):
-                raise ValueError(
+                raise UserError(
                     f"{where}: {name} is in {video.split or 'the list'} as {video.folder} already: "
                     "keep a video in one list and one folder"
                 )
@@ -113,7 +114,7 @@ def _find_base(root: pathlib.Path, videos: dict[str, _Video]) -> pathlib.Path:
     for base in (folder, *folder.parents):
         if any((base / video.folder).is_dir() for video in videos.values()):
             return base
-    raise ValueError(
+    raise UserError(
         f"none of the {len(videos)} videos listed in {root} exists: paths start at its folder or "
         "at one above it"
     )

@@ -7,6 +7,8 @@ import collections
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from dfjax.errors import UserError
+
 SPLITS = ("train", "val", "test")
 
 
@@ -27,10 +29,10 @@ def assign_splits(
     `shares` are those of train, val and test among the items.
 
     Raises:
-      ValueError: shares that are negative or do not sum to 1.
+      UserError: shares that are negative or do not sum to 1.
     """
     if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
-        raise ValueError(f"shares {tuple(shares)}: give those of train, val and test, sum 1")
+        raise UserError(f"shares {tuple(shares)}: give those of train, val and test, sum 1")
     strata = collections.defaultdict(list)
     for component in _components(ties):
         strata[frozenset(labels[item] for item in component)].append(component)
@@ -58,7 +60,7 @@ def check_splits(
         tie, pair = next(iter(leaks.items()))
         places = " and in ".join(f"{splits[item]} ({names[item]})" for item in pair)
         more = f"; {len(leaks) - 1} more such" if len(leaks) > 1 else ""
-        raise ValueError(f"{tie} is in {places}: keep what it ties in one split{more}")
+        raise UserError(f"{tie} is in {places}: keep what it ties in one split{more}")
 
 
 def _components(ties: Sequence[Iterable[str]]) -> list[list[int]]:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dfjax import registry
 from dfjax.corpora import layout
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 
 _COUNT = 49  # of either class
 _FAKE = "_fake"
@@ -33,7 +34,7 @@ def read_uadfv(
     `seed` and `splits` have no effect: all is test.
 
     Raises:
-      ValueError: a folder is missing, or a name contradicts its folder.
+      UserError: a folder is missing, or a name contradicts its folder.
     """
     root = layout.require_folder(root)
     clips = []
@@ -57,7 +58,7 @@ def _list_folder(root: pathlib.Path, method: str) -> dict[str, pathlib.Path]:
     videos = videos or {name.removeprefix("frames/"): path for name, path in found.items()}
     for name, path in videos.items():
         if name.endswith(_FAKE) != (method == "fake"):
-            raise ValueError(
+            raise UserError(
                 f"{path} is in the folder {method}: fakes are named NNNN{_FAKE} and reals NNNN, "
                 "so one of the two is wrong: put it where it belongs"
             )

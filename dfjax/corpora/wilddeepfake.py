@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dfjax import registry
 from dfjax.corpora import layout
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 
 _ARCHIVES = (".gz", ".tar", ".tgz")
 _COUNTS = {"real_train": 3409, "real_test": 396, "fake_train": 3099, "fake_test": 410}
@@ -32,7 +33,7 @@ def read_wilddeepfake(
     """Returns the clips of the corpus in the folder `root`; `splits` shares out train and val.
 
     Raises:
-      ValueError: archives are still packed, or folders contradict each other.
+      UserError: archives are still packed, or folders contradict each other.
     """
     root = layout.require_folder(root)
     clips = []
@@ -58,7 +59,7 @@ def _list_part(root: pathlib.Path, part: str) -> dict[str, pathlib.Path]:
     wrong = {"real": "fake", "fake": "real"}[part.split("_")[0]]
     for name, path in found.items():
         if wrong in pathlib.PurePath(name).parts:
-            raise ValueError(
+            raise UserError(
                 f"{path} is in the folders {folder.name} and {wrong}, which contradict each other: "
                 "unpack its archive anew where the owners have it"
             )
@@ -70,7 +71,7 @@ def _check_archives(folder: pathlib.Path) -> list[str]:
     archives = [path for path in folder.iterdir() if path.suffix.lower() in _ARCHIVES]
     packed = [path.name for path in archives if not (folder / path.name.split(".")[0]).is_dir()]
     if packed:
-        raise ValueError(
+        raise UserError(
             f"{folder} has archives that are not unpacked ({', '.join(sorted(packed))}): unpack "
             "each there, so that 0.tar.gz becomes the folder 0, or move it away"
         )

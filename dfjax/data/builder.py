@@ -21,6 +21,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from dfjax import compatibility
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
+from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 
 NAME = "face_crops"
@@ -172,10 +173,10 @@ class Records:
         """Returns one field of every record, [N] (`box`: [N, 4]), in order; decodes no image.
 
         Raises:
-          ValueError: no such field, or one whose values are no numbers or texts of equal size.
+          UserError: no such field, or one whose values are no numbers or texts of equal size.
         """
         if name not in _COLUMNS:
-            raise ValueError(f"records have no column {name!r}: use one of {', '.join(_COLUMNS)}")
+            raise UserError(f"records have no column {name!r}: use one of {', '.join(_COLUMNS)}")
         return np.array([self[index][name] for index in range(len(self))])
 
 
@@ -195,7 +196,7 @@ class Dataset:
         """How the faces were cut out.
 
         Raises:
-          ValueError: by a spec that this version does not know.
+          UserError: by a spec that this version does not know.
         """
         try:
             return CropSpec.from_json(self.metadata["crop_spec"])
@@ -216,11 +217,11 @@ class Dataset:
         """Returns the records of a split, shuffled once and for all; TensorFlow stays unloaded.
 
         Raises:
-          ValueError: the dataset has no such split.
+          UserError: the dataset has no such split.
         """
         splits = self.builder.info.splits
         if split not in splits:
-            raise ValueError(
+            raise UserError(
                 f"{self.builder.data_path} has no split {split!r}: use one of {', '.join(splits)}"
             )
         decoders = {"image": tfds.decode.SkipDecoding()}
@@ -236,7 +237,7 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
 
     Raises:
       FileNotFoundError: none is there.
-      ValueError: it is damaged, or of a format that this version does not read.
+      UserError: it is damaged, or of a format that this version does not read.
     """
     path = dataset_dir(data_dir)
     if not path.is_dir():

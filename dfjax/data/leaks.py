@@ -35,6 +35,7 @@ import numpy as np
 from dfjax import progress
 from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder
+from dfjax.errors import UserError
 
 FILE = "audit.json"
 
@@ -184,7 +185,7 @@ def overlap(
 
     Raises:
       FileNotFoundError: there is no dataset.
-      ValueError: it has no such split.
+      UserError: it has no such split.
     """
     target = _contents(target_dir, target_split)
     trained = [_contents(trained_dir, split) for split in trained_splits]
@@ -312,7 +313,7 @@ def read(data_dir: str | os.PathLike) -> Audit | None:
     """Returns the audit in audit.json; None where it is missing or one of other records.
 
     Raises:
-      ValueError: the file is damaged.
+      UserError: the file is damaged.
     """
     path = pathlib.Path(data_dir, FILE)
     if not path.is_file():
@@ -325,7 +326,7 @@ def read(data_dir: str | os.PathLike) -> Audit | None:
         )
         found = Audit(findings=findings, **fields)
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is damaged: run dfjax audit {data_dir}") from error
+        raise UserError(f"{path} is damaged: run dfjax audit {data_dir}") from error
     return found if found.dataset == digest(data_dir) else None
 
 
@@ -333,11 +334,11 @@ def require_none(data_dir: str | os.PathLike) -> None:
     """Checks that the splits of a dataset share nothing, by its audit or else by its records' ids.
 
     Raises:
-      ValueError: they do; the message names what, and what to do.
+      UserError: they do; the message names what, and what to do.
     """
     audit = read(data_dir) or audit_ids(data_dir, rows(data_dir))
     if audit.leaks:
-        raise ValueError(
+        raise UserError(
             f"{data_dir}: {describe(audit.leaks)}: prepare it with --strict where the corpus has "
             "that, or train all the same with config.data.allow_leaks=True and report it"
         )

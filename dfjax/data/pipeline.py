@@ -15,6 +15,7 @@ import grain
 import numpy as np
 
 from dfjax.data import transforms
+from dfjax.errors import UserError
 
 
 class Subset:
@@ -76,14 +77,14 @@ def train_stream(
     batch for any number of processes, workers and threads.
 
     Raises:
-      ValueError: the source lacks a class.
+      UserError: the source lacks a class.
     """
     label = labels(source)
     classes = []
     for value, name in ((0, "real"), (1, "fake")):
         indices = np.flatnonzero(label == value)
         if not len(indices):
-            raise ValueError(f"training needs both classes, and none of {len(label)} is {name}")
+            raise UserError(f"training needs both classes, and none of {len(label)} is {name}")
         rows = grain.MapDataset.source(Subset(source, indices))
         classes.append(rows.seed(2 * seed + value).shuffle().repeat())
     dataset = (

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dfjax import metrics
+from dfjax.errors import UserError
 from dfjax.model_card import Decision, Limits
 
 _FRAMES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -55,10 +56,10 @@ def fit_decision(tracks: Tracks, error_rate: float, *, min_frames: int = 1) -> D
     are judged by, also later.
 
     Raises:
-      ValueError: `error_rate` is not between 0 and 0.5, or a class is missing.
+      UserError: `error_rate` is not between 0 and 0.5, or a class is missing.
     """
     if not 0.0 < error_rate < 0.5:
-        raise ValueError(f"eval.error_rate is {error_rate}: use more than 0 and less than 0.5")
+        raise UserError(f"eval.error_rate is {error_rate}: use more than 0 and less than 0.5")
     mean = tracks.mean
     file_score = np.full(len(tracks.label), -np.inf)
     np.maximum.at(file_score, tracks.file, mean)

@@ -21,6 +21,7 @@ import numpy as np
 import threadpoolctl
 from sklearn import base, ensemble, linear_model, metrics, pipeline, preprocessing
 
+from dfjax.errors import UserError
 from dfjax.media import image as media_image
 
 THUMBNAIL_SIZE = 8
@@ -69,7 +70,7 @@ class Crops:
         A clip's score is the mean over its crops here; None where every clip has but one.
 
         Raises:
-          ValueError: there are only reals or only fakes.
+          UserError: there are only reals or only fakes.
         """
         _require_both_classes("the evaluated split", self.label)
         clips, first, member = np.unique(self.clip, return_index=True, return_inverse=True)
@@ -119,7 +120,7 @@ def fit(features: np.ndarray, label: np.ndarray, names: Sequence[str] = PROBES) 
     or a thumbnail recognises people.
 
     Raises:
-      ValueError: a class is missing.
+      UserError: a class is missing.
     """
     _require_both_classes("the training split", label)
     # The trees are so small that threads wait for each other: where something else uses the cores
@@ -141,7 +142,7 @@ def _new(name: str) -> base.ClassifierMixin:
 def _require_both_classes(name: str, label: np.ndarray) -> None:
     if set(np.unique(label)) != {0, 1}:
         found = np.unique(label).tolist()
-        raise ValueError(f"labels of {name} are {found}: give both 0 (real) and 1 (fake)")
+        raise UserError(f"labels of {name} are {found}: give both 0 (real) and 1 (fake)")
 
 
 def probe_auc(
@@ -155,7 +156,7 @@ def probe_auc(
     Features and labels are those of `fit`.
 
     Raises:
-      ValueError: one of the label arrays lacks a class.
+      UserError: one of the label arrays lacks a class.
     """
     _require_both_classes("the evaluated split", eval_labels)
     score = fit(train_features, train_labels, ("linear",)).scores(eval_features)["linear"]

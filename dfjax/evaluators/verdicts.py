@@ -80,7 +80,7 @@ def fit_decisions(
     "frame" is always there; "image" and "video" where enough files of both classes have a verdict.
 
     Raises:
-      ValueError: a class is missing, or an error rate is out of range.
+      UserError: a class is missing, or an error rate is out of range.
     """
     _, clip = np.unique(scores.clip, return_inverse=True)
     single = decisions.Tracks(

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from dfjax.errors import UserError
 from dfjax.evaluators import frame
 
 RULE = "mean over frames of the largest score among the frame's faces"
@@ -44,13 +45,13 @@ def clip_scores(scores: frame.Scores) -> ClipScores:
     forgery methods. With several faces in a frame the most suspicious one speaks for the frame.
 
     Raises:
-      ValueError: crops of one clip disagree about its label.
+      UserError: crops of one clip disagree about its label.
     """
     clips, first, member = np.unique(scores.clip, return_index=True, return_inverse=True)
     label = scores.label[first]
     if (label[member] != scores.label).any():
         mixed = clips[member[np.argmax(label[member] != scores.label)]]
-        raise ValueError(f"clip {str(mixed)!r} has crops of both labels: prepare the corpus anew")
+        raise UserError(f"clip {str(mixed)!r} has crops of both labels: prepare the corpus anew")
     _, frame_of = np.unique(np.stack([member, scores.frame]), axis=1, return_inverse=True)
     frame_of = frame_of.ravel()
     frame_score = np.full(frame_of.max() + 1, -np.inf)

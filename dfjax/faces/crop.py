@@ -31,7 +31,7 @@ def crop_faces(
     order.
 
     Raises:
-      ValueError: `finder` was made with another spec.
+      UserError: `finder` was made with another spec.
     """
     if spec.crops == "as-is":
         return [align.resize_crop(image, spec)]

@@ -6,6 +6,8 @@ Free of dlib, so that data workers and exported models can read a spec without a
 import dataclasses
 import json
 
+from dfjax.errors import UserError
+
 LICENCE_OF_68_LANDMARKS = (
     "the 68-point landmark model was trained on iBUG 300-W, whose licence excludes commercial use: "
     "use landmarks=5 for anything else"
@@ -52,7 +54,7 @@ class CropSpec:
     a model trained on stored crops is shown crops that went through the same encoding.
 
     Raises:
-      ValueError: a value that is not accepted, named in one line.
+      UserError: a value that is not accepted, named in one line.
     """
 
     crops: str = "align"
@@ -76,16 +78,16 @@ class CropSpec:
                 value = float(value)  # one spec, one JSON
                 object.__setattr__(self, field.name, value)
             if type(value) is not field.type:
-                raise ValueError(f"{field.name} is {value!r}: use {field.type.__name__}")
+                raise UserError(f"{field.name} is {value!r}: use {field.type.__name__}")
             accepted = _ACCEPTED.get(field.name)
             if accepted and value not in accepted:
-                raise ValueError(f"{field.name} {value!r} is unknown: use one of {accepted}")
+                raise UserError(f"{field.name} {value!r} is unknown: use one of {accepted}")
             low, high = _RANGES.get(field.name, (value, value))
             if not low <= value <= high:
-                raise ValueError(f"{field.name} is {value}: use {low} to {high}")
+                raise UserError(f"{field.name} is {value}: use {low} to {high}")
         as_is = self.crops == "as-is"
         if (self.detector == "none") != as_is or (self.landmarks == 0) != as_is:
-            raise ValueError(
+            raise UserError(
                 f"crops {self.crops!r}, detector {self.detector!r} and landmarks {self.landmarks}: "
                 "'as-is' goes with 'none' and 0, 'align' with a detector and 5 or 68"
             )
@@ -99,21 +101,21 @@ class CropSpec:
         """Returns the spec of `to_json`.
 
         Raises:
-          ValueError: no JSON, a field missing or unknown, or a value that is not accepted.
+          UserError: no JSON, a field missing or unknown, or a value that is not accepted.
         """
         fields = json.loads(text)
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict):
-            raise ValueError(f"crop spec is {type(fields).__name__}: it needs to be an object")
+            raise UserError(f"crop spec is {type(fields).__name__}: it needs to be an object")
         if wrong := sorted(names.symmetric_difference(fields)):
-            raise ValueError(f"crop spec lacks or has in excess {wrong}")
+            raise UserError(f"crop spec lacks or has in excess {wrong}")
         return cls(**fields)
 
     def require_equal(self, other: "CropSpec", where: str) -> None:
         """Checks that `other`, the spec of `where`, is this one.
 
         Raises:
-          ValueError: they differ; names every field with both values.
+          UserError: they differ; names every field with both values.
         """
         differences = [
             f"{field.name} {getattr(other, field.name)!r} instead of {getattr(self, field.name)!r}"
@@ -121,6 +123,6 @@ class CropSpec:
             if getattr(other, field.name) != getattr(self, field.name)
         ]
         if differences:
-            raise ValueError(
+            raise UserError(
                 f"{where} has other face crops: {', '.join(differences)}: prepare it with one spec"
             )

@@ -16,6 +16,7 @@ import cv2
 import dlib
 import numpy as np
 
+from dfjax.errors import UserError
 from dfjax.faces.align import similarity
 from dfjax.faces.crop_spec import CropSpec
 
@@ -65,11 +66,11 @@ class FaceFinder:
         The 68-point model may not be used commercially (iBUG 300-W).
 
         Raises:
-          ValueError: the spec takes crops as they are, which needs no finder.
+          UserError: the spec takes crops as they are, which needs no finder.
           FileNotFoundError: a model file is missing.
         """
         if spec.crops != "align":
-            raise ValueError(f"crops {spec.crops!r} need no FaceFinder: pass None to crop_faces")
+            raise UserError(f"crops {spec.crops!r} need no FaceFinder: pass None to crop_faces")
         self.spec = spec
         self._landmark_file = _locate(_LANDMARK_FILES[spec.landmarks], model_dir)
         self._mmod_file = _locate(_MMOD_FILE, model_dir) if spec.detector == "mmod" else ""

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from dfjax import verdict
+from dfjax.errors import UserError
 from dfjax.faces.align import Crop
 from dfjax.inference import report
 from dfjax.inference.detector import Detector, Result
@@ -60,11 +61,11 @@ def write_annotated(
     maps are drawn where the model has them.
 
     Raises:
-      ValueError: the result is that nothing could be decoded.
+      UserError: the result is that nothing could be decoded.
       MediaError: the source cannot be decoded any more.
     """
     if result.media is None:
-        raise ValueError(f"{source} was not decoded: there is nothing to draw into")
+        raise UserError(f"{source} was not decoded: there is nothing to draw into")
     labels = {t: judged.label for t, judged in report.judge_tracks(result, detector).items()}
     heat_maps = report.heat_maps(result.faces, detector)
     is_video = result.media.kind == "video"

@@ -92,7 +92,7 @@ class Detector:
         `options` are those of the constructor.
 
         Raises:
-          ValueError: no model is there, or not for this runtime.
+          UserError: no model is there, or not for this runtime.
         """
         return cls(scorer.load(path, runtime), **options)
 
@@ -125,7 +125,7 @@ class Detector:
 
         Raises:
           MediaError: the source does not open.
-          ValueError: the model takes pictures as they are.
+          UserError: the model takes pictures as they are.
         """
         from dfjax.inference import live  # stands above this module
 

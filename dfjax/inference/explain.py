@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from dfjax.errors import UserError
 from dfjax.models import layers
 
 
@@ -26,7 +27,7 @@ def heat_map(
     `grad_cam` for any other. Crops are uint8, or float in 0..1, as `steps.predict` takes them.
 
     Raises:
-      ValueError: the model leaves neither attention nor feature maps.
+      UserError: the model leaves neither attention nor feature maps.
     """
     image = layers.resize(crops, image_size)
     left = jax.eval_shape(functools.partial(_intermediates, model=model), variables, image)
@@ -72,7 +73,7 @@ def grad_cam(
         )
         marked = state.get("intermediates", {}).get("features")
         if marked is None:
-            raise ValueError(f"{type(model).__name__} marks no features: it has no heat map")
+            raise UserError(f"{type(model).__name__} marks no features: it has no heat map")
         return logit.sum(), marked[0]
 
     _, shape = jax.eval_shape(logits_and_features, {})

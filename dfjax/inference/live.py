@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dfjax import verdict
+from dfjax.errors import UserError
 from dfjax.faces import align, crop, detect, track
 from dfjax.faces.detect import Face
 from dfjax.inference import annotate, window
@@ -65,7 +66,7 @@ class LiveDetector:
     def __init__(self, detector: Detector, *, search_every: int = 5):
         """Raises ValueError for a model of pictures taken as they are: it has no face to follow."""
         if detector.finder is None:
-            raise ValueError(
+            raise UserError(
                 "the model was trained on pictures taken as they are: to look for faces in a "
                 "stream, ask for aligned ones (--align)"
             )
@@ -161,7 +162,7 @@ def watch(source: str, detector: Detector, *, search_every: int) -> None:
     """Judges a live source until it ends or is stopped: JSON lines, and a window if there is one.
 
     Raises:
-      ValueError: the model cannot follow faces.
+      UserError: the model cannot follow faces.
       MediaError: the source does not open.
     """
     following = LiveDetector(detector, search_every=search_every)

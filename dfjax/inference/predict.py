@@ -19,6 +19,7 @@ from rich import table as rich_table
 from rich import text
 
 from dfjax import progress
+from dfjax.errors import UserError
 from dfjax.inference import annotate, detector, report
 from dfjax.inference.detector import Detector
 from dfjax.media.errors import MediaError
@@ -47,11 +48,11 @@ def expand(sources: Sequence[str]) -> list[str]:
     .txt file with one path a line (relative to it; # begins a comment), or "-" for standard input.
 
     Raises:
-      ValueError: a source names nothing.
+      UserError: a source names nothing.
     """
     files = list(dict.fromkeys(path for source in sources for path in _expand(source)))
     if not files:
-        raise ValueError(f"no file in {', '.join(sources)}: give pictures or videos")
+        raise UserError(f"no file in {', '.join(sources)}: give pictures or videos")
     return files
 
 
@@ -91,7 +92,7 @@ def predict(
     and judges anew only files that were changed, or under another model or settings.
 
     Raises:
-      ValueError: a source names nothing.
+      UserError: a source names nothing.
     """
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)

@@ -99,7 +99,7 @@ def require_format(folder: pathlib.Path) -> None:
     """Checks that this version reads the export in `folder`; without a report it is of format 0.
 
     Raises:
-      ValueError: it does not; the message says what to do.
+      UserError: it does not; the message says what to do.
     """
     path = folder / REPORT
     try:

@@ -16,6 +16,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import checkpoint, model_card, sharding, steps, train, tree
+from dfjax.errors import UserError
 from dfjax.inference import explain, runtimes
 from dfjax.inference.runtimes import Function
 from dfjax.model_card import ModelCard
@@ -36,7 +37,7 @@ class Scorer:
         """The logits, float64 [N], of crops uint8 [N, S, S, 3]; N may be 0.
 
         Raises:
-          ValueError: another kind of array, or another size than the model's crops have.
+          UserError: another kind of array, or another size than the model's crops have.
         """
         return self._in_batches(self._logits, crops).astype(np.float64)
 
@@ -51,7 +52,7 @@ class Scorer:
     def _in_batches(self, function: Function, crops: np.ndarray) -> np.ndarray:
         size = self.card.crop_spec.size
         if crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
-            raise ValueError(
+            raise UserError(
                 f"crops are {crops.dtype} {list(crops.shape)}: give uint8 [N, {size}, {size}, 3]"
             )
         if not len(crops):
@@ -73,12 +74,12 @@ def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
     one artefact of an export, of those that run it.
 
     Raises:
-      ValueError: no model is there, or not for this runtime, or of a format that is not read.
+      UserError: no model is there, or not for this runtime, or of a format that is not read.
     """
     path = pathlib.Path(path)
     if (path / checkpoint.CONFIG_FILE).is_file():
         if runtime not in (None, "flax"):
-            raise ValueError(f"{path} is a run, for runtime flax: export it to use {runtime}")
+            raise UserError(f"{path} is a run, for runtime flax: export it to use {runtime}")
         return _make_scorer(*load_run(path))
     known = runtimes.RUNTIMES
     if path.name in {each.artefact for each in known.values()}:
@@ -89,9 +90,9 @@ def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
     found = {name: each for name, each in known.items() if (path / each.artefact).exists()}
     usable = [name for name, each in found.items() if each.installed]
     if runtime is not None and runtime not in usable:
-        raise ValueError(f"{path} cannot be run by {runtime!r}: here it can by {usable}")
+        raise UserError(f"{path} cannot be run by {runtime!r}: here it can by {usable}")
     if not usable:
-        raise ValueError(
+        raise UserError(
             f"{path} holds artefacts for {list(found)}, none of them installed: "
             'pip install "dfjax[export]", or export another format'
         )
@@ -109,21 +110,21 @@ def load_run(workdir: pathlib.Path) -> tuple[ModelCard, nn.Module, dict[str, Any
     """(card, model, variables as numpy arrays) of a finished run.
 
     Raises:
-      ValueError: no run is there, it was not evaluated, or trained on since; or its weights are not
+      UserError: no run is there, it was not evaluated, or trained on since; or its weights are not
         those that were evaluated.
     """
     config = ml_collections.ConfigDict(checkpoint.stored_config(workdir))
     card = model_card.read(workdir)
     model, variables, step = train.load_best(config, workdir, sharding.make_mesh())
     if step != card.step:
-        raise ValueError(
+        raise UserError(
             f"{workdir} has a better checkpoint ({step}) than the one its model card is of "
             f"({card.step}): run python -m dfjax.main --mode=evaluate again"
         )
     variables = jax.device_get(variables)
     # Orbax keeps no checksum of the contents: a flipped bit would be another, silent model.
     if tree.digest(variables) != card.weights:
-        raise ValueError(
+        raise UserError(
             f"{workdir}: the weights of checkpoint {step} are not those of its model card: the "
             "checkpoint is damaged; restore it, or take another"
         )

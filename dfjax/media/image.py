@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from dfjax.errors import UserError
 from dfjax.media import limits
 from dfjax.media.errors import MediaError
 
@@ -84,10 +85,10 @@ def encode_image(image: np.ndarray, encoding: str) -> bytes:
     `encoding` is "jpeg" (quality 95, chroma in full: a detector looks at it) or "png" (lossless).
 
     Raises:
-      ValueError: an unknown encoding, or another kind of array.
+      UserError: an unknown encoding, or another kind of array.
     """
     if encoding not in _ENCODINGS:
-        raise ValueError(f"encoding {encoding!r} is unknown: use one of {sorted(_ENCODINGS)}")
+        raise UserError(f"encoding {encoding!r} is unknown: use one of {sorted(_ENCODINGS)}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image is {image.dtype} {image.shape}: give RGB uint8 [H, W, 3]")
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)

@@ -16,6 +16,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
+from dfjax.errors import UserError
 from dfjax.media import limits
 from dfjax.media.errors import MediaError
 
@@ -61,10 +62,10 @@ def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
     Raises:
       MediaError: the file cannot be read, is no accepted video, is over a limit, or does not
         decode at all.
-      ValueError: `num_frames` is below 1.
+      UserError: `num_frames` is below 1.
     """
     if num_frames < 1:
-        raise ValueError(f"num_frames is {num_frames}: use 1 or more")
+        raise UserError(f"num_frames is {num_frames}: use 1 or more")
     with open_container(path) as container:
         num_declared, fps = _declared(container)
         num_guessed = min(num_declared, limits.MAX_VIDEO_FRAMES)
@@ -87,7 +88,7 @@ def write_video(
     `crf` is libx264's quality, 0 (lossless) to 51; FaceForensics++ names 23 "c23" and 40 "c40".
 
     Raises:
-      ValueError: no frame, an odd height or width, or frames of different sizes.
+      UserError: no frame, an odd height or width, or frames of different sizes.
     """
     frames = iter(frames)
     first = next(frames, None)
@@ -95,7 +96,7 @@ def write_video(
         raise ValueError("frames is empty: give at least one")
     height, width = first.shape[:2]
     if height % 2 or width % 2:
-        raise ValueError(f"frames are {width}x{height}: yuv420p needs even sides")
+        raise UserError(f"frames are {width}x{height}: yuv420p needs even sides")
     rate = fractions.Fraction(fps).limit_denominator(1001)
     with av.open(os.fspath(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})

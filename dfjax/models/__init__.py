@@ -6,6 +6,7 @@ from typing import Any
 from flax import linen as nn
 
 from dfjax import registry
+from dfjax.errors import UserError
 from dfjax.models import convnext as convnext
 from dfjax.models import dfcnn as dfcnn
 from dfjax.models import dlib_resnet as dlib_resnet
@@ -24,13 +25,13 @@ def build(name: str, **settings: Any) -> nn.Module:
     A setting is a field of the family; None leaves the family's own default.
 
     Raises:
-      ValueError: an unknown name or setting; the message lists the known ones.
+      UserError: an unknown name or setting; the message lists the known ones.
     """
     model = registry.build("model", name)
     chosen = {key: value for key, value in settings.items() if value is not None}
     known = {field.name for field in dataclasses.fields(model)} - {"parent", "name"}
     if unknown := sorted(chosen.keys() - known):
-        raise ValueError(
+        raise UserError(
             f"{name} has no setting {', '.join(unknown)}: leave it None, or set one of "
             f"{', '.join(sorted(known))}"
         )

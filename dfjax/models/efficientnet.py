@@ -25,6 +25,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import registry
+from dfjax.errors import UserError
 from dfjax.models import key_names, layers
 
 # Table 1 of the paper, by stage: how much a block widens inside, the side of its depthwise kernel,
@@ -187,7 +188,7 @@ def _conv(features: int, kernel: int, strides: int = 1, *, padding: str, **kwarg
     if padding == "symmetric":
         return layers.conv(features, kernel, strides, **kwargs)
     if padding != "same":
-        raise ValueError(f"padding {padding!r}: choose symmetric or same")
+        raise UserError(f"padding {padding!r}: choose symmetric or same")
     return nn.Conv(features, (kernel, kernel), (strides, strides), padding="SAME", **kwargs)
 
 

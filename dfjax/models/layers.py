@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from dfjax.errors import UserError
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -28,12 +30,12 @@ def require_size(image: jax.Array, *, at_least: int, multiple_of: int = 1) -> No
     """Refuses images [B, H, W, 3] of a size that the network cannot take.
 
     Raises:
-      ValueError: H or W is less than `at_least`, or no multiple of `multiple_of`.
+      UserError: H or W is less than `at_least`, or no multiple of `multiple_of`.
     """
     height, width = image.shape[1:3]
     if min(height, width) < at_least or height % multiple_of or width % multiple_of:
         step = f", multiples of {multiple_of}" if multiple_of > 1 else ""
-        raise ValueError(
+        raise UserError(
             f"images of {height} x {width} pixels: this model takes {at_least} x {at_least} "
             f"or more{step}; set data.image_size"
         )

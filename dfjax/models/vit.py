@@ -27,6 +27,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import registry
+from dfjax.errors import UserError
 from dfjax.models import layers
 
 POOLS = ("token", "mean", "attention")
@@ -263,14 +264,14 @@ class VisionTransformer(nn.Module):
 
     def _require_settings(self) -> None:
         if self.pool not in POOLS or self.gelu not in _GELUS:
-            raise ValueError(
+            raise UserError(
                 f"pool {self.pool!r} and gelu {self.gelu!r}: choose pool from {', '.join(POOLS)}, "
                 f"gelu from {', '.join(_GELUS)}"
             )
         if self.pool == "token" and not self.class_token:
-            raise ValueError('pool "token" needs class_token: choose pool mean or attention')
+            raise UserError('pool "token" needs class_token: choose pool mean or attention')
         if self.width % self.heads or self.native_size % self.patch:
-            raise ValueError(
+            raise UserError(
                 f"width {self.width} must be a multiple of heads {self.heads}, and native_size "
                 f"{self.native_size} of patch {self.patch}"
             )

@@ -41,6 +41,7 @@ from dfjax import progress, recognition
 from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder, leaks
 from dfjax.data.leaks import Leak
+from dfjax.errors import UserError
 from dfjax.faces import detect
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as media_image
@@ -122,11 +123,11 @@ def compare(
 
     Raises:
       FileNotFoundError: there is no dataset, or no model for the faces.
-      ValueError: a dataset is given twice.
+      UserError: a dataset is given twice.
     """
     if len({os.path.realpath(data_dir) for data_dir in data_dirs}) < len(data_dirs):
         given = ", ".join(map(os.fspath, data_dirs))
-        raise ValueError(f"one dataset twice among {given}: give different ones, or one alone")
+        raise UserError(f"one dataset twice among {given}: give different ones, or one alone")
     parts = [
         _Part(f"{os.fspath(data_dir)}:{split}", group, *of)
         for group, data_dir in enumerate(data_dirs)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from dfjax import versions
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 from dfjax.media import limits
 from dfjax.preparation import crop_clip, crop_store, workers
 
@@ -40,12 +41,12 @@ def crop_clips(
     thread, with how many clips have become finished.
 
     Raises:
-      ValueError: Beam is not installed, or a path is relative.
+      UserError: Beam is not installed, or a path is relative.
       OSError: the pipeline failed, or what workers wrote is not here; what is finished stays.
     """
     for path in (str(work.path), *(clip.path for clip in clips)):
         if not os.path.isabs(path):
-            raise ValueError(f"{path} is another file on a worker: give paths that begin with /")
+            raise UserError(f"{path} is another file on a worker: give paths that begin with /")
     if clips:
         work.parts.mkdir(exist_ok=True)
         lots = [clips[i : i + _CLIPS_PER_LOT] for i in range(0, len(clips), _CLIPS_PER_LOT)]
@@ -90,7 +91,7 @@ def _run(
         import apache_beam as beam
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError as error:
-        raise ValueError('Apache Beam is not installed: pip install "dfjax[beam]"') from error
+        raise UserError('Apache Beam is not installed: pip install "dfjax[beam]"') from error
     try:
         with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
             waiting = pipeline | "clips" >> beam.Create(lots)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dfjax.corpora.clip import Clip
+from dfjax.errors import UserError
 from dfjax.preparation.crop_clip import ClipCrops
 
 _ROW_FIELDS = ("frame", "face", "landmarks", "box", "scale", "padded")
@@ -66,7 +67,7 @@ class CropStore:
         """Opens the file `path`, or makes it.
 
         Raises:
-          ValueError: another process works with it.
+          UserError: another process works with it.
           OSError: it cannot be opened or made.
         """
         self.path = pathlib.Path(path)
@@ -74,7 +75,7 @@ class CropStore:
         try:
             fcntl.flock(self._end, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ValueError(f"{path} is in use by another run: wait for it, or stop it") from error
+            raise UserError(f"{path} is in use by another run: wait for it, or stop it") from error
         self._notes: dict[tuple, dict[str, Any]] = {}
         self._end.truncate(self._index(self.path))
         self.collect()
@@ -132,16 +133,16 @@ class CropStore:
         """Returns the crops of a finished clip, as saved.
 
         Raises:
-          ValueError: the clip is not finished, its file was replaced, or the crops were damaged.
+          UserError: the clip is not finished, its file was replaced, or the crops were damaged.
         """
         note = self._notes.get(_identity(clip))
         if note is None:
-            raise ValueError(f"{clip.path} changed while it was being read: run again")
+            raise UserError(f"{clip.path} changed while it was being read: run again")
         with open(note["path"], "rb") as file:
             file.seek(note["start"])
             data = file.read(note["size"])
         if zlib.crc32(data) != note["crc32"]:
-            raise ValueError(f"{note['path']} is damaged: delete it and run again")
+            raise UserError(f"{note['path']} is damaged: delete it and run again")
         rows = np.frombuffer(data, _row_dtype(note["num_landmarks"]), note["outcome"]["crops"])
         ends = rows.nbytes + np.cumsum(rows["image_size"])
         return [

@@ -25,6 +25,7 @@ from dfjax import progress, versions
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder, leaks
+from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import FaceFinder
 from dfjax.preparation import beam, crop_clip, crop_store, data_card, workers
@@ -89,7 +90,7 @@ def prepare(
     in the metadata. `overwrite` replaces what other clips or settings left in `out`.
 
     Raises:
-      ValueError: `out` belongs to other clips or settings, and `overwrite` is not set; or there is
+      UserError: `out` belongs to other clips or settings, and `overwrite` is not set; or there is
         no original whose boxes a fake could be given.
       FileNotFoundError: a model of the face finder is missing.
       OSError: `out` cannot be written, or the pipeline failed.
@@ -144,7 +145,7 @@ def _originals(clips: Sequence[Clip], spec: CropSpec) -> dict[str, str]:
     wanted = {clip.original for clip in clips}
     originals = {clip.key: clip.path for clip in clips if clip.key in wanted}
     if not originals or spec.crops != "align":
-        raise ValueError(
+        raise UserError(
             "boxes from originals need aligned faces, and a corpus that says what each fake was "
             "made from: leave --boxes-from-original out"
         )
@@ -238,7 +239,7 @@ def _is_same(
     """Returns whether `out` holds what is wanted.
 
     Raises:
-      ValueError: it does not, and may not be overwritten.
+      UserError: it does not, and may not be overwritten.
     """
     there, wanted = _flat(there), _flat(wanted)
     differences = [
@@ -247,7 +248,7 @@ def _is_same(
         if there.get(name) != value
     ]
     if differences and not overwrite:
-        raise ValueError(
+        raise UserError(
             f"{out} was made with {', '.join(differences)}: ask for the same, choose another --out "
             "or add --overwrite"
         )

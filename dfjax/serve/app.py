@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> FastAPI:
     """Returns the application, its model loaded and its processes started.
 
     Raises:
-      ValueError: there is no model at `settings.model`, or it fails its test.
+      UserError: there is no model at `settings.model`, or it fails its test.
     """
     service = Service(settings)
 
@@ -64,7 +64,7 @@ def serve(
     ends it at once.
 
     Raises:
-      ValueError: there is no model, or it fails its test.
+      UserError: there is no model, or it fails its test.
       OSError: it cannot listen there.
     """
     set_up_log()

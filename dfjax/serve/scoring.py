@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dfjax.errors import UserError
 from dfjax.serve.errors import RequestError
 from dfjax.serve.settings import Settings
 
@@ -79,4 +80,4 @@ def _whole_numbers(data: Any) -> np.ndarray:
 
 
 def _refuse(token: str) -> None:
-    raise ValueError(f"{token} is not part of JSON")
+    raise UserError(f"{token} is not part of JSON")

@@ -47,7 +47,7 @@ class Service:
         """Loads the model and starts the processes.
 
         Raises:
-          ValueError: there is no model at `settings.model`, or it fails its test.
+          UserError: there is no model at `settings.model`, or it fails its test.
           RuntimeError: no process starts.
         """
         self.settings, self.monitoring = settings, Monitoring()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dfjax import checkpoint, model_card
+from dfjax.errors import UserError
 from dfjax.inference.detector import Detector
 from dfjax.inference.scorer import MAX_BATCH, Scorer
 
@@ -46,14 +47,14 @@ class Versions:
         """Loads the highest version that passes; `changed` is called with it and all that follow.
 
         Raises:
-          ValueError: there is none, or none passes; the message has the reason of the lowest.
+          UserError: there is none, or none passes; the message has the reason of the lowest.
         """
         self._path, self._runtime, self._changed = pathlib.Path(path), runtime, changed
         self._refused: set[_State] = set()
         self.num_refused = 0
         found = find_versions(self._path)
         if not found:
-            raise ValueError(
+            raise UserError(
                 f"{path} holds no model: give a finished run, an export, or a folder of integer "
                 "versions of them"
             )
@@ -64,7 +65,7 @@ class Versions:
                 break
             except Exception as error:
                 if number == min(found):
-                    raise ValueError(f"{folder} does not serve: {_one_line(error)}") from error
+                    raise UserError(f"{folder} does not serve: {_one_line(error)}") from error
                 self._refuse(number, self._state, error)
         changed(self.current)
 
@@ -112,7 +113,7 @@ def load_version(number: int, folder: pathlib.Path, runtime: str | None = None) 
     """Returns the model in `folder`, tested and compiled for every batch size.
 
     Raises:
-      ValueError: its scores are no probabilities, or not the same twice.
+      UserError: its scores are no probabilities, or not the same twice.
     """
     detector = Detector.load(folder, runtime=runtime)
     _test(detector.model)
@@ -126,9 +127,9 @@ def _test(model: Scorer) -> None:
     for count in (1 << power for power in range(MAX_BATCH.bit_length())):
         scores = model.scores(crops[:count])
         if not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
-            raise ValueError(f"scores of a test batch are no probabilities: {scores[:3]}")
+            raise UserError(f"scores of a test batch are no probabilities: {scores[:3]}")
     if not np.allclose(scores, model.scores(crops), rtol=0, atol=1e-6):
-        raise ValueError("the same batch scores otherwise the second time")
+        raise UserError("the same batch scores otherwise the second time")
     for count in range(1, _NUM_STRONGEST + 1):
         model.heat_maps(crops[:count])
 

@@ -15,6 +15,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import tree
+from dfjax.errors import UserError
 from dfjax.models import key_names, layers
 
 OURS = "dfjax"
@@ -80,7 +81,7 @@ def convert(
     `like`, whatever the file holds; "" is none. All others are float32 arrays from `tensors`.
 
     Raises:
-      ValueError: a tensor that has no place, a leaf that no tensor fills, another shape, a value
+      UserError: a tensor that has no place, a leaf that no tensor fills, another shape, a value
         that is not finite, a `fresh` that matches nothing.
     """
     leaves = dict(zip(tree.leaf_names(like), jax.tree.leaves(like), strict=True))
@@ -117,20 +118,20 @@ def require_normalisation(
     fields `chosen` for this model: the family's defaults would be a guess.
 
     Raises:
-      ValueError: they are others, or nobody says which they are.
+      UserError: they are others, or nobody says which they are.
     """
     known = key_names.normalisation(model, library) | stated
     for name in ("mean", "std"):
         given, ours = known.get(name), getattr(model, name)
         where = f"(config.model.{name}, or --set {name}=...)"
         if given is not None and not np.allclose(given, ours, atol=1e-3):
-            raise ValueError(
+            raise UserError(
                 f"the weights were trained with {name} {tuple(given)}, and the model normalises by "
                 f"{tuple(ours)}: set its {name} {where}"
             )
         usual = np.allclose(ours, layers.BY_IMAGENET[name], atol=1e-3)
         if given is None and not usual and name not in chosen:
-            raise ValueError(
+            raise UserError(
                 f"the file does not state the {name} of its training images, which differs between "
                 f"weights by the names of {library}: set the model's {name} {where} to what their "
                 f"publisher states; its default is {tuple(ours)}"
@@ -162,14 +163,14 @@ def _choose_library(
             for library, names in known.items()
         }
         if not candidates:
-            raise ValueError(
+            raise UserError(
                 f"{type(model).__name__} knows no names but its own, and the file has others "
                 f"({_few(list(tensors))}): give weights that dfjax wrote"
             )
     problems = {name: _problems(places, shapes, kept) for name, places in candidates.items()}
     best = min(problems, key=lambda name: len(problems[name]))
     if problems[best]:
-        raise ValueError(
+        raise UserError(
             f"the weights do not fit the model, by the names of {best}: {_few(problems[best])}: "
             "choose the model that they are of, or name what shall start fresh (init_fresh)"
         )
@@ -226,13 +227,13 @@ def _arrange(value: np.ndarray, name: str, place: _Place, shape: tuple[int, ...]
         elif value.ndim == 4 and value.shape[3] == 1 == shape[2]:  # Keras' depthwise kernels
             arranged = value.swapaxes(2, 3)
     if not _merges(arranged.shape, shape):
-        raise ValueError(
+        raise UserError(
             f"{name} has shape {list(value.shape)}, and {place.leaf} needs {list(shape)}: the "
             "weights are of another model, or of other settings"
         )
     arranged = np.asarray(arranged, np.float32).reshape(shape)
     if not np.isfinite(arranged).all():
-        raise ValueError(f"{name} has values that are not finite: the file is damaged")
+        raise UserError(f"{name} has values that are not finite: the file is damaged")
     return -arranged if place.negated else arranged
 
 

@@ -50,7 +50,7 @@ def convert_weights(
     parameters that match the regular expression `fresh` are not in the file written; "" is none.
 
     Raises:
-      ValueError: the weights cannot be read, do not fit the model, or were trained on images that
+      UserError: the weights cannot be read, do not fit the model, or were trained on images that
         were normalised otherwise, or nobody says how.
     """
     model = models.build(model_name, **settings)

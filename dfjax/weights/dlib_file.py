@@ -11,6 +11,8 @@ import math
 
 import numpy as np
 
+from dfjax.errors import UserError
+
 _TAG, _LAYER, _INNERMOST = 1, 2, 3  # versions, which tell these kinds of layers apart
 _MAX_LAYERS = 10_000
 _MAX_NAME = 64  # bytes
@@ -29,7 +31,7 @@ def parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, tuple[float, ..
     into it.
 
     Raises:
-      ValueError: the bytes are cut off, damaged, or another network of dlib.
+      UserError: the bytes are cut off, damaged, or another network of dlib.
     """
     reader = _Reader(data)
     reader.expect(1, "the loss layer")
@@ -39,7 +41,7 @@ def parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, tuple[float, ..
     versions = [reader.integer()]
     while versions[-1] != _INNERMOST:
         if versions[-1] not in (_TAG, _LAYER) or len(versions) > _MAX_LAYERS:
-            raise ValueError(f"a layer of version {versions[-1]}")
+            raise UserError(f"a layer of version {versions[-1]}")
         versions.append(reader.integer())
     reader.expect("input_rgb_image_sized", "the input layer")
     mean = tuple(reader.float() / 255 for _ in range(3))
@@ -79,7 +81,7 @@ class _Network:
         elif kind in ("max_pool_2", "avg_pool_2"):
             reader.integers(6)  # window, strides, padding
         elif kind not in ("relu_", "add_prev_"):
-            raise ValueError(f"a layer of kind {kind!r}")
+            raise UserError(f"a layer of kind {kind!r}")
         self._last = kind
 
     def _add_convolution(self, reader: "_Reader") -> None:
@@ -95,11 +97,11 @@ class _Network:
         scale, shift = (part.reshape(-1) for part in reader.cut(reader.tensor()))
         reader.integer()  # mode: over channels
         if self._last != "con_4":
-            raise ValueError(f"an affine layer after {self._last!r}")
+            raise UserError(f"an affine layer after {self._last!r}")
         name = f"con{self._counts['con']}"
         weight, bias = self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]
         if not len(scale) == len(shift) == len(bias) == len(weight):
-            raise ValueError(f"an affine layer of {len(scale)} channels after {len(weight)}")
+            raise UserError(f"an affine layer of {len(scale)} channels after {len(weight)}")
         scale = scale.astype(np.float64)
         merged = weight * scale[:, None, None, None]
         self.tensors[f"{name}.weight"] = merged.astype(np.float32)
@@ -129,7 +131,7 @@ class _Reader:
 
     def _take(self, count: int) -> memoryview:
         if count > len(self._data) - self._position:
-            raise ValueError(f"it ends at byte {len(self._data)}, inside the network")
+            raise UserError(f"it ends at byte {len(self._data)}, inside the network")
         self._position += count
         return self._data[self._position - count : self._position]
 
@@ -137,7 +139,7 @@ class _Reader:
         control = self._take(1)[0]
         size, negative = control & 0x0F, control & 0x80
         if control & 0x70 or not 1 <= size <= 8:
-            raise ValueError(f"no integer at byte {self._position - 1}")
+            raise UserError(f"no integer at byte {self._position - 1}")
         value = int.from_bytes(self._take(size), "little")
         return -value if negative else value
 
@@ -147,7 +149,7 @@ class _Reader:
     def float(self) -> float:
         mantissa, exponent = self.integers(2)
         if abs(exponent) > 900:  # beyond float64; dlib's infinities and NaN are 32000 and more
-            raise ValueError(f"no finite number before byte {self._position}")
+            raise UserError(f"no finite number before byte {self._position}")
         return math.ldexp(mantissa, exponent)
 
     def floats(self, count: int) -> list[float]:
@@ -156,13 +158,13 @@ class _Reader:
     def string(self) -> str:
         size = self.integer()
         if not 0 <= size <= _MAX_NAME:
-            raise ValueError(f"no name before byte {self._position}")
+            raise UserError(f"no name before byte {self._position}")
         return bytes(self._take(size)).decode("ascii", "replace")
 
     def flag(self) -> bool:
         value = bytes(self._take(1))
         if value not in (b"0", b"1"):
-            raise ValueError(f"no truth value at byte {self._position - 1}")
+            raise UserError(f"no truth value at byte {self._position - 1}")
         return value == b"1"
 
     def tensor(self) -> np.ndarray:
@@ -179,21 +181,21 @@ class _Reader:
             shapes.append(self._shape())
         sizes = [math.prod(shape) for shape in shapes]
         if sum(sizes) != params.size:
-            raise ValueError(f"{params.size} parameters where {sum(sizes)} belong")
+            raise UserError(f"{params.size} parameters where {sum(sizes)} belong")
         parts = np.split(params.reshape(-1), [sizes[0]])
         return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def _shape(self) -> tuple[int, ...]:
         shape = tuple(self.integers(4))
         if min(shape) < 0:
-            raise ValueError(f"a negative size before byte {self._position}")
+            raise UserError(f"a negative size before byte {self._position}")
         return shape
 
     def expect(self, value: int | str, what: str) -> None:
         found = self.integer() if isinstance(value, int) else self.string()
         if found != value:
-            raise ValueError(f"{what} is {found!r}, and only {value!r} is known")
+            raise UserError(f"{what} is {found!r}, and only {value!r} is known")
 
     def expect_end(self) -> None:
         if self._position != len(self._data):
-            raise ValueError(f"more bytes after its end at {self._position}")
+            raise UserError(f"more bytes after its end at {self._position}")

@@ -27,6 +27,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from dfjax.errors import UserError
 from dfjax.weights import dlib_file
 
 Tensors = dict[str, np.ndarray]
@@ -93,33 +94,33 @@ def read(spec: str | os.PathLike, format: str | None = None) -> WeightFile:
     The format is found by content; "pth", PyTorch's pickle, has to be named.
 
     Raises:
-      ValueError: there is no such file, it is damaged, or of another format; the message says what
+      UserError: there is no such file, it is damaged, or of another format; the message says what
         to do.
     """
     named, path = split_spec(os.fspath(spec))
     format = format or named
     if format and format not in FORMATS:
-        raise ValueError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
+        raise UserError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
     data = _read_bytes(path)
     found = _find_format(data, path)
     if found == "pth" and format != "pth":
-        raise ValueError(
+        raise UserError(
             f"{path} is a pickle, which may run any code when it is opened: give the weights as "
             f"safetensors, or, if they are PyTorch's and you trust them, ask for pth:{path}"
         )
     if format and format != found:
-        raise ValueError(f"{path} is no file of format {format}, but of {found}: name that one")
+        raise UserError(f"{path} is no file of format {format}, but of {found}: name that one")
     try:
         tensors, metadata, normalisation = _READERS[found](data, path)
     except _RefusedError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
     except Exception as error:  # libraries raise whatever a damaged file leads them to
         reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise ValueError(
+        raise UserError(
             f"{path} is no sound file of format {found} ({reason}): get it again"
         ) from error
     if not tensors:
-        raise ValueError(f"{path} holds no tensors: give a file of weights")
+        raise UserError(f"{path} holds no tensors: give a file of weights")
     return WeightFile(
         tensors={name: _as_float32(value) for name, value in tensors.items()},
         metadata=metadata,
@@ -144,14 +145,14 @@ def write(path: str | os.PathLike, tensors: Mapping[str, Any], metadata: dict[st
 
 def _read_bytes(path: pathlib.Path) -> bytes:
     if path.is_dir():
-        raise ValueError(f"{path} is a folder: give a file of weights in it")
+        raise UserError(f"{path} is a folder: give a file of weights in it")
     if not path.is_file():
-        raise ValueError(f"{path} does not exist: give a file of weights")
+        raise UserError(f"{path} does not exist: give a file of weights")
     size = path.stat().st_size
     if size == 0:
-        raise ValueError(f"{path} is empty: get it again")
+        raise UserError(f"{path} is empty: get it again")
     if size > _MAX_BYTES:
-        raise ValueError(f"{path} has {size} bytes, more than {_MAX_BYTES}: give fewer weights")
+        raise UserError(f"{path} has {size} bytes, more than {_MAX_BYTES}: give fewer weights")
     return path.read_bytes()
 
 
@@ -167,8 +168,8 @@ def _find_format(data: bytes, path: pathlib.Path) -> str:
     if data[:1] == b"\x80" and data[1:2] <= b"\x05":
         return "pth"
     if data.startswith(b"version https://git-lfs"):
-        raise ValueError(f"{path} is a pointer of Git LFS, not the file: run git lfs pull")
-    raise ValueError(
+        raise UserError(f"{path} is a pointer of Git LFS, not the file: run git lfs pull")
+    raise UserError(
         f"{path} is no file of weights that dfjax knows ({', '.join(FORMATS)}): convert it to "
         "safetensors"
     )
@@ -178,26 +179,26 @@ def _format_of_zip(data: bytes, path: pathlib.Path) -> str:
     try:
         names = zipfile.ZipFile(io.BytesIO(data)).namelist()
     except Exception as error:  # as in `read`
-        raise ValueError(f"{path} is a damaged or truncated zip ({error}): get it again") from error
+        raise UserError(f"{path} is a damaged or truncated zip ({error}): get it again") from error
     if names and all(name.endswith(".npy") for name in names):
         return "npz"
     if any(name.endswith(".pkl") for name in names):
         return "pth"
     if "model.weights.h5" in names:
-        raise ValueError(f"{path} is an archive of Keras 3: load it there and save it as .h5")
-    raise ValueError(f"{path} is a zip without weights: give npz or safetensors")
+        raise UserError(f"{path} is an archive of Keras 3: load it there and save it as .h5")
+    raise UserError(f"{path} is a zip without weights: give npz or safetensors")
 
 
 def _read_safetensors(data: bytes, path: pathlib.Path) -> tuple[Tensors, dict[str, str], Triples]:
     length = int.from_bytes(data[:8], "little")
     if length > len(data) - 8:
-        raise ValueError(f"its header claims {length} bytes, and {len(data) - 8} are there")
+        raise UserError(f"its header claims {length} bytes, and {len(data) - 8} are there")
     tensors = {}
     # The library makes sure that shapes, types and offsets agree with the bytes.
     for name, view in safetensors.deserialize(data):
         kind = view["dtype"]
         if kind not in _FROM_SAFETENSORS:
-            raise ValueError(f"{name} is of type {kind}")
+            raise UserError(f"{name} is of type {kind}")
         value = np.frombuffer(view["data"], _FROM_SAFETENSORS[kind]).reshape(view["shape"])
         tensors[name] = _from_bfloat16(value) if kind == "BF16" else value
     metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
@@ -220,15 +221,15 @@ def _parse_npy(data: bytes) -> np.ndarray:
         (2, 0): np.lib.format.read_array_header_2_0,
     }.get(version)
     if read_header is None:
-        raise ValueError(f"an array of version {version}")
+        raise UserError(f"an array of version {version}")
     shape, fortran_order, dtype = read_header(stream)
     if dtype.hasobject:
         raise _RefusedError("it holds a pickle, as an array of Python objects: save plain arrays")
     if dtype.kind not in "fiub" and dtype != _BFLOAT16_OF_NUMPY:
-        raise ValueError(f"an array of type {dtype}")
+        raise UserError(f"an array of type {dtype}")
     size = len(data) - stream.tell()
     if math.prod(shape) * dtype.itemsize != size:
-        raise ValueError(f"an array of shape {list(shape)} and type {dtype} in {size} bytes")
+        raise UserError(f"an array of shape {list(shape)} and type {dtype} in {size} bytes")
     value = np.frombuffer(data, dtype, offset=stream.tell())
     value = value.reshape(shape, order="F" if fortran_order else "C")
     return _from_bfloat16(value.view("<u2")) if dtype == _BFLOAT16_OF_NUMPY else value
@@ -263,13 +264,13 @@ def _read_keras(data: bytes, path: pathlib.Path) -> tuple[Tensors, dict[str, str
                 *outer, kind = weight.split("/")
                 name = f"{outer[-1] if outer else layer}/{kind.partition(':')[0]}"
                 if name in datasets:
-                    raise ValueError(f"two weights are called {name}")
+                    raise UserError(f"two weights are called {name}")
                 datasets[name] = _inside(group, weight)
         for name, dataset in datasets.items():
             if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
-                raise ValueError(f"{name} is no array of numbers")
+                raise UserError(f"{name} is no array of numbers")
             if dataset.is_virtual or dataset.external:
-                raise ValueError(f"{name} lies in another file")
+                raise UserError(f"{name} lies in another file")
         _check_expansion(sum(dataset.nbytes for dataset in datasets.values()), data)
         tensors = {name: dataset[()] for name, dataset in datasets.items()}
     return _renumbered(tensors), {}, {}
@@ -279,7 +280,7 @@ def _inside(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
     """What lies at `path` in `group`, and in the same file: links may lead anywhere."""
     for part in path.split("/"):
         if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(f"{path} is missing, or a link")
+            raise UserError(f"{path} is missing, or a link")
         group = group[part]
     return group
 
@@ -326,11 +327,11 @@ def _read_pth(data: bytes, path: pathlib.Path) -> tuple[Tensors, dict[str, str],
                 timeout=_PICKLE_SECONDS,
             )
         except subprocess.TimeoutExpired as error:
-            raise ValueError(f"it took more than {_PICKLE_SECONDS:.0f} s") from error
+            raise UserError(f"it took more than {_PICKLE_SECONDS:.0f} s") from error
         if done.returncode == 1:
             raise _RefusedError(done.stderr.strip().rsplit("\n", 1)[-1])
         if done.returncode != 0:
-            raise ValueError(f"the process that opened it ended with status {done.returncode}")
+            raise UserError(f"the process that opened it ended with status {done.returncode}")
         tensors, _, _ = _read_safetensors(out.read_bytes(), out)
     return tensors, {}, {}
 
@@ -348,7 +349,7 @@ FORMATS = tuple(_READERS)
 
 def _check_expansion(claimed: int, data: bytes) -> None:
     if claimed > _MAX_EXPANSION * len(data):
-        raise ValueError(f"it claims {claimed} bytes of tensors in {len(data)}")
+        raise UserError(f"it claims {claimed} bytes of tensors in {len(data)}")
 
 
 def _from_bfloat16(value: np.ndarray) -> np.ndarray:

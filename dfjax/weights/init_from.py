@@ -28,7 +28,7 @@ def initialise(
     to its family.
 
     Raises:
-      ValueError: the weights cannot be read, do not fit the model, or were trained on images that
+      UserError: the weights cannot be read, do not fit the model, or were trained on images that
         were normalised otherwise, or nobody says how.
     """
     tensors, normalisation = _read(source)

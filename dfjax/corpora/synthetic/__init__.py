@@ -22,7 +22,7 @@ def read_synthetic(
     See `dfjax.corpora.synthetic.corpus.write_corpus`; the splits are its own, disjoint by identity.
 
     Raises:
-      ValueError: fewer than 12 identities.
+      UserError: fewer than 12 identities.
     """
     corpus.write_corpus(root, corpus.Settings(seed, identities, frames), jobs=jobs)
     return folder.read_folder(root, name="synthetic")

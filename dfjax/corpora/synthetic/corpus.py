@@ -20,6 +20,7 @@ import numpy as np
 
 from dfjax import progress
 from dfjax.corpora.synthetic import forgery, head, scene
+from dfjax.errors import UserError
 from dfjax.media import video
 
 METHODS = tuple(forgery.FORGERIES)
@@ -52,11 +53,11 @@ def write_corpus(
     call has finished are kept.
 
     Raises:
-      ValueError: fewer than 12 identities; each split needs two, one to lend a face to the other.
+      UserError: fewer than 12 identities; each split needs two, one to lend a face to the other.
     """
     people = settings.identities
     if people < 12:
-        raise ValueError(f"identities is {people}: use 12 or more, so that each split has two")
+        raise UserError(f"identities is {people}: use 12 or more, so that each split has two")
     clips = pathlib.Path(root) / "clips"
     clips.mkdir(parents=True, exist_ok=True)
     write = functools.partial(_write_pair, clips, settings)
