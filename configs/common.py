@@ -28,7 +28,7 @@ def base() -> ml_collections.ConfigDict:
     c.model.std = placeholder(tuple)  # of RGB in 0..1, divides every pixel
 
     c.init_from = ""  # a file of weights, a workdir or a checkpoint to start from; "" is none
-    c.init_fresh = r"head/.*"  # parameters that start afresh; "" keeps the head of a run, too
+    c.reinit = r"head/.*"  # parameters that start afresh; "" keeps the head of a run, too
 
     c.data = ml_collections.ConfigDict()
     c.data.dir = "data/synthetic"  # what `dfjax prepare --out` wrote
@@ -53,7 +53,7 @@ def base() -> ml_collections.ConfigDict:
     c.augment.jpeg = 0.2  # probability of a JPEG round trip (quality 50 to 95)
 
     c.batch_size = 64  # images per update over all devices and processes, half of them fake
-    c.accumulation = 1  # microbatches per update; each takes whole (real, fake) pairs of batch_size
+    c.grad_accum_steps = 1  # microbatches per update, each of whole (real, fake) pairs
     c.num_steps = 10_000  # updates
     c.loss = "bce"  # a name of the loss registry
     c.label_smoothing = 0.0  # 0.1 trains towards 0.05 and 0.95
@@ -65,7 +65,7 @@ def base() -> ml_collections.ConfigDict:
     c.optimizer.warmup_steps = 200  # updates below the peak, rising in a line; 0 starts with it
     c.optimizer.momentum = 0.9  # Nesterov, sgd only
     c.optimizer.weight_decay = 1e-4  # decoupled
-    c.optimizer.decay_rule = r".*/kernel"  # parameters that decay: names that match fully
+    c.optimizer.weight_decay_rule = r".*/kernel"  # parameters that decay: names that match fully
     c.optimizer.clip_norm = 1.0  # largest global gradient norm; 0 is off
     # (names that match fully, factor of the learning rate): the first that matches; 0 freezes.
     c.optimizer.lr_rules = ()
@@ -74,14 +74,14 @@ def base() -> ml_collections.ConfigDict:
     c.eval_every = 1_000  # steps between evaluations of val_split
     c.checkpoint_every = 1_000  # steps between checkpoints; an evaluated step is always saved
     c.keep_checkpoints = 2  # latest checkpoints kept beside the best one
-    c.early_stop = 0  # evaluations without a better val/auc before the run ends; 0 is off
+    c.early_stop_patience = 0  # evaluations without a better val/auc before the run ends; 0 is off
 
     c.eval = ml_collections.ConfigDict()
     c.eval.batch_size = 128  # over all devices and processes
     c.eval.data = ()  # "DIR:SPLIT" prepared datasets to score; empty: data.dir:test_split
     # Of validation reals called fake, and of fakes called real; scores between are inconclusive.
     # None: as the run's model card has it, 0.05 where there is none yet.
-    c.eval.error_rate = placeholder(float)
+    c.eval.abstain_error_rate = placeholder(float)
     c.eval.trivial_cues = 4_000  # crops per split that the trivial-cue baseline reads; 0 is off
     c.eval.allow_other_crops = False  # score data whose CropSpec is not the training data's
 

@@ -139,7 +139,7 @@ def _load_variables(path: pathlib.Path) -> dict[str, Any]:
     return loaded.get("ema", loaded)
 
 
-def describe_run(workdir: pathlib.Path, *, config: dict[str, Any], crop_spec: str) -> None:
+def describe_run(workdir: pathlib.Path, *, config: dict[str, Any], crop_spec: CropSpec) -> None:
     """Writes what the run is into a new workdir, or makes sure that an old one is the same run.
 
     Raises:
@@ -147,7 +147,7 @@ def describe_run(workdir: pathlib.Path, *, config: dict[str, Any], crop_spec: st
         or of a format that this version does not read.
     """
     config = json.loads(json.dumps(config))  # tuples become lists, as in the file
-    for name, new in ((CONFIG_FILE, config), (CROP_SPEC_FILE, json.loads(crop_spec))):
+    for name, new in ((CONFIG_FILE, config), (CROP_SPEC_FILE, crop_spec.to_json())):
         path = workdir / name
         if path.exists():
             old = _read_config(workdir) if name == CONFIG_FILE else json.loads(path.read_text())
@@ -191,18 +191,16 @@ def _read_config(workdir: pathlib.Path) -> dict[str, Any]:
     return config
 
 
-def stored_crop_spec(workdir: pathlib.Path) -> str:
-    """The JSON of the CropSpec that the run in `workdir` was trained on.
+def stored_crop_spec(workdir: pathlib.Path) -> CropSpec:
+    """The CropSpec that the run in `workdir` was trained on.
 
     Raises:
       UserError: it is missing, or a spec that this version does not know.
     """
     try:
-        text = (workdir / CROP_SPEC_FILE).read_text()
-        CropSpec.from_json(text)
+        return CropSpec.from_json(json.loads((workdir / CROP_SPEC_FILE).read_text()))
     except (OSError, ValueError) as error:
         raise compatibility.RUN.unreadable(workdir, f"{CROP_SPEC_FILE}: {error}") from error
-    return text
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -56,11 +56,11 @@ class Format:
         )
 
 
-DATASET = Format("prepared dataset", (0, 1), "prepare it again (dfjax prepare --overwrite)")
-RUN = Format("run", (0, 1), "train it again, or use the dfjax that trained it")
-EXPORT = Format("export", (0, 1), "export the run again (dfjax export)")
+DATASET = Format("prepared dataset", (2,), "prepare it again (dfjax prepare --overwrite)")
+RUN = Format("run", (2,), "train it again, or use the dfjax that trained it")
+EXPORT = Format("export", (2,), "export the run again (dfjax export)")
 CARD = Format(
     "model card",
-    (1,),  # before, its decisions were fitted to another statistic than they are applied to
+    (2,),
     "evaluate the run again (python -m dfjax.main --mode=evaluate), and export it again",
 )

@@ -72,14 +72,14 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
     Only `config.eval` is read; everything else comes from the run itself. Returns, and writes to
     WORKDIR/eval/NAME-SPLIT/, what was measured of each dataset; where two have one name, the later
     gets its parent folder's name too. Writes the run's model card; a card that is there keeps its
-    error rate unless `config.eval.error_rate` is set.
+    error rate unless `config.eval.abstain_error_rate` is set.
 
     Raises:
       UserError: no run or no checkpoint in `workdir`; data cut out by another CropSpec; a dataset
         without both classes (raised at the end: its scores.csv and the other datasets are done).
     """
     run = ml_collections.ConfigDict(checkpoint.stored_config(workdir))
-    crop_spec = CropSpec.from_json(checkpoint.stored_crop_spec(workdir))
+    crop_spec = checkpoint.stored_crop_spec(workdir)
     names = list(config.eval.data) or [f"{run.data.dir}:{run.data.test_split}"]
     targets = [_Target.open(name) for name in dict.fromkeys(names)]
     for target in targets:
@@ -91,14 +91,14 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
     score = _make_scorer(run, model, variables, mesh, config.eval.batch_size)
     validation = _Target.open(f"{run.data.dir}:{run.data.val_split}")
     before = _card_before(workdir)
-    error_rate = config.eval.error_rate
+    error_rate = config.eval.abstain_error_rate
     if error_rate is None:
         error_rate = _error_rate_of(before)
     card, thresholds = _fit_card(
         score(validation),
         error_rate=error_rate,
-        model=run.model.name,
-        arguments={**{k: v for k, v in run.model.items() if k != "name"}, "dtype": "float32"},
+        model_name=run.model.name,
+        model_arguments={**{k: v for k, v in run.model.items() if k != "name"}, "dtype": "float32"},
         image_size=run.data.image_size,
         crop_spec=crop_spec,
         weights=tree.digest(jax.device_get(variables)),
@@ -130,7 +130,7 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
             results[target.name] = _report(
                 target, score(target), card, thresholds, shared, probe, workdir
             )
-        except ValueError as error:
+        except UserError as error:
             failures.append(f"{target.name}: {error}")
     if jax.process_index() == 0:
         _print_tables(results)
@@ -212,7 +212,7 @@ def _make_scorer(
     predict = jax.jit(functools.partial(steps.predict, model=model, image_size=run.data.image_size))
 
     def score(target: _Target) -> frame.Scores:
-        records = target.dataset.source(target.split)
+        records = target.dataset.records(target.split)
         scorer = evaluator.Evaluator(
             target.split,
             records,
@@ -441,7 +441,7 @@ def _fit_probe(run: ml_collections.ConfigDict, limit: int) -> _Probe | None:
         return None
 
     def read(target: _Target) -> trivial_cues.Crops:
-        return trivial_cues.read(target.dataset.source(target.split), limit)
+        return trivial_cues.read(target.dataset.records(target.split), limit)
 
     learned = read(_Target.open(f"{run.data.dir}:{run.data.train_split}"))
     probes = trivial_cues.fit(learned.features, learned.label)

@@ -23,7 +23,6 @@ from flax import linen as nn
 from dfjax import checkpoint, compatibility, model_card, steps
 from dfjax.data import builder
 from dfjax.errors import UserError
-from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import explain, runtimes, scorer
 from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard
@@ -72,7 +71,7 @@ def export(
         write(folder, card, model, variables, formats)
         report = {
             "format": compatibility.EXPORT.current,
-            "model": card.model,
+            "model": card.model_name,
             "weights": card.weights,
             "step": card.step,
             "jax": jax.__version__,
@@ -198,7 +197,7 @@ def _write_onnx(
         model = jax2onnx.to_onnx(
             functools.partial(predict, variables),
             [jax.ShapeDtypeStruct(("b", size, size, 3), np.uint8)],
-            model_name=card.model,
+            model_name=card.model_name,
             input_names=["image"],
             output_names=["logit"],
         )
@@ -316,8 +315,8 @@ def _validation_crops(workdir: pathlib.Path) -> np.ndarray:
             f"{data['dir']}, which {workdir} was trained on, is gone, and an export is checked on "
             "its validation faces: prepare it again, or start where the training was started"
         ) from error
-    crop_spec = CropSpec.from_json(checkpoint.stored_crop_spec(workdir))
+    crop_spec = checkpoint.stored_crop_spec(workdir)
     crop_spec.require_equal(dataset.crop_spec, where=data["dir"])
-    records = dataset.source(data["val_split"])
+    records = dataset.records(data["val_split"])
     chosen = np.linspace(0, len(records) - 1, max(BATCH_SIZES), dtype=int)
     return np.stack([media_image.decode_image(records[int(row)]["image"]) for row in chosen])

@@ -113,7 +113,7 @@ class ModelCard:
     """The identity of a model and everything a verdict needs in addition to its weights.
 
     Attributes:
-      model, arguments: its registered name, and what builds it.
+      model_name, model_arguments: its registered name, and what builds it.
       image_size: crops of `crop_spec` are resized to this side inside the model.
       decisions: by kind of input. "frame" is one crop by itself. "image" and "video" are files as
         `verdict.judge` sees them; a kind that the validation split did not hold is missing.
@@ -127,8 +127,8 @@ class ModelCard:
       embedding: statistics of the training data's embeddings; None: the model has none.
     """
 
-    model: str
-    arguments: dict[str, Any]
+    model_name: str
+    model_arguments: dict[str, Any]
     image_size: int
     crop_spec: CropSpec
     decisions: dict[str, Decision]
@@ -165,7 +165,7 @@ class ModelCard:
             "format": compatibility.CARD.current,
             **dataclasses.asdict(self),
             "labels": list(LABELS),
-            "crop_spec": json.loads(self.crop_spec.to_json()),
+            "crop_spec": self.crop_spec.to_json(),
         }
 
     @classmethod
@@ -185,7 +185,7 @@ class ModelCard:
         if wrong := sorted(names.symmetric_difference(fields)):
             raise compatibility.CARD.unreadable(where, f"it lacks or has in excess {wrong}")
         try:
-            fields["crop_spec"] = CropSpec.from_json(json.dumps(fields["crop_spec"]))
+            fields["crop_spec"] = CropSpec.from_json(fields["crop_spec"])
             fields["decisions"] = {k: _read_decision(v) for k, v in fields["decisions"].items()}
             fields["quality"] = QualityLimits(**fields["quality"])
         except (ValueError, TypeError, KeyError) as error:

@@ -25,7 +25,7 @@ def make_optimizer(
     warmup_steps: int,
     momentum: float,
     weight_decay: float,
-    decay_rule: str,
+    weight_decay_rule: str,
     clip_norm: float,
     lr_rules: Rules = (),
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
@@ -37,7 +37,7 @@ def make_optimizer(
     follows step `num_steps`: the first update and the last one both learn.
 
     Weight decay is decoupled (Loshchilov and Hutter, arXiv:1711.05101) for both optimisers and
-    reaches only the parameters whose names match `decay_rule`.
+    reaches only the parameters whose names match `weight_decay_rule`.
 
     Of `lr_rules`, pairs of a regular expression and a factor, the first that matches a parameter's
     whole name scales its learning rate; without a match the factor is 1. The factor 0 freezes a
@@ -66,7 +66,7 @@ def make_optimizer(
     chain.append(adapt)
     if weight_decay > 0:
         decays = functools.partial(
-            tree.map_names, lambda name: bool(re.fullmatch(decay_rule, name))
+            tree.map_names, lambda name: bool(re.fullmatch(weight_decay_rule, name))
         )
         chain.append(optax.add_decayed_weights(weight_decay, mask=decays))
     if lr_rules:
@@ -76,7 +76,7 @@ def make_optimizer(
 
     def init(params: optax.Params) -> optax.OptState:
         if weight_decay > 0:
-            tree.match(params, decay_rule)  # refuses what matches nothing
+            tree.match(params, weight_decay_rule)  # refuses what matches nothing
         _check_rules(params, lr_rules)
         return tx.init(params)
 

@@ -23,7 +23,7 @@ class FaceEmbedder:
     """
 
     def __init__(self, model_dir: str | os.PathLike | None = None):
-        """`model_dir` as that of `FaceFinder`.
+        """`model_dir` as that of `FaceDetector`.
 
         Raises:
           FileNotFoundError: the file of weights is missing.

@@ -72,19 +72,19 @@ def train_step(
     tx: optax.GradientTransformation,
     loss: Callable[[jax.Array, jax.Array], jax.Array],
     ema_decay: float,
-    accumulation: int,
+    grad_accum_steps: int,
 ) -> tuple[TrainState, metrics.TrainMetrics]:
     """One update from a batch of `image` [B, H, W, 3] uint8 and `label` [B].
 
     The dropout key is a function of (key, step), so nothing about randomness is saved. With
-    accumulation k the gradients of k microbatches are averaged (see `split_microbatches`).
+    grad_accum_steps k the gradients of k microbatches are averaged (see `split_microbatches`).
     BatchNorm then sees B / k images at a time and moves its running statistics k times per update,
     so a momentum m acts as m**k does in a whole batch.
     """
     key = jax.random.fold_in(key, state.step)
     gradients = _gradients
-    if accumulation > 1:
-        gradients = functools.partial(_accumulated_gradients, accumulation=accumulation)
+    if grad_accum_steps > 1:
+        gradients = functools.partial(_accumulated_gradients, grad_accum_steps=grad_accum_steps)
     grads, batch_stats, outputs = gradients(
         state.params, state.batch_stats, batch, key, model=model, loss=loss
     )
@@ -163,11 +163,11 @@ def _accumulated_gradients(
     batch: dict[str, jax.Array],
     key: jax.Array,
     *,
-    accumulation: int,
+    grad_accum_steps: int,
     **kwargs: Any,
 ) -> tuple[Any, Any, dict[str, jax.Array]]:
     """What `_gradients` returns, averaged over microbatches that run one after the other."""
-    microbatches = split_microbatches(batch, accumulation)
+    microbatches = split_microbatches(batch, grad_accum_steps)
 
     def body(carry, microbatch):
         total, batch_stats = carry
@@ -175,9 +175,9 @@ def _accumulated_gradients(
         return (jax.tree.map(jnp.add, total, grads), batch_stats), outputs
 
     start = jax.tree.map(jnp.zeros_like, params), batch_stats
-    keys = jax.random.split(key, accumulation)
+    keys = jax.random.split(key, grad_accum_steps)
     (total, batch_stats), outputs = jax.lax.scan(body, start, (microbatches, keys))
-    grads = jax.tree.map(lambda g: g / accumulation, total)
+    grads = jax.tree.map(lambda g: g / grad_accum_steps, total)
     return grads, batch_stats, jax.tree.map(jnp.ravel, outputs)
 
 

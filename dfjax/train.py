@@ -34,14 +34,14 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         checkpoints are those of earlier steps.
     """
     mesh = sharding.make_mesh()
-    sharding.check_train_batch_size(config.batch_size, mesh, config.accumulation)
+    sharding.check_train_batch_size(config.batch_size, mesh, config.grad_accum_steps)
     for name in ("eval_every", "checkpoint_every"):
         if config[name] % config.log_every:
             raise UserError(f"log_every {config.log_every} must divide {name} {config[name]}")
     dataset = builder.open_dataset(config.data.dir)
     if not config.data.allow_leaks:
         leaks.require_none(config.data.dir)
-    checkpoint.describe_run(workdir, config=config.to_dict(), crop_spec=dataset.crop_spec.to_json())
+    checkpoint.describe_run(workdir, config=config.to_dict(), crop_spec=dataset.crop_spec)
     say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
 
     everywhere, (init_key, train_key) = sharding.replicated(mesh), _keys(config.seed)
@@ -62,14 +62,14 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 state,
                 model,
                 config.init_from,
-                fresh=config.init_fresh,
+                fresh=config.reinit,
                 chosen=[field for field, value in config.model.items() if value is not None],
             )
             say(f"starting from {config.init_from}: {report}")
             if report.fresh:
                 # Also where the source is a run, whose head has learned to tell fakes apart.
                 count = f"{len(report.fresh)} parameters"
-                say(f"{config.init_fresh} starts afresh, {count}: init_fresh='' takes over all")
+                say(f"{config.reinit} starts afresh, {count}: reinit='' takes over all")
     history = [r["val/auc"] for r in writer.read_rows(workdir, to_step=start) if "val/auc" in r]
 
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
@@ -79,13 +79,13 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         tx=tx,
         loss=loss,
         ema_decay=config.ema_decay,
-        accumulation=config.accumulation,
+        grad_accum_steps=config.grad_accum_steps,
     )
     train_step = jax.jit(train_step, donate_argnums=0, out_shardings=(everywhere, everywhere))
     predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
 
     stream = pipeline.train_stream(
-        dataset.source(config.data.train_split),
+        dataset.records(config.data.train_split),
         batch_size=config.batch_size,
         augment=transforms.Augment(**config.augment),
         seed=config.seed,
@@ -97,7 +97,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     )
     validation = evaluator.Evaluator(
         "val",
-        dataset.source(config.data.val_split),
+        dataset.records(config.data.val_split),
         predict=jax.jit(predict),
         mesh=mesh,
         batch_size=config.eval.batch_size,
@@ -135,7 +135,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                     log.flush()
                     checkpoints.save(step, state, evaluated)
                     log.restart_clock()
-            if step == config.num_steps or _stalled(history, config.early_stop):
+            if step == config.num_steps or _stalled(history, config.early_stop_patience):
                 break
             waiting = time.monotonic()
             batch = sharding.put_batch(next(stream), mesh)

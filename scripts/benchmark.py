@@ -33,8 +33,8 @@ from dfjax.corpora import synthetic as synthetic_corpus
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces import align, track
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.detect import Face, FaceFinder
-from dfjax.faces.sequence import SequenceFinder
+from dfjax.faces.detect import Face, FaceDetector
+from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.inference import live
 from dfjax.inference import runtimes as model_runtimes
 from dfjax.inference.detector import Detector
@@ -97,7 +97,7 @@ def _train_seconds(
         tx=tx,
         loss=losses.build("bce", label_smoothing=0.0),
         ema_decay=0.0,
-        accumulation=1,
+        grad_accum_steps=1,
     )
     batch = {"image": crops, "label": np.arange(len(crops), dtype=np.int32) % 2}
     key, seconds = jax.random.key(1), []
@@ -145,7 +145,7 @@ def stream(arguments: argparse.Namespace) -> None:
         seconds = time.monotonic() - began
     latency = np.array([result.latency for result in results])
     faces = np.mean([len(result.faces) for result in results])
-    columns = table.Table(title=f"{model.model.runtime}, {faces:.1f} faces a frame")
+    columns = table.Table(title=f"{model.scorer.runtime}, {faces:.1f} faces a frame")
     for name in ("stage", "mean ms", "p95 ms"):
         columns.add_column(name, justify="left" if name == "stage" else "right")
     stages = {name: [r.seconds[name] for r in results] for name in results[0].seconds}
@@ -163,7 +163,7 @@ def _draw_clip(path: pathlib.Path, seconds: int) -> pathlib.Path:
     """Two people side by side, each as large as the picture is high."""
     fps = 30
     settings = synthetic.Settings(frames=fps * seconds)
-    people = [synthetic.record(settings, person, 0).frames for person in (3, 8)]
+    people = [synthetic.film(settings, person, 0).frames for person in (3, 8)]
 
     def frames() -> Iterator[np.ndarray]:
         for pair in zip(*people, strict=True):
@@ -292,7 +292,7 @@ class _PeerPreparer:
 
 def _largest_faces(path: pathlib.Path, spec: CropSpec) -> list[Face | None]:
     """What `dfjax prepare` finds in the same frames."""
-    finder = SequenceFinder(FaceFinder(spec))
+    finder = VideoFaceDetector(FaceDetector(spec))
     frames = video.read_video(path, FRAMES).frames
     return [faces[0] if (faces := finder.find(frame)) else None for frame in frames]
 

@@ -52,15 +52,15 @@ def serve_slowly(settings: dict, seconds: float) -> None:
     listener = app.bind(Settings(**settings))
     served = app.create_app(Settings(**settings))
     detector = served.state.service.versions.current.detector
-    fast = detector.model.logits
+    fast = detector.scorer.logits
 
-    class Slow(type(detector.model)):
+    class Slow(type(detector.scorer)):
         def logits(self, crops: np.ndarray) -> np.ndarray:
             time.sleep(seconds)
             return fast(crops)
 
-    fields = {f.name: getattr(detector.model, f.name) for f in dataclasses.fields(detector.model)}
-    detector.model = Slow(**fields)
+    fields = {f.name: getattr(detector.scorer, f.name) for f in dataclasses.fields(detector.scorer)}
+    detector.scorer = Slow(**fields)
     app.run(served, listener)
 
 

@@ -22,7 +22,7 @@ _BROKEN_EVERY = 20
 
 def write_videos(root: pathlib.Path, count: int) -> list[str]:
     """Writes videos of a drawn face, each in another light; returns the paths of the broken 5 %."""
-    take = synthetic.record(synthetic.Settings(identities=12, frames=3), 0, 0)
+    take = synthetic.film(synthetic.Settings(identities=12, frames=3), 0, 0)
     paths = [root / ("real", "fake")[number % 2] / f"{number}.mp4" for number in range(count)]
     for number, path in enumerate(paths):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,9 @@ def test_report_agrees_with_scikit_learn_on_its_own_scores(clips, trained, capsy
 
 
 def test_card_s_decisions_hold_the_error_rate_on_the_files_they_were_fitted_to(clips, trained):
-    config = tiny_run.make_config(clips, **{"eval.error_rate": 0.2, "eval.data": (f"{clips}:val",)})
+    config = tiny_run.make_config(
+        clips, **{"eval.abstain_error_rate": 0.2, "eval.data": (f"{clips}:val",)}
+    )
     found = evaluate.evaluate(config, trained)[f"{clips}:val"]["verdicts"]["video"]
     decision = model_card.read(trained).decision("video")
     assert decision.error_rate == 0.2
@@ -110,16 +112,16 @@ def test_card_s_decisions_hold_the_error_rate_on_the_files_they_were_fitted_to(c
 
 
 def test_evaluating_again_keeps_the_error_rate_and_says_what_changes(clips, trained, capsys):
-    evaluate.evaluate(tiny_run.make_config(clips, **{"eval.error_rate": 0.3}), trained)
+    evaluate.evaluate(tiny_run.make_config(clips, **{"eval.abstain_error_rate": 0.3}), trained)
     before = model_card.read(trained)
     capsys.readouterr()
     evaluate.evaluate(tiny_run.make_config(clips, **{"eval.data": (f"{clips}:val",)}), trained)
     assert model_card.read(trained) == before
     assert "model card changed" not in capsys.readouterr().out
-    evaluate.evaluate(tiny_run.make_config(clips, **{"eval.error_rate": 0.2}), trained)
+    evaluate.evaluate(tiny_run.make_config(clips, **{"eval.abstain_error_rate": 0.2}), trained)
     assert "changed in decisions (error rate 0.3 before, 0.2 now)" in capsys.readouterr().out
-    with pytest.raises(ValueError, match=r"eval.error_rate is 0.0: use more than 0"):
-        evaluate.evaluate(tiny_run.make_config(clips, **{"eval.error_rate": 0.0}), trained)
+    with pytest.raises(ValueError, match=r"eval.abstain_error_rate 0.0: use one between"):
+        evaluate.evaluate(tiny_run.make_config(clips, **{"eval.abstain_error_rate": 0.0}), trained)
     assert model_card.read(trained).decision("frame").error_rate == 0.2
 
 
@@ -191,7 +193,7 @@ def mixed(tmp_path_factory):
 
 def test_pictures_and_videos_are_levels_of_their_own_and_small_pictures_are_judged(mixed, tmp_path):
     root, out = mixed
-    config = tiny_run.make_config(out, **{"eval.error_rate": 0.4})
+    config = tiny_run.make_config(out, **{"eval.abstain_error_rate": 0.4})
     train.train(config, tmp_path)
     found = evaluate.evaluate(config, tmp_path)[f"{out}:test"]
     assert (found["pictures"], found["videos"]) == (12, 2)

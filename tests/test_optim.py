@@ -17,7 +17,7 @@ SETTINGS = {
     "warmup_steps": 10,
     "momentum": 0.0,
     "weight_decay": 0.5,
-    "decay_rule": ".*/kernel",
+    "weight_decay_rule": ".*/kernel",
     "clip_norm": 0.0,
 }
 PARAMS = {"conv": {"kernel": jnp.array([2.0])}, "bn": {"scale": jnp.array([2.0])}}
@@ -91,7 +91,7 @@ def test_settings_that_do_not_fit_are_named(changes, message):
 
 def test_rule_that_matches_nothing_is_an_error():
     with pytest.raises(ValueError, match="kernal' matches no parameter: names look like"):
-        _updates(0, decay_rule=".*/kernal")
+        _updates(0, weight_decay_rule=".*/kernal")
     assert tree.leaf_names(PARAMS) == ["bn/scale", "conv/kernel"]
 
 
@@ -106,9 +106,11 @@ def test_rules_scale_the_learning_rate_and_the_first_match_counts():
 @pytest.mark.parametrize("name", optim.NAMES)
 def test_frozen_parameters_do_not_move_decay_or_count_in_the_norm(name):
     changes = {"name": name, "lr_rules": (("conv/.*", 0.0),), "clip_norm": 1.0}
-    updates = _updates(10, **changes, decay_rule=".*")
+    updates = _updates(10, **changes, weight_decay_rule=".*")
     np.testing.assert_array_equal(updates["conv"]["kernel"], 0)
-    alone, _ = optim.make_optimizer(**SETTINGS | changes | {"lr_rules": (), "decay_rule": ".*"})
+    alone, _ = optim.make_optimizer(
+        **SETTINGS | changes | {"lr_rules": (), "weight_decay_rule": ".*"}
+    )
     state = alone.init({"bn": PARAMS["bn"]})
     for _ in range(11):
         expected, state = alone.update({"bn": GRADS["bn"]}, state, {"bn": PARAMS["bn"]})
@@ -165,7 +167,7 @@ def test_training_the_head_alone_leaves_the_rest_and_survives_a_checkpoint(tmp_p
             tx=tx,
             loss=losses.build("bce", label_smoothing=0.0),
             ema_decay=0.9,
-            accumulation=1,
+            grad_accum_steps=1,
         )
     )
     rng = np.random.default_rng(0)

@@ -39,14 +39,14 @@ def _batch(size: int, seed: int = 0) -> dict[str, np.ndarray]:
     return {"image": image, "label": label}
 
 
-def _step(model, tx, *, ema_decay=0.0, accumulation=1):
+def _step(model, tx, *, ema_decay=0.0, grad_accum_steps=1):
     return functools.partial(
         steps.train_step,
         model=model,
         tx=tx,
         loss=losses.build("bce", label_smoothing=0.0),
         ema_decay=ema_decay,
-        accumulation=accumulation,
+        grad_accum_steps=grad_accum_steps,
     )
 
 
@@ -54,10 +54,10 @@ def _state(model, tx, *, ema=False):
     return steps.init(jax.random.key(0), model=model, tx=tx, image_size=IMAGE_SIZE, ema=ema)
 
 
-@pytest.mark.parametrize("accumulation", [1, 4])
-def test_sgd_step_is_the_hand_derivative(accumulation):
+@pytest.mark.parametrize("grad_accum_steps", [1, 4])
+def test_sgd_step_is_the_hand_derivative(grad_accum_steps):
     model, tx, batch = MeanPixel(), optax.sgd(0.1), _batch(8)
-    state, found = _step(model, tx, accumulation=accumulation)(
+    state, found = _step(model, tx, grad_accum_steps=grad_accum_steps)(
         _state(model, tx), batch, jax.random.key(1)
     )
     x = batch["image"].astype(np.float64).mean((1, 2, 3)) / 255
@@ -74,7 +74,7 @@ def test_sgd_step_is_the_hand_derivative(accumulation):
 def test_accumulation_averages_the_gradients_of_whole_pairs():
     model, tx, key = small.build("dfcnn"), optax.sgd(0.1), jax.random.key(1)
     state, batch = _state(model, tx), _batch(8)
-    found, _ = jax.jit(_step(model, tx, accumulation=2))(state, batch, key)
+    found, _ = jax.jit(_step(model, tx, grad_accum_steps=2))(state, batch, key)
 
     step = jax.jit(_step(model, tx))
     first, second = (
@@ -90,11 +90,11 @@ def test_accumulation_averages_the_gradients_of_whole_pairs():
 
 
 @pytest.mark.usefixtures("quick_compilation")
-@pytest.mark.parametrize("accumulation", [2, 4])
-def test_batch_norm_learns_under_accumulation_what_sets_the_classes_apart(accumulation):
+@pytest.mark.parametrize("grad_accum_steps", [2, 4])
+def test_batch_norm_learns_under_accumulation_what_sets_the_classes_apart(grad_accum_steps):
     model, tx = small.build("dfcnn"), optax.sgd(0.05, momentum=0.9)
     state = _state(model, tx)
-    step = jax.jit(_step(model, tx, accumulation=accumulation))
+    step = jax.jit(_step(model, tx, grad_accum_steps=grad_accum_steps))
     for number in range(30):
         state, _ = step(state, _batch(16, seed=number), jax.random.key(1))
     unseen = _batch(64, seed=30)
@@ -125,7 +125,7 @@ def test_label_smoothing_moves_the_minimum():
     assert float(value) == pytest.approx(-(0.9 * np.log(0.9) + 0.1 * np.log(0.1)), rel=1e-6)
 
 
-def _run(num_devices: int, accumulation: int = 1):
+def _run(num_devices: int, grad_accum_steps: int = 1):
     """Three updates of a BatchNorm network over the first devices."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:num_devices]), ("data",))
     model = models.build("resnet18", width=8)
@@ -133,7 +133,7 @@ def _run(num_devices: int, accumulation: int = 1):
     everywhere = sharding.replicated(mesh)
     state = jax.device_put(_state(model, tx, ema=True), everywhere)
     step = jax.jit(
-        _step(model, tx, ema_decay=0.9, accumulation=accumulation),
+        _step(model, tx, ema_decay=0.9, grad_accum_steps=grad_accum_steps),
         donate_argnums=0,
         out_shardings=(everywhere, everywhere),
     )
@@ -144,9 +144,9 @@ def _run(num_devices: int, accumulation: int = 1):
     return jax.device_get((state, found.compute()))
 
 
-@pytest.mark.parametrize("accumulation", [1, 2])
-def test_four_devices_do_what_one_does(accumulation):
-    (one, one_metrics), (four, four_metrics) = _run(1, accumulation), _run(4, accumulation)
+@pytest.mark.parametrize("grad_accum_steps", [1, 2])
+def test_four_devices_do_what_one_does(grad_accum_steps):
+    (one, one_metrics), (four, four_metrics) = _run(1, grad_accum_steps), _run(4, grad_accum_steps)
     assert float(one_metrics["loss"]) == pytest.approx(float(four_metrics["loss"]), abs=1e-5)
     # The statistics agree only if BatchNorm saw the whole batch on every device.
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(four), strict=True):
@@ -178,14 +178,14 @@ def test_batch_statistics_are_those_of_the_global_batch():
 
 
 @pytest.mark.parametrize(
-    ("size", "devices", "accumulation", "multiple"),
+    ("size", "devices", "grad_accum_steps", "multiple"),
     [(104, 4, 2, 16), (6, 4, 1, 4), (0, 4, 1, 4), (9, 3, 1, 6), (7, 1, 1, 2), (6, 1, 2, 4)],
 )
-def test_batch_size_that_does_not_fit_is_named(size, devices, accumulation, multiple):
+def test_batch_size_that_does_not_fit_is_named(size, devices, grad_accum_steps, multiple):
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("data",))
     with pytest.raises(ValueError, match=f"batch_size {size} .* use a multiple of {multiple}$"):
-        sharding.check_train_batch_size(size, mesh, accumulation)
-    sharding.check_train_batch_size(3 * multiple, mesh, accumulation)
+        sharding.check_train_batch_size(size, mesh, grad_accum_steps)
+    sharding.check_train_batch_size(3 * multiple, mesh, grad_accum_steps)
 
 
 def test_evaluation_and_training_ask_for_what_each_needs():
@@ -193,7 +193,7 @@ def test_evaluation_and_training_ask_for_what_each_needs():
     sharding.check_batch_size("eval.batch_size", 9, mesh)
     with pytest.raises(ValueError, match=r"eval.batch_size 8 .* 3 devices: use a multiple of 3"):
         sharding.check_batch_size("eval.batch_size", 8, mesh)
-    with pytest.raises(ValueError, match=r"accumulation 0 .* use 1 or more"):
+    with pytest.raises(ValueError, match=r"grad_accum_steps is 0: use 1 or more"):
         sharding.check_train_batch_size(12, mesh, 0)
 
 

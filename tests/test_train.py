@@ -170,7 +170,7 @@ def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared,
         "optimizer.lr": 0.05,
         "model.dropout": 0.1,
         "batch_size": 16,
-        "accumulation": 2,
+        "grad_accum_steps": 2,
     }
     extra = [f"--config.{name}={value}" for name, value in changes.items()]
     config = _config(prepared, **changes)
@@ -210,7 +210,7 @@ def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared,
             "batch_size 10 is not divisible by 2 classes and 4 devices: use a multiple of 4",
         ),
         (
-            {"batch_size": 8, "accumulation": 2},
+            {"batch_size": 8, "grad_accum_steps": 2},
             "batch_size 8 is not divisible by 2 classes x 4 devices x 2 microbatches: use a "
             "multiple of 16",
         ),
@@ -267,7 +267,7 @@ def test_gradient_that_is_not_finite_is_in_no_checkpoint(prepared, tmp_path, mon
 
 
 def test_early_stop_ends_after_evaluations_without_a_better_one(prepared, tmp_path):
-    changes = {"optimizer.lr": 0.0, "eval_every": 2, "early_stop": 2, "ema_decay": 0.0}
+    changes = {"optimizer.lr": 0.0, "eval_every": 2, "early_stop_patience": 2, "ema_decay": 0.0}
     # BatchNorm's statistics would still move the scores.
     train.train(_config(prepared, **changes), tmp_path)
     evaluated = [row["step"] for row in _metrics(tmp_path) if "val/auc" in row]

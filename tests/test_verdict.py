@@ -9,8 +9,8 @@ from dfjax.faces.crop_spec import CropSpec
 from tests import cards
 
 CARD = model_card.ModelCard(
-    model="resnet18",
-    arguments={},
+    model_name="resnet18",
+    model_arguments={},
     image_size=32,
     crop_spec=CropSpec(),
     decisions={

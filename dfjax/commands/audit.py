@@ -55,4 +55,4 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         found.save(arguments.out)
     audit.print_audit(found, arguments.data)
-    return 1 if found.found else 0
+    return 1 if found.nonempty else 0

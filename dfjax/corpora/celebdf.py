@@ -118,8 +118,8 @@ def list_test_reals(
     }
 
 
-def sources(name: str) -> tuple[str, ...]:
-    """Returns the sources of a real or a fake by its name; () if it is not one of Celeb-DF's."""
+def origin_ids(name: str) -> tuple[str, ...]:
+    """Returns the origin ids of a real or a fake by its name; () if it is not one of Celeb-DF's."""
     if re.fullmatch(r"\d{5}", name):
         return (f"video:celebdf/youtube/{name}",)
     if not re.fullmatch(_FAKE, name):
@@ -169,7 +169,7 @@ def _read(
                 corpus, root, path,
                 method="real" if folder in _REALS else folder,
                 split="test" if (folder, name) in test else "train",
-                sources=sources(name),
+                origin_ids=origin_ids(name),
             )
             for name, path in found.items()
         ]  # fmt: skip

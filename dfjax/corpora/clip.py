@@ -22,7 +22,7 @@ class Clip:
     split: str
     """"train", "val" or "test"."""
 
-    sources: tuple[str, ...]
+    origin_ids: tuple[str, ...]
     """Ids of every identity, original and group in it: clips that share one belong in one split."""
 
     original: str = ""

@@ -67,7 +67,7 @@ def read_deeperforensics(
         clips += [
             layout.make_clip(
                 "deeperforensics", root, path,
-                method=method, split=split_of[name], sources=sources(name),
+                method=method, split=split_of[name], origin_ids=origin_ids(name),
             )
             for name, path in found.items()
             if name in split_of
@@ -103,7 +103,7 @@ def _reals(ffpp_root: pathlib.Path, split_of: dict[str, str]) -> list[Clip]:
     return [
         layout.make_clip(
             "deeperforensics", ffpp_root, found[name],
-            method="real", split=split, sources=ffpp.sources(name),
+            method="real", split=split, origin_ids=ffpp.origin_ids(name),
         )
         for name, split in split_of_real.items()
         if name in found
@@ -116,7 +116,7 @@ def _list_variant(root: pathlib.Path, method: str) -> dict[str, pathlib.Path]:
     return {} if place is None else layout.list_clips(place, corpus="deeperforensics")
 
 
-def sources(name: str) -> tuple[str, ...]:
-    """Returns the sources of the fake "071_M004"."""
+def origin_ids(name: str) -> tuple[str, ...]:
+    """Returns the origin ids of the fake "071_M004"."""
     real, actor = name.split("_")
-    return (*ffpp.sources(real), f"identity:deeperforensics/{actor}")
+    return (*ffpp.origin_ids(real), f"identity:deeperforensics/{actor}")

@@ -94,15 +94,17 @@ def read_deepfakebench(
     return layout.check_clips(root, layout.link_originals(clips))
 
 
-def sources(video: str, path: pathlib.PurePath, dataset: str) -> tuple[str, ...]:
-    """Returns the sources of a video of that name at `path`, in the ids of the corpus it is of."""
+def origin_ids(video: str, path: pathlib.PurePath, dataset: str) -> tuple[str, ...]:
+    """Returns the origin ids of the video at `path`, as the corpus that it is from has them."""
     place = path.as_posix().casefold()
     if re.fullmatch(r"\d{3}(_\d{3})?", video) and _FFPP.search(place):
-        return ffpp.sources(video)
+        return ffpp.origin_ids(video)
     if re.fullmatch(r"\d{3}_[MW]\d{3}", video):
-        return deeperforensics.sources(video)
+        return deeperforensics.origin_ids(video)
     corpus = celebdf if video.startswith("id") or "youtube-real" in place else dfd
-    return corpus.sources(video) or (f"video:{dataset.casefold()}/{video.removesuffix('_fake')}",)
+    return corpus.origin_ids(video) or (
+        f"video:{dataset.casefold()}/{video.removesuffix('_fake')}",
+    )
 
 
 def _find_files(root: pathlib.Path) -> tuple[list[pathlib.Path], pathlib.Path]:
@@ -244,5 +246,5 @@ def _make_clip(base: pathlib.Path, path: pathlib.Path, entries: Sequence[_Entry]
         path,
         method=single[0].method if label else "real",
         split=next(split for split in _SPLITS if any(entry.split == split for entry in entries)),
-        sources=sources(first.video, path.relative_to(base), first.dataset),
+        origin_ids=origin_ids(first.video, path.relative_to(base), first.dataset),
     )

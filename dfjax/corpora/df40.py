@@ -115,7 +115,7 @@ def _read_method(root: pathlib.Path, tree: pathlib.Path, method: str, split: str
                 "df40", root, file,
                 method="real" if "real" in parts else method,
                 split=split,
-                sources=_sources(file.relative_to(root), method, is_domain),
+                origin_ids=_origin_ids(file.relative_to(root), method, is_domain),
             )
             for file in _clips_at(path)
         ]  # fmt: skip
@@ -128,13 +128,13 @@ def _clips_at(path: pathlib.Path) -> list[pathlib.Path]:
     return [path] if is_one else layout.list_pictures(path)
 
 
-def _sources(path: pathlib.PurePath, method: str, is_domain: bool) -> tuple[str, ...]:
-    """Returns the sources of the clip at `path`, which FaceForensics++ or Celeb-DF may be in."""
+def _origin_ids(path: pathlib.PurePath, method: str, is_domain: bool) -> tuple[str, ...]:
+    """Returns the origin ids of the clip at `path`, which FaceForensics++ or Celeb-DF may be in."""
     own = f"video:df40/{path.as_posix()}"
     name = path.stem if path.suffix.lower() in VIDEO_SUFFIXES else path.name
     if not is_domain or not _VIDEO.fullmatch(name):
         return (own,)
-    found = celebdf.sources(name) or ffpp.sources(name)
+    found = celebdf.origin_ids(name) or ffpp.origin_ids(name)
     return (own, *found) if method in _SYNTHESIS else found
 
 
@@ -144,7 +144,7 @@ def _add_ffpp(clips: Sequence[Clip], ffpp_root: pathlib.Path) -> list[Clip]:
     prefix = "video:ffpp/"
     made, used = [], set()
     for clip in clips:
-        names = [source.removeprefix(prefix) for source in clip.sources if prefix in source]
+        names = [source.removeprefix(prefix) for source in clip.origin_ids if prefix in source]
         if names and clip.split == "train" and split_of.get(names[0]) == "val":
             clip = dataclasses.replace(clip, split="val")
         made.append(clip)
@@ -152,7 +152,7 @@ def _add_ffpp(clips: Sequence[Clip], ffpp_root: pathlib.Path) -> list[Clip]:
     reals = [
         layout.make_clip(
             "df40", ffpp_root, path,
-            method="real", split=split_of[name], sources=ffpp.sources(name),
+            method="real", split=split_of[name], origin_ids=ffpp.origin_ids(name),
         )
         for name, path in ffpp.list_reals(ffpp_root, "c23", _CROPS_FIRST).items()
         if split_of.get(name) in used
@@ -166,7 +166,7 @@ def _add_celebdf(clips: Sequence[Clip], celebdf_root: pathlib.Path) -> list[Clip
     reals = [
         layout.make_clip(
             "df40", celebdf_root, path,
-            method="real", split="test", sources=celebdf.sources(name),
+            method="real", split="test", origin_ids=celebdf.origin_ids(name),
         )
         for name, path in celebdf.list_test_reals(celebdf_root, _CROPS_FIRST).items()
     ]  # fmt: skip

@@ -51,14 +51,16 @@ def read_dfd(
         found = _list_part(root, part, pattern, compression)
         layout.check_counts("dfd", f"{method} {compression}", found, count)
         clips += [
-            layout.make_clip("dfd", root, path, method=method, split="test", sources=sources(name))
+            layout.make_clip(
+                "dfd", root, path, method=method, split="test", origin_ids=origin_ids(name)
+            )
             for name, path in found.items()
         ]
     return layout.check_clips(root, layout.link_originals(clips))
 
 
-def sources(name: str) -> tuple[str, ...]:
-    """Returns the sources of a real or a fake by its name; () if it is not one of DFD's."""
+def origin_ids(name: str) -> tuple[str, ...]:
+    """Returns the origin ids of a real or a fake by its name; () if it is not one of DFD's."""
     if fake := _FAKE.fullmatch(name):
         target, source, scene, _ = fake.groups()
         people = (target, source)

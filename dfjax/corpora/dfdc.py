@@ -102,7 +102,8 @@ def _read_part(root: pathlib.Path, folder: pathlib.Path) -> list[Clip]:
     return [
         layout.make_clip(
             "dfdc", root, path,
-            method=originals[name][0], split="train", sources=[f"video:dfdc/{originals[name][1]}"],
+            method=originals[name][0], split="train",
+            origin_ids=[f"video:dfdc/{originals[name][1]}"],
         )
         for name, path in found.items()
     ]  # fmt: skip
@@ -127,7 +128,7 @@ def _read_held_out(root: pathlib.Path, folder: pathlib.Path, split: str) -> list
     return [
         layout.make_clip(
             "dfdc", root, path,
-            method=_METHODS[labels[name]], split=split, sources=[f"video:dfdc/{name}"],
+            method=_METHODS[labels[name]], split=split, origin_ids=[f"video:dfdc/{name}"],
         )
         for name, path in _list_videos(folder, labels).items()
     ]  # fmt: skip
@@ -201,7 +202,7 @@ def _deal_out(parts: dict[str, list[Clip]], seed: int, shares: Sequence[float]) 
     dealt = splitting.assign_splits(
         [clip.key for clip in clips],
         [clip.label for clip in clips],
-        [[*clip.sources, *group] for clip, group in zip(clips, groups, strict=True)],
+        [[*clip.origin_ids, *group] for clip, group in zip(clips, groups, strict=True)],
         seed=seed,
         shares=shares,
     )

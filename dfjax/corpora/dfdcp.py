@@ -55,7 +55,7 @@ def read_dfdcp(
         layout.make_clip(
             "dfdcp", root, found[name],
             method="real" if entry["label"] == "real" else name.split("/")[0],
-            split=entry["set"], sources=_sources(name, entry),
+            split=entry["set"], origin_ids=_origin_ids(name, entry),
         )
         for name, entry in entries.items()
         if name in found
@@ -105,7 +105,7 @@ def _list_videos(root: pathlib.Path) -> dict[str, pathlib.Path]:
     return found
 
 
-def _sources(name: str, entry: dict[str, Any]) -> list[str]:
+def _origin_ids(name: str, entry: dict[str, Any]) -> list[str]:
     """Returns the original, the actor in it, and the one whose face was put in."""
     stem = name.rpartition("/")[2]
     people = [entry["target_id"]]
@@ -122,7 +122,7 @@ def _check_counts(clips: Sequence[Clip]) -> None:
 
 
 def _hold_out_val(clips: Sequence[Clip], seed: int, shares: Sequence[float]) -> list[Clip]:
-    targets = [dataclasses.replace(clip, sources=clip.sources[:2]) for clip in clips]
+    targets = [dataclasses.replace(clip, origin_ids=clip.origin_ids[:2]) for clip in clips]
     dealt = layout.hold_out_val(targets, seed=seed, shares=shares)
     return [
         dataclasses.replace(clip, split=target.split)

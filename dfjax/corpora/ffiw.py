@@ -49,7 +49,7 @@ def read_ffiw(
             clips += [
                 layout.make_clip(
                     "ffiw", root, path,
-                    method=method, split=split, sources=[f"video:ffiw/{split}/{name}"],
+                    method=method, split=split, origin_ids=[f"video:ffiw/{split}/{name}"],
                 )
                 for name, path in paths.items()
             ]  # fmt: skip

@@ -91,7 +91,7 @@ def read_ffpp(
         clips += [
             layout.make_clip(
                 "ffpp", root, paths[name],
-                method=method, split=split_of[name], sources=sources(name),
+                method=method, split=split_of[name], origin_ids=origin_ids(name),
             )
             for name in named
             if name in paths
@@ -136,8 +136,8 @@ def read_splits(root: str | os.PathLike) -> dict[str, str]:
     return split_of
 
 
-def sources(name: str) -> tuple[str, ...]:
-    """Returns the sources of "071" or of the fake "071_054", its target first."""
+def origin_ids(name: str) -> tuple[str, ...]:
+    """Returns the origin ids of "071" or of the fake "071_054", its target first."""
     names = name.split("_")
     shared = [f"video:youtube/{_YOUTUBE[name]}" for name in names if name in _YOUTUBE]
     return (*(f"video:ffpp/{name}" for name in names), *shared)

@@ -91,7 +91,7 @@ def read_folder(
             label=entry.label,
             method=entry.method,
             split=split,
-            sources=_sources(entry),
+            origin_ids=_origin_ids(entry),
             original=originals.get(entry.pair, "") if entry.label else "",
         )
         for entry, split in zip(entries, _splits(root, entries, seed, splits), strict=True)
@@ -102,7 +102,7 @@ def _accepted_suffixes() -> str:
     return f"accepted are {' '.join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))}"
 
 
-def _sources(entry: _Entry) -> tuple[str, ...]:
+def _origin_ids(entry: _Entry) -> tuple[str, ...]:
     pair = (f"pair:{entry.pair}",) if entry.pair else ()
     return entry.groups + pair or (entry.path,)
 

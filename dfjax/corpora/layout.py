@@ -233,7 +233,7 @@ def make_clip(
     *,
     method: str,
     split: str,
-    sources: Iterable[str],
+    origin_ids: Iterable[str],
 ) -> Clip:
     """Returns the clip at `path` below `root`: real if its method is "real", else fake."""
     return Clip(
@@ -242,15 +242,17 @@ def make_clip(
         label=int(method != "real"),
         method=method,
         split=split,
-        sources=tuple(dict.fromkeys(sources)),
+        origin_ids=tuple(dict.fromkeys(origin_ids)),
     )
 
 
 def link_originals(clips: Sequence[Clip]) -> list[Clip]:
     """Returns `clips`, each fake with the real clip of the same first source as its original."""
-    reals = {clip.sources[0]: clip.key for clip in clips if clip.label == 0}
+    reals = {clip.origin_ids[0]: clip.key for clip in clips if clip.label == 0}
     return [
-        dataclasses.replace(clip, original=reals.get(clip.sources[0], "")) if clip.label else clip
+        dataclasses.replace(clip, original=reals.get(clip.origin_ids[0], ""))
+        if clip.label
+        else clip
         for clip in clips
     ]
 
@@ -272,7 +274,7 @@ def hold_out_val(
     dealt = splitting.assign_splits(
         [clip.key for clip in pool],
         [clip.label for clip in pool],
-        [[source for source in clip.sources if source.startswith(ties)] for clip in pool],
+        [[source for source in clip.origin_ids if source.startswith(ties)] for clip in pool],
         seed=seed,
         shares=(train / (train + val), val / (train + val), 0),
     )
@@ -290,11 +292,11 @@ def drop_leaks(
     """
     left = list(clips)
     for rank, split in enumerate(keep):
-        sources = {source for clip in left if clip.split == split for source in clip.sources}
+        origin_ids = {source for clip in left if clip.split == split for source in clip.origin_ids}
         left = [
             clip
             for clip in left
-            if clip.split in keep[: rank + 1] or sources.isdisjoint(clip.sources)
+            if clip.split in keep[: rank + 1] or origin_ids.isdisjoint(clip.origin_ids)
         ]
     kept = {clip.key for clip in left}
     dropped = [clip.key for clip in clips if clip.key not in kept]

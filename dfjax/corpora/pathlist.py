@@ -58,7 +58,7 @@ def read_pathlist(
     root = pathlib.Path(root)
     videos = _read_videos(_find_lists(root))
     there = _check_frames(_find_base(root, videos), videos)
-    sources = _sources(there)
+    origin_ids = _origin_ids(there)
     clips = [
         Clip(
             key=f"pathlist/{_method(name)}/{name}",
@@ -66,7 +66,7 @@ def read_pathlist(
             label=int(_method(name) != "real"),
             method=_method(name),
             split=videos[name].split,
-            sources=sources[name],
+            origin_ids=origin_ids[name],
         )
         for name, path in there.items()
     ]
@@ -147,8 +147,8 @@ def _report_labels(names: Iterable[str]) -> None:
         layout.report("pathlist", f"sources are taken for {'real' if real else 'fake'}", sources)
 
 
-def _sources(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Returns the sources of every video: those reals that its name is made of, and itself."""
+def _origin_ids(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Returns the origin ids of every video: those reals that its name is made of, and itself."""
     reals = {_parts(name): _source(name) for name in names if _method(name) == "real"}
     found = {}
     for name in names:
@@ -178,7 +178,7 @@ def _deal_out(clips: list[Clip], seed: int, shares: Sequence[float]) -> list[Cli
     dealt = splitting.assign_splits(
         [clip.key for clip in clips],
         [clip.label for clip in clips],
-        [clip.sources for clip in clips],
+        [clip.origin_ids for clip in clips],
         seed=seed,
         shares=shares,
     )

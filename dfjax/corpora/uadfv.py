@@ -44,7 +44,7 @@ def read_uadfv(
         clips += [
             layout.make_clip(
                 "uadfv", root, path,
-                method=method, split="test", sources=[f"video:uadfv/{name.removesuffix(_FAKE)}"],
+                method=method, split="test", origin_ids=[f"video:uadfv/{name.removesuffix(_FAKE)}"],
             )
             for name, path in found.items()
         ]  # fmt: skip

@@ -44,7 +44,7 @@ def read_wilddeepfake(
         clips += [
             layout.make_clip(
                 "wilddeepfake", root, path,
-                method=method, split=split, sources=[_archive(part, name)],
+                method=method, split=split, origin_ids=[_archive(part, name)],
             )
             for name, path in found.items()
         ]  # fmt: skip

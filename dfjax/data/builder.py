@@ -76,7 +76,7 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             "label": tfds.features.ClassLabel(names=["real", "fake"]),
             "clip": tfds.features.Text(),
             "method": tfds.features.Text(),
-            "source": tfds.features.Text(),  # ids joined by ";"
+            "origin_ids": tfds.features.Text(),  # ids joined by ";"
         }
         return tfds.core.DatasetInfo(
             builder=self,
@@ -121,7 +121,7 @@ def examples(
             "label": clip.label,
             "clip": clip.key,
             "method": clip.method,
-            "source": ";".join(clip.sources),
+            "origin_ids": ";".join(clip.origin_ids),
         }
         yield f"{clip.key}#{crop['frame']}#{crop['face']}", record
 
@@ -150,7 +150,7 @@ def write_dataset(data_dir: str | os.PathLike, **kwargs: Any) -> None:
         )
 
 
-_COLUMNS = ("frame", "face", "box", "scale", "padded", "label", "clip", "method", "source")
+_COLUMNS = ("frame", "face", "box", "scale", "padded", "label", "clip", "method", "origin_ids")
 
 
 class Records:
@@ -167,7 +167,10 @@ class Records:
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self._source[index]
-        return {**record, **{name: record[name].decode() for name in ("clip", "method", "source")}}
+        return {
+            **record,
+            **{name: record[name].decode() for name in ("clip", "method", "origin_ids")},
+        }
 
     def column(self, name: str) -> np.ndarray:
         """Returns one field of every record, [N] (`box`: [N, 4]), in order; decodes no image.
@@ -213,7 +216,7 @@ class Dataset:
         # Before there was a choice, every fake was searched itself.
         return bool(self.metadata.get("boxes_from_original", False))
 
-    def source(self, split: str) -> Records:
+    def records(self, split: str) -> Records:
         """Returns the records of a split, shuffled once and for all; TensorFlow stays unloaded.
 
         Raises:
@@ -229,7 +232,7 @@ class Dataset:
 
     def column(self, split: str, name: str) -> np.ndarray:
         """Returns `Records.column` of a split: `column("train", "scale")` is float [N]."""
-        return self.source(split).column(name)
+        return self.records(split).column(name)
 
 
 def open_dataset(data_dir: str | os.PathLike) -> Dataset:

@@ -44,7 +44,7 @@ KINDS = {
     "identity": "people by id",
     "video": "source videos by id",
     "pair": "pairs by id",
-    "source": "other sources by id",
+    "origin": "other origins by id",
     "identical": "the same pictures",
     "near_duplicate": "nearly the same pictures",
     "mirrored": "nearly the same pictures, mirrored",
@@ -52,7 +52,7 @@ KINDS = {
 }
 """What can be shared. Ids are counted one by one, pictures and faces by clips."""
 
-OF_IDS = ("clip", "identity", "video", "pair", "source")
+OF_IDS = ("clip", "identity", "video", "pair", "origin")
 CANDIDATES = ("same_face",)
 """Kinds that a person has to confirm: no reason to refuse a dataset."""
 
@@ -115,14 +115,14 @@ class Audit:
     findings: tuple[Finding, ...]
 
     @property
-    def found(self) -> tuple[Finding, ...]:
+    def nonempty(self) -> tuple[Finding, ...]:
         """What there is: the findings without those of nothing."""
         return tuple(finding for finding in self.findings if finding.count)
 
     @property
-    def leaks(self) -> tuple[Finding, ...]:
+    def blocking(self) -> tuple[Finding, ...]:
         """What was found and needs nobody's confirmation."""
-        return tuple(finding for finding in self.found if finding.kind not in CANDIDATES)
+        return tuple(finding for finding in self.nonempty if finding.kind not in CANDIDATES)
 
     def write(self, data_dir: str | os.PathLike) -> None:
         """Writes audit.json beside a dataset."""
@@ -142,7 +142,7 @@ _NOUNS = {
     "identity": ("identity", "identities"),
     "video": ("video", "videos"),
     "pair": ("pair", "pairs"),
-    "source": ("other source", "other sources"),
+    "origin": ("other origin", "other origins"),
     "identical": ("clip with the same picture", "clips with the same pictures"),
 }
 
@@ -158,7 +158,7 @@ class Overlap:
     identity: int = 0
     video: int = 0
     pair: int = 0
-    source: int = 0
+    origin: int = 0
     identical: int = 0
 
     def __bool__(self) -> bool:
@@ -214,7 +214,7 @@ def _contents(data_dir: str | os.PathLike, split: str) -> _Contents:
 def _read_contents(data_dir: str, split: str, _: str) -> _Contents:
     # The digest is for the cache: other records, read anew.
     dataset = builder.open_dataset(data_dir)
-    records, space = dataset.source(split), scope(data_dir)
+    records, space = dataset.records(split), scope(data_dir)
     clips: dict[str, int] = {}
     names: set[tuple[str, str, str]] = set()
     clip_of = np.zeros(len(records), np.int64)
@@ -223,7 +223,7 @@ def _read_contents(data_dir: str, split: str, _: str) -> _Contents:
         for row in range(len(records)):
             record = records[row]
             if record["clip"] not in clips:
-                names.update(_names(record["clip"], record["source"].split(";"), space))
+                names.update(_names(record["clip"], record["origin_ids"].split(";"), space))
             clip_of[row] = clips.setdefault(record["clip"], len(clips))
             pictures[row] = picture_digest(record["image"])
             bar.update(row + 1)
@@ -247,13 +247,13 @@ def summarise(kinds: Sequence[str], leaks: Iterable[Leak]) -> tuple[Finding, ...
 
 
 def shared_ids(rows: Iterable[tuple[int, str, Iterable[str]]], parts: Sequence[Part]) -> list[Leak]:
-    """Returns the clip keys and source ids that several groups have, in order of kind and id.
+    """Returns the clip keys and origin ids that several groups have, in order of kind and id.
 
-    A row is (number of a part, clip, source ids); a clip may come more than once.
+    A row is (number of a part, clip, origin ids); a clip may come more than once.
     """
     holders: dict[tuple[str, str, str], dict[int, str]] = collections.defaultdict(dict)
-    for part, clip, sources in rows:
-        for name in _names(clip, sources, parts[part].scope):
+    for part, clip, origin_ids in rows:
+        for name in _names(clip, origin_ids, parts[part].scope):
             holders[name][part] = min(clip, holders[name].get(part, clip))
     places: dict[tuple[str, str], dict[int, str]] = collections.defaultdict(dict)
     for (kind, shared, _), clips in holders.items():
@@ -266,17 +266,17 @@ def shared_ids(rows: Iterable[tuple[int, str, Iterable[str]]], parts: Sequence[P
     return sorted(leaks, key=lambda leak: (OF_IDS.index(leak.kind), leak.shared))
 
 
-def _names(clip: str, sources: Iterable[str], scope: str) -> Iterator[tuple[str, str, str]]:
+def _names(clip: str, origin_ids: Iterable[str], scope: str) -> Iterator[tuple[str, str, str]]:
     """Yields (kind, key or id, where it names one thing) of a clip; equal ones are shared."""
     yield "clip", clip, scope
-    for source in sources:
-        kind = source.partition(":")[0]
-        kind = kind if kind in ("identity", "video", "pair") else "source"
-        if _WITH_CORPUS.match(source):
-            yield kind, source, ""
-            yield "clip", clip, source
+    for origin in origin_ids:
+        kind = origin.partition(":")[0]
+        kind = kind if kind in ("identity", "video", "pair") else "origin"
+        if _WITH_CORPUS.match(origin):
+            yield kind, origin, ""
+            yield "clip", clip, origin
         else:
-            yield kind, source, scope
+            yield kind, origin, scope
 
 
 def scope(data_dir: str | os.PathLike) -> str:
@@ -291,10 +291,10 @@ def picture_digest(image: bytes) -> int:
 
 
 def audit_ids(data_dir: str | os.PathLike, rows: Iterable[tuple[str, str, Iterable[str]]]) -> Audit:
-    """Returns the audit by ids alone of a dataset whose rows are (split, clip, source ids)."""
+    """Returns the audit by ids alone of a dataset whose rows are (split, clip, origin ids)."""
     parts = [Part(split, number, "") for number, split in enumerate(SPLITS)]
-    clips = {(SPLITS.index(split), clip): tuple(sources) for split, clip, sources in rows}
-    leaks = shared_ids(((*place, sources) for place, sources in clips.items()), parts)
+    clips = {(SPLITS.index(split), clip): tuple(origin_ids) for split, clip, origin_ids in rows}
+    leaks = shared_ids(((*place, origin_ids) for place, origin_ids in clips.items()), parts)
     settings = {"frames": 0, "faces": False}
     return Audit(digest(data_dir), settings, {"clips": len(clips)}, summarise(OF_IDS, leaks))
 
@@ -303,10 +303,10 @@ def rows(data_dir: str | os.PathLike) -> Iterator[tuple[str, str, list[str]]]:
     """Yields the row of every record of a dataset."""
     dataset = builder.open_dataset(data_dir)
     for split in dataset.builder.info.splits:
-        source = dataset.source(split)
+        source = dataset.records(split)
         for index in range(len(source)):
             record = source[index]
-            yield split, record["clip"], record["source"].split(";")
+            yield split, record["clip"], record["origin_ids"].split(";")
 
 
 def read(data_dir: str | os.PathLike) -> Audit | None:
@@ -337,10 +337,10 @@ def require_none(data_dir: str | os.PathLike) -> None:
       UserError: they do; the message names what, and what to do.
     """
     audit = read(data_dir) or audit_ids(data_dir, rows(data_dir))
-    if audit.leaks:
+    if audit.blocking:
         raise UserError(
-            f"{data_dir}: {describe(audit.leaks)}: prepare it with --strict where the corpus has "
-            "that, or train all the same with config.data.allow_leaks=True and report it"
+            f"{data_dir}: {describe(audit.blocking)}: prepare it with --strict where the corpus "
+            "has that, or train all the same with config.data.allow_leaks=True and report it"
         )
 
 

@@ -59,7 +59,7 @@ def fit_decision(tracks: Tracks, error_rate: float, *, min_frames: int = 1) -> D
       UserError: `error_rate` is not between 0 and 0.5, or a class is missing.
     """
     if not 0.0 < error_rate < 0.5:
-        raise UserError(f"eval.error_rate is {error_rate}: use more than 0 and less than 0.5")
+        raise UserError(f"eval.abstain_error_rate {error_rate}: use one between 0 and 0.5")
     mean = tracks.mean
     file_score = np.full(len(tracks.label), -np.inf)
     np.maximum.at(file_score, tracks.file, mean)

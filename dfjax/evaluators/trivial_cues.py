@@ -5,7 +5,7 @@ class was recorded, scaled or compressed unlike the other. Two probes on them sh
 detector's score could come from there: a logistic regression, and boosted trees for what only cues
 together give away. Either is a lower bound of the shortcut, the higher one the better.
 
-    train, test = (trivial_cues.read(dataset.source(split), 4_000) for split in ("train", "test"))
+    train, test = (trivial_cues.read(dataset.records(split), 4_000) for split in ("train", "test"))
     scores = trivial_cues.fit(train.features, train.label).scores(test.features)
     aucs = {name: test.aucs(score) for name, score in scores.items()}
 

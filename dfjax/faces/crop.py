@@ -8,8 +8,8 @@ import numpy as np
 from dfjax.faces import align
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.detect import Face, FaceFinder
-from dfjax.faces.sequence import SequenceFinder
+from dfjax.faces.detect import Face, FaceDetector
+from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
 
 
@@ -22,20 +22,20 @@ def as_stored(crop: Crop, spec: CropSpec) -> Crop:
 
 
 def crop_faces(
-    image: np.ndarray, finder: FaceFinder | SequenceFinder | None, spec: CropSpec
+    image: np.ndarray, finder: FaceDetector | VideoFaceDetector | None, spec: CropSpec
 ) -> list[Crop]:
     """Returns the face crops of an RGB uint8 frame [H, W, 3], largest face first.
 
     One at most with faces "largest"; none where no face is found. Crops "as-is" give exactly one,
-    the whole picture, and take None for `finder`. A SequenceFinder takes the frames of one clip in
-    order.
+    the whole picture, and take None for `finder`. A VideoFaceDetector takes the frames of one clip
+    in order.
 
     Raises:
       UserError: `finder` was made with another spec.
     """
     if spec.crops == "as-is":
         return [align.resize_crop(image, spec)]
-    spec.require_equal(finder.spec, "the FaceFinder")
+    spec.require_equal(finder.spec, "the FaceDetector")
     return cut_faces(image, finder.find(image), spec)
 
 

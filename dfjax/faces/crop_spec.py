@@ -4,7 +4,7 @@ Free of dlib, so that data workers and exported models can read a spec without a
 """
 
 import dataclasses
-import json
+from typing import Any
 
 from dfjax.errors import UserError
 
@@ -46,7 +46,7 @@ class CropSpec:
     `upsample` doubles the result so many times. HOG sees faces from about 75 pixels there: a
     seventeenth of the long side at the default. `search_every`: in videos and folders of frames,
     at least every so manieth of the frames used is searched like this; in those between, faces are
-    looked for where they were (`sequence.SequenceFinder`); 1 searches all.
+    looked for where they were (`sequence.VideoFaceDetector`); 1 searches all.
     `detection_border`: where no face is found, a second try reflects this share of the long side
     outwards on each side; 0 tries once.
     `border`: what a crop shows outside the frame. `resampling` "area-linear": box-filtered when
@@ -92,18 +92,17 @@ class CropSpec:
                 "'as-is' goes with 'none' and 0, 'align' with a detector and 5 or 68"
             )
 
-    def to_json(self) -> str:
-        """Returns the canonical JSON: equal specs give equal strings."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields by name; `from_json` reads them back."""
+        return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, text: str) -> "CropSpec":
+    def from_json(cls, fields: Any) -> "CropSpec":
         """Returns the spec of `to_json`.
 
         Raises:
-          UserError: no JSON, a field missing or unknown, or a value that is not accepted.
+          UserError: a field is missing or unknown, or a value is not accepted.
         """
-        fields = json.loads(text)
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict):
             raise UserError(f"crop spec is {type(fields).__name__}: it needs to be an object")

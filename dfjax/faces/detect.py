@@ -53,7 +53,7 @@ class Face:
     confidence: float
 
 
-class FaceFinder:
+class FaceDetector:
     """Finds faces as a CropSpec says.
 
     Holds paths only, so that it travels to worker processes; the models load once per process, at
@@ -70,7 +70,7 @@ class FaceFinder:
           FileNotFoundError: a model file is missing.
         """
         if spec.crops != "align":
-            raise UserError(f"crops {spec.crops!r} need no FaceFinder: pass None to crop_faces")
+            raise UserError(f"crops {spec.crops!r} need no FaceDetector: pass None to crop_faces")
         self.spec = spec
         self._landmark_file = _locate(_LANDMARK_FILES[spec.landmarks], model_dir)
         self._mmod_file = _locate(_MMOD_FILE, model_dir) if spec.detector == "mmod" else ""
@@ -190,7 +190,7 @@ def face_chip(image: np.ndarray, face: Face) -> np.ndarray:
 
 
 def embedding_file(model_dir: str | os.PathLike | None = None) -> str:
-    """The path of dlib's face recognition network (free licence); `model_dir` as FaceFinder's.
+    """The path of dlib's face recognition network (free licence); `model_dir` as FaceDetector's.
 
     Raises:
       FileNotFoundError: it is missing.

@@ -3,24 +3,24 @@
 import numpy as np
 
 from dfjax.faces import track
-from dfjax.faces.detect import MAX_FACES, Face, FaceFinder
+from dfjax.faces.detect import MAX_FACES, Face, FaceDetector
 
 _CUT = 60  # of 255: more than people who move, less than another scene
 _GLANCE = 32  # pixels a side, enough to tell a cut
 
 
-class SequenceFinder:
+class VideoFaceDetector:
     """Finds the faces of a clip's frames, given one after the other: a pure function of all so far.
 
     Each known face is looked for near where it was, at about a twentieth of the cost of `find`
-    (`FaceFinder.find_near`). The whole frame is searched where a face is lost or none is known,
+    (`FaceDetector.find_near`). The whole frame is searched where a face is lost or none is known,
     after a cut, and at the latest on every `CropSpec.search_every`-th frame.
 
     Whoever enters while everybody else stays in place is therefore missed until then: for up to
     `search_every` - 1 of the frames given. Who leaves is not.
     """
 
-    def __init__(self, finder: FaceFinder):
+    def __init__(self, finder: FaceDetector):
         self.spec = finder.spec
         self._finder = finder
         self._faces: list[Face] = []
@@ -28,7 +28,7 @@ class SequenceFinder:
         self._num_since_search = 0
 
     def find(self, image: np.ndarray) -> list[Face]:
-        """Returns the faces of the next frame, RGB uint8 [H, W, 3], as `FaceFinder.find` does."""
+        """Returns the faces of the next frame, RGB uint8 [H, W, 3], as `FaceDetector.find` does."""
         if self._is_cut(image):
             self._faces = []
         again = [self._finder.find_near(image, face.box) for face in self._faces]

@@ -18,8 +18,8 @@ from dfjax import verdict
 from dfjax.faces import detect
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face
-from dfjax.faces.finding import Found, FoundFace, MediaFacts, Searcher
 from dfjax.inference import scorer
+from dfjax.inference.extract import ExtractedFace, ExtractedFaces, FaceExtractor, MediaFacts
 from dfjax.inference.scorer import Scorer
 from dfjax.media import stream as media_stream
 from dfjax.media import video as media_video
@@ -60,28 +60,28 @@ class Detector:
     they are).
     """
 
-    def __init__(self, model: Scorer, *, always_align: bool = False, reidentify: bool = False):
+    def __init__(self, scorer: Scorer, *, always_align: bool = False, reidentify: bool = False):
         """`always_align`: find and align faces even if the model was trained on pictures that were
         taken as they are; results then carry a warning, because the model saw other crops.
         `reidentify`: tracks follow a person across cuts and absences, by face recognition.
         """
-        self.model = model
+        self.scorer = scorer
         self.warnings: tuple[str, ...] = ()
-        spec = model.card.crop_spec
+        spec = scorer.card.crop_spec
         if spec.crops == "as-is" and always_align:
             spec = CropSpec(size=spec.size, encoding=spec.encoding)
             self.warnings += (
                 "the model was trained on pictures taken as they are, and is shown aligned faces",
             )
-        if model.card.synthetic:
+        if scorer.card.synthetic:
             self.warnings += (
                 "the model was trained on the synthetic corpus: its verdicts say nothing about "
                 "real faces",
             )
         embed = _make_embed() if reidentify and spec.crops == "align" else None
-        self._searcher = Searcher(spec, embed=embed)
+        self._extractor = FaceExtractor(spec, embed=embed)
         self.reidentify = reidentify
-        self.spec, self.finder = self._searcher.spec, self._searcher.finder
+        self.spec, self.finder = self._extractor.spec, self._extractor.finder
 
     @classmethod
     def load(
@@ -99,13 +99,13 @@ class Detector:
     def file(self, path: str | os.PathLike, *, num_frames: int = 32) -> Result:
         """Returns the result for a picture or video, told apart by suffix; errors are results."""
         try:
-            return self.score(self._searcher.file(path, num_frames=num_frames))
+            return self.score(self._extractor.file(path, num_frames=num_frames))
         except MediaError as error:
             return failed(error)
 
     def image(self, image: np.ndarray) -> Result:
         """Returns the result for RGB uint8 [H, W, 3]."""
-        return self.score(self._searcher.image(image))
+        return self.score(self._extractor.image(image))
 
     def video(self, path: str | os.PathLike, *, num_frames: int = 32) -> Result:
         """Returns the result for `num_frames` frames, spread evenly over the video at `path`.
@@ -115,7 +115,7 @@ class Detector:
         """
         began = time.perf_counter()
         video = media_video.read_video(path, num_frames)
-        return self.score(self._searcher.video(video, decoding=time.perf_counter() - began))
+        return self.score(self._extractor.video(video, decoding=time.perf_counter() - began))
 
     def stream(self, source: str, *, search_every: int = 5) -> Iterator["live.LiveResult"]:
         """Yields a result for every frame of a live source that there is time for.
@@ -134,15 +134,15 @@ class Detector:
 
     def frames(self, video: media_video.Video) -> Result:
         """Returns the result for a video that is decoded already."""
-        return self.score(self._searcher.video(video))
+        return self.score(self._extractor.video(video))
 
-    def score(self, found: Found) -> Result:
-        """Returns the result for faces that `Searcher` found by this detector's `spec`."""
+    def score(self, found: ExtractedFaces) -> Result:
+        """Returns the result for faces that `FaceExtractor` found by this detector's `spec`."""
         began = time.perf_counter()
-        scores = self.model.scores(stack_crops(found.faces, self.spec.size))
+        scores = self.scorer.scores(stack_crops(found.faces, self.spec.size))
         return self.judge(found, scores, seconds=time.perf_counter() - began)
 
-    def judge(self, found: Found, scores: Sequence[float], *, seconds: float) -> Result:
+    def judge(self, found: ExtractedFaces, scores: Sequence[float], *, seconds: float) -> Result:
         """Returns the result for faces with these P(fake); `seconds` is what scoring them took."""
         faces = tuple(
             FaceScore(
@@ -150,12 +150,12 @@ class Detector:
                 time=face.time,
                 track=face.track,
                 score=float(score),
-                quality=verdict.check_quality(face.crop, self.model.card.quality),
+                quality=verdict.check_quality(face.crop, self.scorer.card.quality),
                 crop=face.crop,
             )
             for face, score in zip(found.faces, scores, strict=True)
         )
-        kind, card = found.facts.kind, self.model.card
+        kind, card = found.facts.kind, self.scorer.card
         return Result(
             verdict.judge(faces, kind=kind, card=card),
             faces,
@@ -177,7 +177,7 @@ def _make_embed() -> Callable[[np.ndarray, Face], np.ndarray]:
     return lambda frame, face: embedder.embed(detect.face_chip(frame, face)[None])[0]
 
 
-def stack_crops(faces: Sequence[FoundFace], size: int) -> np.ndarray:
+def stack_crops(faces: Sequence[ExtractedFace], size: int) -> np.ndarray:
     """Returns the crops of faces as uint8 [N, size, size, 3]; N may be 0."""
     if not faces:
         return np.zeros((0, size, size, 3), np.uint8)

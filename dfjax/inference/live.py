@@ -74,7 +74,7 @@ class LiveDetector:
         quick = dataclasses.replace(
             detector.spec, working_size=SEARCH_SIZE, detection_border=0.0, upsample=0
         )
-        self._searcher = detect.FaceFinder(quick)
+        self._extractor = detect.FaceDetector(quick)
         self._tracker = track.Tracker()
         self._faces: list[Face] = []
         self._scores: dict[int, collections.deque[float]] = {}
@@ -82,7 +82,7 @@ class LiveDetector:
         # The first call of a runtime compiles; a live frame shall not wait for that.
         size = detector.spec.size
         for count in (1, 2, 4):
-            detector.model.scores(np.zeros((count, size, size, 3), np.uint8))
+            detector.scorer.scores(np.zeros((count, size, size, 3), np.uint8))
 
     def run(self, source: LiveSource) -> Iterator[LiveResult]:
         """Yields a result for every frame that there was time for.
@@ -103,7 +103,7 @@ class LiveDetector:
         finder, spec = self._detector.finder, self._detector.spec
         known = self._faces
         if self._num_seen % self._search_every == 0:
-            known = self._searcher.find(image)
+            known = self._extractor.find(image)
         self._num_seen += 1
         followed = [finder.follow(image, face) for face in known]
         self._faces = [face for face in followed if face is not None]
@@ -115,7 +115,7 @@ class LiveDetector:
         ]
         marks.append(time.monotonic())
         images = np.stack([each.image for each in crops]) if crops else _no_crops(spec.size)
-        model = self._detector.model
+        model = self._detector.scorer
         scores, card = model.scores(images), model.card
         qualities = [verdict.check_quality(each, card.quality) for each in crops]
         faces = tuple(
@@ -135,7 +135,7 @@ class LiveDetector:
 
     def _judge(self, faces: Sequence[FaceScore]) -> tuple[LiveTrack, ...]:
         """What is known of the tracks of these faces, by the rule that videos are judged by."""
-        card = self._detector.model.card
+        card = self._detector.scorer.card
         decision = card.decision("video")
         for face in faces:
             scores = self._scores.setdefault(face.track, collections.deque(maxlen=WINDOW))

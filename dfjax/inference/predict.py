@@ -102,7 +102,7 @@ def predict(
         "reidentify": model.reidentify,
         **dataclasses.asdict(outputs),
     }
-    run = [model.model.card.digest(), model.model.runtime, settings]
+    run = [model.scorer.card.digest(), model.scorer.runtime, settings]
     done = _read_rows(out / ROWS)
     rows = []
     files = expand(sources)

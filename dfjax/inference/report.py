@@ -152,24 +152,24 @@ def _facts(result: Result) -> dict[str, Any]:
 
 
 def _model(result: Result, detector: Detector) -> dict[str, Any]:
-    card = detector.model.card.to_json()
+    card = detector.scorer.card.to_json()
     return {
-        "name": card["model"],
+        "name": card["model_name"],
         "weights": card["weights"],
         "step": card["step"],
-        "runtime": detector.model.runtime,
+        "runtime": detector.scorer.runtime,
         "decision": _decision(result, detector),
         "temperature": card["temperature"],
         "synthetic": card["synthetic"],
         "image_size": card["image_size"],
-        "crop_spec": json.loads(detector.spec.to_json()),
+        "crop_spec": detector.spec.to_json(),
         "protocol": card["protocol"],
     }
 
 
 def _decision(result: Result, detector: Detector) -> dict[str, float]:
     """What the score of this file was compared with, or would have been."""
-    decision = detector.model.card.decision(result.media.kind if result.media else "image")
+    decision = detector.scorer.card.decision(result.media.kind if result.media else "image")
     longest = decision.limits[-1]
     low, high = result.verdict.bounds or (longest.low, longest.high)
     return {
@@ -187,7 +187,7 @@ def _versions() -> dict[str, str]:
 def judge_tracks(result: Result, detector: Detector) -> dict[int, Verdict]:
     """Returns the verdict on each track of the file."""
     kind = result.media.kind if result.media else "image"
-    return verdict.judge_tracks(result.faces, kind=kind, card=detector.model.card)
+    return verdict.judge_tracks(result.faces, kind=kind, card=detector.scorer.card)
 
 
 def _tracks(result: Result, detector: Detector) -> list[dict[str, Any]]:
@@ -250,7 +250,7 @@ def heat_maps(faces: Sequence[FaceScore], detector: Detector) -> np.ndarray | No
     """Returns the heat maps, float32 [N, h, w], of faces; None: the model has none to give."""
     if not faces:
         return None
-    return detector.model.heat_maps(np.stack([face.crop.image for face in faces]))
+    return detector.scorer.heat_maps(np.stack([face.crop.image for face in faces]))
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -142,7 +142,7 @@ def _splits(data_dir: str | os.PathLike) -> Iterator[tuple[str, str, builder.Rec
     dataset, scope = builder.open_dataset(data_dir), leaks.scope(data_dir)
     for split in SPLITS:
         if split in dataset.builder.info.splits:
-            yield split, scope, dataset.source(split), dataset.crop_spec
+            yield split, scope, dataset.records(split), dataset.crop_spec
 
 
 def _audit(parts: Sequence[_Part], frames: int, faces: bool) -> leaks.Audit:
@@ -182,13 +182,13 @@ def print_audit(audit: leaks.Audit, data_dirs: Sequence[str | os.PathLike]) -> N
         examples = [leak.describe() for leak in finding.examples[:2]]
         table.add_row(leaks.KINDS[finding.kind], f"{finding.count}", "\n".join(counts + examples))
     console.print(table)
-    if any(finding.kind in leaks.CANDIDATES for finding in audit.found):
+    if any(finding.kind in leaks.CANDIDATES for finding in audit.nonempty):
         warning = "faces as close as one person's may be look-alikes: look at them"
         console.print(f"warning: {warning}", style="yellow")
-    state = "no leak is certain" if audit.found else "no leak found"
-    if audit.leaks and alone:
+    state = "no leak is certain" if audit.nonempty else "no leak found"
+    if audit.blocking and alone:
         state = "leaks: training refuses this dataset"
-    elif audit.leaks:
+    elif audit.blocking:
         state = "leaks: a model of one of them recognises some of another"
     where = f"; see {os.path.join(data_dirs[0], leaks.FILE)}" if alone else ""
     console.print(f"{state}{where}")
@@ -203,7 +203,7 @@ def _read(parts: Sequence[_Part]) -> tuple[_Crops, list[Leak]]:
             for row in range(len(part.records)):
                 record = part.records[row]
                 place = number, record["clip"]
-                clip, _ = clips.setdefault(place, (len(clips), record["source"]))
+                clip, _ = clips.setdefault(place, (len(clips), record["origin_ids"]))
                 at = number, row, clip, record["frame"], record["face"]
                 columns.append((*at, leaks.picture_digest(record["image"])))
                 bar.update(len(columns))
@@ -324,7 +324,7 @@ def _face_finder(spec: CropSpec) -> Callable[[dict[str, Any], np.ndarray], detec
     if spec.landmarks:
         box = np.array([0, 0, spec.size, spec.size], np.float32)
         return lambda record, image: detect.Face(box, record["landmarks"], 0.0)
-    finder = detect.FaceFinder(CropSpec())
+    finder = detect.FaceDetector(CropSpec())
     return lambda record, image: next(iter(finder.find(image)), None)
 
 

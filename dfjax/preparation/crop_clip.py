@@ -16,8 +16,8 @@ from dfjax.corpora import layout
 from dfjax.corpora.clip import Clip
 from dfjax.faces.crop import crop_faces, cut_faces
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.detect import Face, FaceFinder
-from dfjax.faces.sequence import SequenceFinder
+from dfjax.faces.detect import Face, FaceDetector
+from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
 from dfjax.media import limits
 from dfjax.media import video as media_video
@@ -101,9 +101,9 @@ def _places(frames: Sequence[np.ndarray], indices: Sequence[int]) -> list[tuple[
 
 
 def _find_faces(path: str, frames: Sequence[np.ndarray], spec: CropSpec) -> list[list[Face]]:
-    finder = FaceFinder(spec)
+    finder = FaceDetector(spec)
     if not _is_picture(path):
-        finder = SequenceFinder(finder)
+        finder = VideoFaceDetector(finder)
     return [finder.find(frame) for frame in frames]
 
 

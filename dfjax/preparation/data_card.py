@@ -138,7 +138,7 @@ def _look_at(dataset: builder.Dataset) -> dict[tuple[str, str], _Sample]:
     """Samples by split and class."""
     splits = [split for split in SPLITS if split in dataset.builder.info.splits]
     samples = {(split, name): _Sample() for split in splits for name in _CLASSES}
-    records = {split: dataset.source(split) for split in splits}
+    records = {split: dataset.records(split) for split in splits}
     counts = {split: min(len(source), _READ_AT_MOST) for split, source in records.items()}
     with progress.Progress("describing", sum(counts.values()), unit="crops") as bar:
         done = 0
@@ -168,7 +168,7 @@ def _describe(
 ) -> dict[str, Any]:
     prepared, audit = dict(dataset.metadata), leaks.read(data_dir)
     splits = list(dict.fromkeys(split for split, _ in samples))
-    spec = json.loads(prepared["crop_spec"])
+    spec = prepared["crop_spec"]
     return {
         "dataset": leaks.digest(data_dir),
         "prepared": {

@@ -27,7 +27,7 @@ from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder, leaks
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.detect import FaceFinder
+from dfjax.faces.detect import FaceDetector
 from dfjax.preparation import beam, crop_clip, crop_store, data_card, workers
 
 _CLASSES = ("real", "fake")  # by label
@@ -96,7 +96,7 @@ def prepare(
       OSError: `out` cannot be written, or the pipeline failed.
     """
     if spec.crops == "align":
-        FaceFinder(spec)  # a missing model is one error, not one for every clip
+        FaceDetector(spec)  # a missing model is one error, not one for every clip
     out = pathlib.Path(out)
     originals = _originals(clips, spec) if boxes_from_original else None
     settings = {"crop_spec": spec.to_json(), "frames": num_frames}
@@ -136,7 +136,7 @@ def prepare(
             metadata={**identity, **origin, "versions": packages, **counts},
         )
     shutil.rmtree(out / _WORK)
-    leaks.audit_ids(out, ((clip.split, clip.key, clip.sources) for clip in used)).write(out)
+    leaks.audit_ids(out, ((clip.split, clip.key, clip.origin_ids) for clip in used)).write(out)
     return _with_audit(report, out)
 
 
@@ -163,7 +163,7 @@ def print_report(report: Report) -> None:
     if report.synthetic:
         console.print("synthetic: drawn by a program; scores say nothing about real forgeries")
     console.print(_table(report.coverage))
-    shared = report.audit.leaks if report.audit else ()
+    shared = report.audit.blocking if report.audit else ()
     leaking = [f"{leaks.describe(shared)}: training refuses this dataset"] if shared else []
     for warning in [*_warnings(report.coverage), *leaking]:
         console.print(f"warning: {warning}", style="yellow")
@@ -178,7 +178,14 @@ def print_report(report: Report) -> None:
 def _digest(clips: Sequence[Clip]) -> str:
     """Returns a text that changes with anything in the records that the clips decide."""
     rows = sorted(
-        (clip.key, clip.label, clip.method, clip.split, clip.sources, crop_store.size_of(clip.path))
+        (
+            clip.key,
+            clip.label,
+            clip.method,
+            clip.split,
+            clip.origin_ids,
+            crop_store.size_of(clip.path),
+        )
         for clip in clips
     )
     return f"{len(clips)} clips, sha256 {hashlib.sha256(repr(rows).encode()).hexdigest()[:16]}"
@@ -256,7 +263,7 @@ def _is_same(
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    flat = {**settings, **json.loads(settings["crop_spec"]), **settings.get("versions", {})}
+    flat = {**settings, **settings["crop_spec"], **settings.get("versions", {})}
     return {name: flat[name] for name in flat if name not in ("crop_spec", "versions")}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.finding import Found, FoundFace, MediaFacts
+from dfjax.inference.extract import ExtractedFace, ExtractedFaces, MediaFacts
 from dfjax.media.sandbox import Arrays, Sandbox, WorkerError
 from dfjax.serve import errors, tasks
 from dfjax.serve.spool import Spool
@@ -47,7 +47,7 @@ class Decoder:
         num_frames: int,
         seconds: float,
         progress: Callable[[float], None] | None = None,
-    ) -> Found:
+    ) -> ExtractedFaces:
         """Returns who is seen in the picture or video with these bytes, when its turn has come.
 
         Raises:
@@ -110,17 +110,17 @@ class Decoder:
         self.num_waiting -= 1
 
 
-def _unpack(reply: dict[str, Any], arrays: Arrays, *, size: int) -> Found:
+def _unpack(reply: dict[str, Any], arrays: Arrays, *, size: int) -> ExtractedFaces:
     """What a worker answered, which may be nonsense if a file took it over."""
     try:
         count = len(reply["faces"])
         if count:
             _checked(arrays["image"], (count, size, size, 3))
         faces = tuple(
-            FoundFace(int(frame), time, int(track), _crop(arrays, index))
+            ExtractedFace(int(frame), time, int(track), _crop(arrays, index))
             for index, (frame, time, track) in enumerate(reply["faces"])
         )
-        return Found(MediaFacts(**reply["facts"]), faces, dict(reply["seconds"]))
+        return ExtractedFaces(MediaFacts(**reply["facts"]), faces, dict(reply["seconds"]))
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise WorkerError("the process that decoded it answered nonsense: try again") from error
 

@@ -3,7 +3,7 @@
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from dfjax.serve.versions import Version
+from dfjax.serve.model_versions import Version
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
@@ -43,9 +43,9 @@ class Monitoring:
 
     def set_version(self, version: Version) -> None:
         """Notes which model serves."""
-        card = version.detector.model.card
+        card = version.detector.scorer.card
         self._model.clear()
-        self._model.labels(str(version.number), card.model, card.weights).set(1)
+        self._model.labels(str(version.number), card.model_name, card.weights).set(1)
 
     def render(self) -> bytes:
         """Returns all counters in the text format of Prometheus."""

@@ -66,7 +66,7 @@ async def show_model(request: Request, number: str | None = None) -> JSONRespons
         {
             "name": "dfjax",
             "versions": [str(version.number)],
-            "platform": f"dfjax_{version.detector.model.runtime}",
+            "platform": f"dfjax_{version.detector.scorer.runtime}",
             "inputs": [
                 {"name": INPUT_PIXELS, "datatype": "UINT8", "shape": [-1, size, size, 3]},
                 {"name": INPUT_PICTURES, "datatype": "BYTES", "shape": [-1]},

@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from dfjax.faces import finding
 from dfjax.inference import detector as detectors
-from dfjax.inference import report
+from dfjax.inference import extract, report
 from dfjax.serve import errors
 from dfjax.serve.batcher import Batcher
 from dfjax.serve.decoder import Decoder
 from dfjax.serve.errors import RequestError
 from dfjax.serve.jobs import Job, Jobs
+from dfjax.serve.model_versions import Version, Versions
 from dfjax.serve.monitoring import Monitoring
 from dfjax.serve.settings import Settings
 from dfjax.serve.upload import Upload
-from dfjax.serve.versions import Version, Versions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +139,7 @@ class Service:
         )
         began = time.perf_counter()
         crops = detectors.stack_crops(found.faces, detector.spec.size)
-        logits = await self.batcher.logits_of_file(detector.model, crops)
+        logits = await self.batcher.logits_of_file(detector.scorer, crops)
         write = functools.partial(
             _write_report, detector, found, logits, time.perf_counter() - began, upload, settings
         )
@@ -166,7 +165,7 @@ class Service:
 
     async def score(self, version: Version, crops: np.ndarray) -> Scores:
         """Returns the scores of crops uint8 [N, S, S, 3]; raises as `Batcher.logits`."""
-        model = version.detector.model
+        model = version.detector.scorer
         logit = await self.batcher.logits(model, crops)
         score, decide = model.card.score(logit), model.card.decision("frame").decide
         label = [decide(float(each)) for each in score]
@@ -193,13 +192,13 @@ class Service:
 
 def _write_report(
     detector: detectors.Detector,
-    found: finding.Found,
+    found: extract.ExtractedFaces,
     logits: np.ndarray,
     seconds: float,
     upload: Upload,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    result = detector.judge(found, detector.model.card.score(logits), seconds=seconds)
+    result = detector.judge(found, detector.scorer.card.score(logits), seconds=seconds)
     digest = hashlib.sha256(upload.data).hexdigest()
     source = report.Source(upload.name, digest, len(upload.data))
     return report.make_report(result, detector, source, settings)

@@ -13,7 +13,7 @@ import numpy as np
 from dfjax.faces import align
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.finding import Searcher
+from dfjax.inference.extract import FaceExtractor
 from dfjax.media import image as media_image
 from dfjax.media.errors import MediaError
 from dfjax.media.sandbox import Arrays, Task
@@ -24,12 +24,12 @@ CROP_FIELDS = tuple(field.name for field in dataclasses.fields(Crop))
 def find_faces(
     arguments: dict[str, Any], _: Sequence[bytes], progress: Callable[[float], None]
 ) -> tuple[dict[str, Any], Arrays]:
-    """`Searcher.file` for the file `path`, with `spec` and `num_frames`.
+    """`FaceExtractor.file` for the file `path`, with `spec` and `num_frames`.
 
     The array of each field of `Crop` has one row per face, that of `track` too.
     """
     path = arguments["path"]
-    searcher = Searcher(CropSpec.from_json(arguments["spec"]))
+    searcher = FaceExtractor(CropSpec.from_json(arguments["spec"]))
     try:
         found = searcher.file(path, num_frames=arguments["num_frames"], progress=progress)
     except MediaError as error:

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from dfjax.serve import scoring
+from dfjax.serve.model_versions import Version
 from dfjax.serve.scoring import INPUT_PICTURES, INPUT_PIXELS, bad_request
 from dfjax.serve.service import Scores, Service
-from dfjax.serve.versions import Version
 
 router = APIRouter(prefix="/v1/models")
 

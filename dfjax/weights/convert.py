@@ -172,7 +172,7 @@ def _choose_library(
     if problems[best]:
         raise UserError(
             f"the weights do not fit the model, by the names of {best}: {_few(problems[best])}: "
-            "choose the model that they are of, or name what shall start fresh (init_fresh)"
+            "choose the model that they are of, or name what shall start fresh (reinit)"
         )
     return best, candidates[best]
 

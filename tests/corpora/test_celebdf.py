@@ -34,11 +34,11 @@ def write_tree(root, files=FILES, text=LIST, *, nested="", rename=("", "")):
 def test_the_clips_are_exactly_these(tmp_path, caplog):
     found = celebdf.read_celebdf_v2(write_tree(tmp_path), splits=(1, 0, 0))
 
-    def clip(name, split, sources, original=""):
+    def clip(name, split, origin_ids, original=""):
         method = "Celeb-synthesis" if "synthesis" in name else "real"
         return Clip(
             f"celebdf_v2/{method}/{name}.mp4", f"{tmp_path}/{name}.mp4", int(method != "real"),
-            method, split, sources, original and f"celebdf_v2/real/Celeb-real/{original}.mp4",
+            method, split, origin_ids, original and f"celebdf_v2/real/Celeb-real/{original}.mp4",
         )  # fmt: skip
 
     def ids(video, *people):
@@ -78,7 +78,7 @@ def test_other_spellings_and_nestings_give_the_same_clips(tmp_path, nested, rena
     other = celebdf.read_celebdf_v1(write_tree(tmp_path / "other", nested=nested, rename=rename))
 
     def facts(clips):
-        return {(c.path.rsplit("/")[-1], c.label, c.split, c.sources) for c in clips}
+        return {(c.path.rsplit("/")[-1], c.label, c.split, c.origin_ids) for c in clips}
 
     if nested:  # The draw of val is by keys, which name the folders.
         other = [c for c in other if c.split == "test"]
@@ -94,7 +94,7 @@ def test_val_keeps_an_original_with_its_fakes(tmp_path):
     splits = {}
     for clip in celebdf.read_celebdf_v2(tmp_path, seed=3):
         if "/id0_" not in clip.path:
-            splits.setdefault(clip.sources[0], set()).add(clip.split)
+            splits.setdefault(clip.origin_ids[0], set()).add(clip.split)
     assert len(splits) == 19
     assert sorted(map(sorted, splits.values())) == [["train"]] * 17 + [["val"]] * 2
 
@@ -152,7 +152,9 @@ def test_celebdf_pp_has_a_method_for_every_folder_of_fakes(tmp_path):
     found = celebdf.read_celebdf_pp(tmp_path, splits=(1, 0, 0))
     video, real = "video:celebdf/id0_0001", "celebdf_pp/real/Celeb-real/id0_0001.mp4"
     people = [f"identity:celebdf/id{number}" for number in range(3)]
-    assert [(c.key.split("/", 2)[2], c.method, c.split, c.sources, c.original) for c in found] == [
+    assert [
+        (c.key.split("/", 2)[2], c.method, c.split, c.origin_ids, c.original) for c in found
+    ] == [
         (f"{PP_FILES[2]}.mp4", "Celeb-DF", "test", (video, people[0], people[1]), real),
         (f"{PP_FILES[4]}.mp4", "MCNET", "train", (video, people[0], people[2]), real),
         (f"{PP_FILES[5]}.mp4", "SadTalker", "train", (video, people[0]), real),

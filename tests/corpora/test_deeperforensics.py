@@ -30,18 +30,19 @@ def test_the_clips_are_exactly_these_and_the_reals_are_those_of_ffpp(tmp_path):
     root, ffpp_root = write_trees(tmp_path)
     shared = ("video:youtube/r2T0mn64MAU",)
 
-    def fake(name, split, sources):
+    def fake(name, split, origin_ids):
         path = f"manipulated_videos/end_to_end/{name}.mp4"
         return Clip(
-            f"deeperforensics/end_to_end/{path}", f"{root}/{path}", 1, "end_to_end", split, sources,
+            f"deeperforensics/end_to_end/{path}", f"{root}/{path}", 1, "end_to_end", split,
+            origin_ids,
             f"deeperforensics/real/original_sequences/youtube/c23/videos/{name[:3]}.mp4",
         )  # fmt: skip
 
     def real(name, split, *more):
         path = f"original_sequences/youtube/c23/videos/{name}.mp4"
-        sources = (f"video:ffpp/{name}", *more)
+        origin_ids = (f"video:ffpp/{name}", *more)
         key = f"deeperforensics/real/{path}"
-        return Clip(key, f"{ffpp_root}/{path}", 0, "real", split, sources)
+        return Clip(key, f"{ffpp_root}/{path}", 0, "real", split, origin_ids)
 
     def ids(name, actor, *more):
         return (f"video:ffpp/{name}", *more, f"identity:deeperforensics/{actor}")

@@ -81,10 +81,10 @@ def test_the_clips_are_exactly_these(tmp_path, place, caplog):
 
     def clip(folder, name, split, original=""):
         method = "FF-DF" if folder == CROPS else "real"
-        sources = tuple(f"video:ffpp/{part}" for part in name.split("_"))
+        origin_ids = tuple(f"video:ffpp/{part}" for part in name.split("_"))
         return Clip(
             f"deepfakebench/{method}/{folder}/{name}", f"{tmp_path}/{folder}/{name}",
-            int(method != "real"), method, split, sources, original,
+            int(method != "real"), method, split, origin_ids, original,
         )  # fmt: skip
 
     real = f"deepfakebench/real/{REALS}"
@@ -102,16 +102,16 @@ def test_what_is_in_test_is_in_test_alone_and_val_comes_from_train(tmp_path, cap
     found = deepfakebench.read_deepfakebench(tmp_path, seed=1)
     splits = {}
     for clip in found:
-        splits.setdefault(clip.sources[0], []).append(clip.split)
+        splits.setdefault(clip.origin_ids[0], []).append(clip.split)
     assert splits.pop("video:celebdf/id0_0000") == ["test", "test"]
     assert splits.pop("video:celebdf/youtube/00170") == ["test"]
     assert sorted(splits.values()) == [["train"] * 2] * 17 + [["val"] * 2] * 2
     assert len(caplog.messages) == 1
     assert "3 clips are in several splits" in caplog.messages[0]
     strict = deepfakebench.read_deepfakebench(tmp_path, strict=True)
-    people = {source for clip in strict if clip.split == "test" for source in clip.sources}
+    people = {source for clip in strict if clip.split == "test" for source in clip.origin_ids}
     assert {"identity:celebdf/id0", "identity:celebdf/id9"} < people
-    assert not any(people & set(clip.sources) for clip in strict if clip.split != "test")
+    assert not any(people & set(clip.origin_ids) for clip in strict if clip.split != "test")
 
 
 def test_what_is_in_train_and_val_stays_in_train(tmp_path):
@@ -134,8 +134,8 @@ def test_all_of_a_corpus_in_every_split_is_test(tmp_path):
         labels[name] = {split: video for split in ("train", "val", "test")}
     write_labels(tmp_path, "UADFV", labels)
     fake, real = deepfakebench.read_deepfakebench(tmp_path)
-    assert (fake.split, fake.sources, fake.original) == ("test", ("video:uadfv/0000",), real.key)
-    assert (real.split, real.sources, real.label) == ("test", ("video:uadfv/0000",), 0)
+    assert (fake.split, fake.origin_ids, fake.original) == ("test", ("video:uadfv/0000",), real.key)
+    assert (real.split, real.origin_ids, real.label) == ("test", ("video:uadfv/0000",), 0)
 
 
 def test_a_video_of_several_files_is_one_clip_with_the_name_of_its_method(tmp_path):
@@ -149,7 +149,7 @@ def test_a_video_of_several_files_is_one_clip_with_the_name_of_its_method(tmp_pa
             tmp_path, dataset, {f"{label}_Fake": {"test": fake}, f"{label}_Real": {"test": real}}
         )
     found = deepfakebench.read_deepfakebench(tmp_path)
-    assert [(clip.method, clip.path, clip.sources[0]) for clip in found] == [
+    assert [(clip.method, clip.path, clip.origin_ids[0]) for clip in found] == [
         ("real", f"{tmp_path}/{CELEB}/YouTube-real/frames/00170", "video:celebdf/youtube/00170"),
         ("simswap_Fake", f"{tmp_path}/{place}", "video:celebdf/id0_0000"),
     ]
@@ -181,7 +181,7 @@ def test_numbers_are_ids_of_ffpp_only_there(tmp_path):
     ):
         video = {folder.rsplit("/")[-1]: entry(label, folder)}
         write_labels(tmp_path, label, {label: {"test": video}})
-    found = {clip.sources for clip in deepfakebench.read_deepfakebench(tmp_path)}
+    found = {clip.origin_ids for clip in deepfakebench.read_deepfakebench(tmp_path)}
     assert found == {
         ("video:wdf_real/123",),
         ("video:ffpp/071", "identity:deeperforensics/M004"),
@@ -206,7 +206,7 @@ def test_pictures_are_clips_where_an_entry_is_not_a_folder(tmp_path, caplog):
         "deepfakebench/stargan_Fake/DF40/stargan/fake/1.jpg",
         "deepfakebench/stargan_Fake/DF40/stargan/fake/2.jpg",
     ]
-    assert found[1].sources == found[2].sources == ("video:stargan/all",)
+    assert found[1].origin_ids == found[2].origin_ids == ("video:stargan/all",)
     prefix = "deepfakebench: {} entries of stargan.json "
     assert caplog.messages == [
         f"{prefix.format(1)}are not all of a folder: each picture is a clip: "

@@ -46,9 +46,9 @@ def write_celebdf(root):
 def test_the_clips_are_exactly_these(tmp_path):
     root = trees.write_tree(tmp_path, *FILES)
 
-    def fake(method, path, split, *sources):
+    def fake(method, path, split, *origin_ids):
         key = f"df40/{method}/{path}"
-        return Clip(key, f"{root}/{path}", 1, method, split, sources or (f"video:df40/{path}",))
+        return Clip(key, f"{root}/{path}", 1, method, split, origin_ids or (f"video:df40/{path}",))
 
     youtube = "DF40/sadtalker/sadtalker/cdf/Fake_from_Youtube-real/00170"
     straddling = "video:youtube/tR7z_H1qPMc"

@@ -21,11 +21,11 @@ FILES = (
 
 
 def test_the_clips_are_exactly_these_and_all_are_test(tmp_path, caplog):
-    def clip(name, sources, original=""):
-        method, tree = ("DeepFakeDetection", FAKE) if sources[2:] else ("real", REAL)
+    def clip(name, origin_ids, original=""):
+        method, tree = ("DeepFakeDetection", FAKE) if origin_ids[2:] else ("real", REAL)
         return Clip(
             f"dfd/{method}/{tree}/{name}.mp4", f"{tmp_path}/{tree}/{name}.mp4",
-            int(method != "real"), method, "test", sources, original,
+            int(method != "real"), method, "test", origin_ids, original,
         )  # fmt: skip
 
     laughing, people = "video:dfd/24__outside_talking_still_laughing", "identity:dfd/"

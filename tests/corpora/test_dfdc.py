@@ -94,7 +94,7 @@ def test_the_sample_keeps_originals_and_their_fakes_together_and_gives_way_to_pa
     write_part(tmp_path, "train_sample_videos", videos | fakes)
     clips = read_dfdc(tmp_path)
     assert {clip.split for clip in clips} == {"train", "val", "test"}
-    assert len({(clip.sources, clip.split) for clip in clips}) == 20
+    assert len({(clip.origin_ids, clip.split) for clip in clips}) == 20
     write_part(tmp_path, "dfdc_train_part_3", {"aaa": None})
     assert [clip.key for clip in read_dfdc(tmp_path)] == ["dfdc/real/dfdc_train_part_3/aaa.mp4"]
 

@@ -95,7 +95,7 @@ def test_val_is_dealt_from_train_by_the_actor_in_the_video(tmp_path):
         entries[f"original_videos/{actor}/{clip}"] = real(f"{actor}")
         entries[f"method_A/{actor}/{actor}_A/{face}_{clip}"] = fake(f"{actor}", f"{face}")
     clips = read_dfdcp(write(tmp_path, entries), splits=(0.7, 0.1, 0.2))
-    assert len({(clip.sources[1], clip.split) for clip in clips}) == 20
+    assert len({(clip.origin_ids[1], clip.split) for clip in clips}) == 20
     assert [clip.split for clip in clips].count("val") == 4  # .1 / (.7 + .1) of 40, whole
     assert all(clip.original for clip in clips if clip.label)
 

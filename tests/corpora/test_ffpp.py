@@ -42,13 +42,13 @@ def test_the_clips_are_exactly_these(tmp_path):
 
     def expected(name, split, *shared):
         method, tree = ("Deepfakes", fake) if "_" in name else ("real", real)
-        sources = [f"video:ffpp/{id_}" for id_ in name.split("_")]
-        sources += [f"video:youtube/{video}" for video in shared]
+        origin_ids = [f"video:ffpp/{id_}" for id_ in name.split("_")]
+        origin_ids += [f"video:youtube/{video}" for video in shared]
         original = f"ffpp/real/{real}/c23/videos/{name[:3]}.mp4" if "_" in name else ""
         path = f"{tree}/c23/videos/{name}.mp4"
         return Clip(
             f"ffpp/{method}/{path}", str(tmp_path / path), int("_" in name), method, split,
-            tuple(sources), original,
+            tuple(origin_ids), original,
         )  # fmt: skip
 
     shared_by_test, shared_by_val = "tR7z_H1qPMc", "wERnQNuwQbM"
@@ -86,7 +86,7 @@ def test_strict_leaves_no_youtube_video_in_two_splits(tmp_path):
 
 def test_the_videos_shared_by_several_ids_are_the_published_ones():
     # 1,000 ids are cut from 977 videos.
-    shared = [ffpp.sources(f"{number:03}")[1:] for number in range(1000)]
+    shared = [ffpp.origin_ids(f"{number:03}")[1:] for number in range(1000)]
     videos = {video for (video,) in filter(None, shared)}
     assert 1000 - sum(map(bool, shared)) + len(videos) == 977
 

@@ -50,7 +50,7 @@ def test_trees_give_methods_pairs_and_frames_of_one_video(tmp_path):
     )
     write_files(tmp_path / "fake", "000.MP4", "swap/000.mp4", "swap/v1/0001.png")
     found = read_folder(tmp_path, name="mine")
-    assert [(clip.key, clip.label, clip.sources) for clip in found] == [
+    assert [(clip.key, clip.label, clip.origin_ids) for clip in found] == [
         ("mine/fake/fake/000.MP4", 1, ("000",)),
         ("mine/swap/fake/swap/000.mp4", 1, ("000",)),
         ("mine/swap/fake/swap/v1/0001.png", 1, ("v1",)),
@@ -59,7 +59,7 @@ def test_trees_give_methods_pairs_and_frames_of_one_video(tmp_path):
         ("mine/real/real/v1/0002.png", 0, ("v1",)),
     ]
     for source in ("000", "v1"):
-        assert len({clip.split for clip in found if clip.sources == (source,)}) == 1
+        assert len({clip.split for clip in found if clip.origin_ids == (source,)}) == 1
 
 
 def test_linked_folders_are_followed_once(tmp_path):

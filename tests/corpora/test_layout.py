@@ -7,8 +7,8 @@ from dfjax.corpora.clip import Clip
 from tests.corpora import trees
 
 
-def clip(name, split, *sources, label=1, method="swap"):
-    return Clip(f"c/{name}", name, label, method, split, sources)
+def clip(name, split, *origin_ids, label=1, method="swap"):
+    return Clip(f"c/{name}", name, label, method, split, origin_ids)
 
 
 @pytest.mark.parametrize("there", ["YouTube-real", "Youtube-real", "youtube_real", "YouTube real"])

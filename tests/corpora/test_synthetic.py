@@ -13,7 +13,7 @@ def test_the_drawn_corpus_is_read_with_its_own_splits_and_drawn_once(tmp_path):
             source
             for clip in clips
             if clip.split == split
-            for source in clip.sources
+            for source in clip.origin_ids
             if source.startswith("person")
         }
         for split in ("train", "val", "test")

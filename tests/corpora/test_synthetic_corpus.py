@@ -48,7 +48,7 @@ def test_bytes_depend_on_the_seed_and_not_on_processes_or_interruptions(root, tm
 
 
 def test_another_seed_shows_other_people():
-    ours, theirs = (synthetic.record(synthetic.Settings(seed, 18, 1), 0, 0) for seed in (3, 4))
+    ours, theirs = (synthetic.film(synthetic.Settings(seed, 18, 1), 0, 0) for seed in (3, 4))
     difference = np.abs(ours.frames[0].astype(int) - theirs.frames[0])
     assert difference.mean() > 10
 
@@ -84,14 +84,14 @@ def test_clips_decode_to_what_the_manifest_promises(root):
     assert {row["path"] for row in rows} == {f"clips/{p.name}" for p in (root / "clips").iterdir()}
     clip = video.read_video(root / rows[0]["path"])
     assert (clip.num_decoded, clip.fps, clip.frames[0].shape) == (2, 25.0, (320, 320, 3))
-    original = synthetic.record(SETTINGS, 0, 0).frames[0]
+    original = synthetic.film(SETTINGS, 0, 0).frames[0]
     assert np.abs(clip.frames[0].astype(int) - original).mean() < 5
 
 
 @pytest.mark.parametrize("block", [0, 1, 2])
 def test_a_fake_differs_inside_the_face_and_nowhere_else(block):
     person = 6 * block
-    original = synthetic.record(SETTINGS, person, 0)
+    original = synthetic.film(SETTINGS, person, 0)
     fake = synthetic.forge(SETTINGS, person, 0, original)
     for real_frame, fake_frame, pose in zip(original.frames, fake, original.poses, strict=True):
         points = original.sitter.landmarks(pose)
@@ -105,7 +105,7 @@ def test_a_fake_differs_inside_the_face_and_nowhere_else(block):
 
 
 def test_the_mask_of_a_part_ends_where_it_says():
-    original = synthetic.record(SETTINGS, 0, 0)
+    original = synthetic.film(SETTINGS, 0, 0)
     points = original.sitter.landmarks(original.poses[0])
     for part, (grow, seam) in itertools.product(portrait.PARTS, [(2, 4), (5, 8)]):
         mask = forgery.part_mask((320, 320), points, part, grow, seam)
@@ -144,10 +144,10 @@ def test_matched_colours_have_the_mean_of_their_surroundings():
 
 
 def test_dlib_finds_the_face_where_it_is_drawn():
-    finder = detect.FaceFinder(CropSpec(detection_border=0.0))
+    finder = detect.FaceDetector(CropSpec(detection_border=0.0))
     num_found = 0
     for person in range(40):
-        take = synthetic.record(synthetic.Settings(frames=1), person, 0)
+        take = synthetic.film(synthetic.Settings(frames=1), person, 0)
         faces = finder.find(take.frames[0])
         points = take.sitter.landmarks(take.poses[0])
         middle = points[list(portrait.PARTS["face"])].mean(0)

@@ -27,7 +27,7 @@ def test_videos_give_exactly_these_clips(tmp_path, caplog):
 
 def test_frames_are_read_where_there_is_no_video(tmp_path):
     trees.write_tree(tmp_path, "real/frames/0000/000.png", "fake/frames/0000_fake/000.png")
-    assert [(clip.key, clip.sources, clip.original) for clip in read_uadfv(tmp_path)] == [
+    assert [(clip.key, clip.origin_ids, clip.original) for clip in read_uadfv(tmp_path)] == [
         (
             "uadfv/fake/fake/frames/0000_fake", ("video:uadfv/0000",),
             "uadfv/real/real/frames/0000",

@@ -42,7 +42,7 @@ def test_val_is_dealt_from_train_and_divides_no_archive(tmp_path):
         trees.write_tree(tmp_path, f"{label}_test/0/{label}/0/0.png")
     for seed in range(3):
         clips = read_wilddeepfake(tmp_path, seed=seed, splits=(0.7, 0.1, 0.2))
-        assert len({(clip.sources, clip.split) for clip in clips}) == 42
+        assert len({(clip.origin_ids, clip.split) for clip in clips}) == 42
         splits = [clip.split for clip in clips]
         assert (splits.count("test"), splits.count("val")) == (2, 12)  # whole archives
 

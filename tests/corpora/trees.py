@@ -30,6 +30,6 @@ def rows(clips: Iterable[Clip]) -> list[tuple]:
     assert all(pathlib.Path(clip.path).exists() for clip in clips)
     assert all(clip.key.endswith(pathlib.Path(clip.path).name) for clip in clips)
     return [
-        (clip.key, clip.label, clip.method, clip.split, clip.sources, clip.original)
+        (clip.key, clip.label, clip.method, clip.split, clip.origin_ids, clip.original)
         for clip in clips
     ]

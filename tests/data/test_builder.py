@@ -59,9 +59,9 @@ def data_dir(tmp_path_factory):
 def test_records_come_back_as_they_were_written(data_dir):
     dataset = builder.open_dataset(data_dir)
     assert dataset.crop_spec == SPEC
-    assert (dataset.metadata["note"], dataset.metadata["format"]) == (1, 1)
+    assert (dataset.metadata["note"], dataset.metadata["format"]) == (1, 2)
     assert not dataset.boxes_from_original
-    source = dataset.source("train")
+    source = dataset.records("train")
     records = {record["image"].decode(): record for record in map(source.__getitem__, range(12))}
     assert len(source) == len(records) == 12
     record = records["c/swap/2#7#1"]
@@ -77,14 +77,14 @@ def test_records_come_back_as_they_were_written(data_dir):
         "label": 1,
         "clip": "c/swap/2",
         "method": "swap",
-        "source": "a;pair:b",
+        "origin_ids": "a;pair:b",
     }
     assert {record["label"] for name, record in records.items() if "/real/" in name} == {0}
 
 
 def test_a_column_is_a_small_field_of_every_record(data_dir):
     dataset = builder.open_dataset(data_dir)
-    source = dataset.source("test")
+    source = dataset.records("test")
     records = [source[index] for index in range(12)]
     for name, kind in (("scale", "f"), ("label", "i"), ("frame", "i"), ("clip", "U")):
         column = dataset.column("test", name)
@@ -98,7 +98,7 @@ def test_a_column_is_a_small_field_of_every_record(data_dir):
 
 
 def test_a_source_travels_to_worker_processes(data_dir):
-    source = builder.open_dataset(data_dir).source("test")
+    source = builder.open_dataset(data_dir).records("test")
     there = pickle.loads(pickle.dumps(source))  # noqa: S301
     assert there[3]["image"] == source[3]["image"]
 
@@ -129,7 +129,7 @@ import tensorflow_datasets as tfds
 from dfjax.data import builder
 decoders = {{"image": tfds.decode.SkipDecoding()}}
 loaded = tfds.data_source("face_crops", data_dir={str(data_dir)!r}, decoders=decoders)
-ours = builder.open_dataset({str(data_dir)!r}).source("test")
+ours = builder.open_dataset({str(data_dir)!r}).records("test")
 assert [record["image"] for record in loaded["test"]] == [ours[i]["image"] for i in range(12)]
 assert "tensorflow" not in sys.modules and "jax" not in sys.modules
 """
@@ -140,4 +140,4 @@ def test_absent_data_and_absent_splits_say_what_to_do(data_dir, tmp_path):
     with pytest.raises(FileNotFoundError, match="run dfjax prepare --out"):
         builder.open_dataset(tmp_path)
     with pytest.raises(ValueError, match="no split 'val': use one of train, test"):
-        builder.open_dataset(data_dir).source("val")
+        builder.open_dataset(data_dir).records("val")

@@ -68,7 +68,7 @@ def _assert_equal(left, right):
 
 @pytest.fixture(scope="module")
 def source(prepared):
-    return builder.open_dataset(prepared).source("train")
+    return builder.open_dataset(prepared).records("train")
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +103,12 @@ def test_processes_hold_blocks_of_the_same_global_batches(source, wide_batches, 
         _assert_equal([{k: np.concatenate([p[k] for p in parts]) for k in whole}], [whole])
 
 
-@pytest.mark.parametrize("accumulation", [1, 2, 4])
-def test_microbatches_hold_as_many_fakes_as_reals(wide_batches, accumulation):
+@pytest.mark.parametrize("grad_accum_steps", [1, 2, 4])
+def test_microbatches_hold_as_many_fakes_as_reals(wide_batches, grad_accum_steps):
     for batch in wide_batches:
-        microbatches = steps.split_microbatches(batch, accumulation)
-        assert microbatches["image"].shape == (accumulation, 24 // accumulation, 32, 32, 3)
-        assert microbatches["label"].sum(1).tolist() == [12 // accumulation] * accumulation
+        microbatches = steps.split_microbatches(batch, grad_accum_steps)
+        assert microbatches["image"].shape == (grad_accum_steps, 24 // grad_accum_steps, 32, 32, 3)
+        assert microbatches["label"].sum(1).tolist() == [12 // grad_accum_steps] * grad_accum_steps
 
 
 def test_batches_are_balanced_and_cover_each_class_once_per_epoch(source):
@@ -134,7 +134,7 @@ def test_training_without_a_class_is_refused(source):
 
 @pytest.mark.parametrize(("batch_size", "processes"), [(8, 1), (8, 2), (4, 4), (32, 2)])
 def test_evaluation_counts_every_record_once(prepared, batch_size, processes):
-    source = builder.open_dataset(prepared).source("val")
+    source = builder.open_dataset(prepared).records("val")
     parts = [_eval(source, batch_size=batch_size, process=(p, processes)) for p in range(processes)]
     assert len({len(part) for part in parts}) == 1  # no process waits for another for ever
     batches = [batch for blocks in zip(*parts, strict=True) for batch in blocks]
@@ -148,7 +148,7 @@ def test_evaluation_counts_every_record_once(prepared, batch_size, processes):
 
 
 def test_evaluation_is_the_same_with_worker_processes(prepared):
-    source = builder.open_dataset(prepared).source("val")
+    source = builder.open_dataset(prepared).records("val")
     _assert_equal(_eval(source), _eval(source, workers=2))
 
 

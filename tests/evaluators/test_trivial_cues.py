@@ -116,11 +116,11 @@ def test_a_missing_class_is_named():
 def test_the_synthetic_corpus_is_not_solved_by_trivial_cues():
     """Before encoding and on a few frames; the whole corpus is measured by `evaluate`."""
     spec = CropSpec(size=128, detection_border=0.0)
-    finder = detect.FaceFinder(spec)
+    finder = detect.FaceDetector(spec)
     settings = synthetic.Settings(frames=1)
     cues, label, split = [], [], []
     for person in range(settings.identities):
-        original = synthetic.record(settings, person, 0)
+        original = synthetic.film(settings, person, 0)
         fake = synthetic.forge(settings, person, 0, original)
         for number, frames in enumerate((original.frames, fake)):
             for face in crop.crop_faces(frames[0], finder, spec):

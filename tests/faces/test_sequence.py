@@ -11,8 +11,8 @@ import pytest
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.faces import track
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.detect import Face, FaceFinder
-from dfjax.faces.sequence import SequenceFinder
+from dfjax.faces.detect import Face, FaceDetector
+from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
 
 DATA = pathlib.Path(os.environ.get("DFJAX_TEST_DATA", ""))
@@ -48,7 +48,7 @@ class Script:
 
     def run(self, images: list[np.ndarray]) -> list[list[float]]:
         """Where the faces of each frame begin."""
-        finder, found = SequenceFinder(self), []
+        finder, found = VideoFaceDetector(self), []
         for self.number, image in enumerate(images):
             found.append([float(each.box[0]) for each in finder.find(image)])
         return found
@@ -101,8 +101,8 @@ def test_one_face_found_twice_counts_once():
 
 
 def assert_same_faces(frames: list[np.ndarray], spec: CropSpec) -> None:
-    everywhere = FaceFinder(spec)
-    finder = SequenceFinder(everywhere)
+    everywhere = FaceDetector(spec)
+    finder = VideoFaceDetector(everywhere)
     for frame in frames:
         (expected,), (found,) = everywhere.find(frame), finder.find(frame)
         assert track.iou(found.box, expected.box) > 0.5
@@ -112,7 +112,7 @@ def assert_same_faces(frames: list[np.ndarray], spec: CropSpec) -> None:
 
 
 def test_drawn_faces_are_those_that_a_search_of_every_frame_finds():
-    frames = synthetic.record(synthetic.Settings(frames=8), 3, 0).frames
+    frames = synthetic.film(synthetic.Settings(frames=8), 3, 0).frames
     assert_same_faces(frames, CropSpec(detection_border=0.0))
 
 
@@ -140,21 +140,21 @@ def test_a_moving_face_is_followed(working_size):
 
 @needs_photographs
 def test_a_moving_face_is_searched_for_once(monkeypatch):
-    searched, find = [], FaceFinder.find
+    searched, find = [], FaceDetector.find
 
     def counted(self, image):
         searched.append(image)
         return find(self, image)
 
-    monkeypatch.setattr(FaceFinder, "find", counted)
-    finder = SequenceFinder(FaceFinder(CropSpec()))
+    monkeypatch.setattr(FaceDetector, "find", counted)
+    finder = VideoFaceDetector(FaceDetector(CropSpec()))
     assert [len(finder.find(frame)) for frame in pan(photograph())] == [1] * 8
     assert len(searched) == 1
 
 
 @needs_photographs
 def test_a_box_does_not_depend_on_where_it_was_looked_for():
-    finder, picture = FaceFinder(CropSpec()), photograph()
+    finder, picture = FaceDetector(CropSpec()), photograph()
     (face,) = finder.find(picture)
     side = face.box[2] - face.box[0]
     boxes = [
@@ -170,7 +170,7 @@ def test_of_two_people_each_is_found_where_it_was():
     left, right = photograph(0), photograph(1)
     height = min(len(left), len(right))
     picture = np.concatenate([left[:height], right[:height]], axis=1)
-    finder = FaceFinder(CropSpec(faces="all"))
+    finder = FaceDetector(CropSpec(faces="all"))
     faces = finder.find(picture)
     assert len(faces) == 2
     for face in faces:

@@ -99,7 +99,7 @@ def test_embeddings_of_real_people_follow_them():
     for row in rows:
         by_person[row["identity"]].append(folder / row["path"])
     pairs = [paths[:2] for paths in by_person.values() if len(paths) > 1][:12]
-    finder, embedder = detect.FaceFinder(CropSpec()), recognition.FaceEmbedder()
+    finder, embedder = detect.FaceDetector(CropSpec()), recognition.FaceEmbedder()
 
     def embed(path):
         picture = image.read_image(path)

@@ -7,9 +7,9 @@ import pytest
 from dfjax import model_card, verdict
 from dfjax.faces import align
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.finding import MediaFacts
 from dfjax.inference import annotate, detector, scorer
 from dfjax.inference.detector import Detector, Result
+from dfjax.inference.extract import MediaFacts
 from dfjax.media import image, video
 from dfjax.media.errors import MediaError
 from dfjax.verdict import FaceScore

@@ -48,7 +48,7 @@ def make_detector(spec=SPEC, *, reidentify=False, **card):
 
 @pytest.fixture(scope="module")
 def take():
-    return synthetic.record(synthetic.Settings(frames=24), 3, 0)
+    return synthetic.film(synthetic.Settings(frames=24), 3, 0)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_model_of_pictures_as_they_are_takes_whole_pictures_unless_told_to_align
     as_is = CropSpec(crops="as-is", detector="none", landmarks=0, size=64, encoding="png")
     whole = make_detector(as_is).image(take.frames[0]).faces[0]
     np.testing.assert_array_equal(whole.crop.image, align.resize_crop(take.frames[0], as_is).image)
-    card = make_detector(as_is).model
+    card = make_detector(as_is).scorer
     aligned = Detector(card, always_align=True)
     assert "shown aligned faces" in aligned.warnings[0]
     assert aligned.image(take.frames[0]).faces[0].crop.scale != whole.crop.scale

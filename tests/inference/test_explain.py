@@ -211,7 +211,7 @@ def test_a_planted_cue_is_where_the_map_lights_up():
     state = steps.init(jax.random.key(0), model=model, tx=tx, image_size=32, ema=False)
     loss = losses.build("bce", label_smoothing=0.0)
     step = functools.partial(
-        steps.train_step, model=model, tx=tx, loss=loss, ema_decay=0.0, accumulation=1
+        steps.train_step, model=model, tx=tx, loss=loss, ema_decay=0.0, grad_accum_steps=1
     )
     step = jax.jit(step)
     for _ in range(60):

@@ -11,9 +11,9 @@ import pytest
 from dfjax import model_card, verdict
 from dfjax.faces import align
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.finding import MediaFacts
 from dfjax.inference import detector, report, scorer
 from dfjax.inference.detector import Detector, Result
+from dfjax.inference.extract import MediaFacts
 from dfjax.media import image, video
 from dfjax.media.errors import MediaError
 from dfjax.verdict import FaceScore
@@ -27,8 +27,8 @@ VALIDATOR = jsonschema.Draft202012Validator(json.loads(report.SCHEMA_FILE.read_t
 def make_detector(*, heat=True, synthetic=True):
     """Undecided from 0.4 to 0.6; the heat lies in the upper left of every crop."""
     card = model_card.ModelCard(
-        model="brightness",
-        arguments={},
+        model_name="brightness",
+        model_arguments={},
         image_size=32,
         crop_spec=SPEC,
         decisions={"frame": cards.make_decision((1, 0.4, 0.6, 0.0))},
@@ -57,7 +57,7 @@ def make_result(model, *faces, kind="video", fps=10.0):
     facts = MediaFacts(kind, 48, 64)
     if kind == "video":
         facts = MediaFacts(kind, 48, 64, fps, 40, 40, 4)
-    judged = verdict.judge(faces, kind=kind, card=model.model.card)
+    judged = verdict.judge(faces, kind=kind, card=model.scorer.card)
     return Result(judged, faces, facts, warnings=model.warnings, seconds={"decode": 0.12345})
 
 

@@ -211,7 +211,7 @@ def test_the_code_that_sees_hostile_bytes_loads_no_model():
 
 def test_hostile_files_are_refused_cheaply_and_others_are_not(decoder, corpus, tmp_path):
     folder, codes = corpus
-    drawn = synthetic.record(synthetic.Settings(frames=1), 3, 0).frames[0]
+    drawn = synthetic.film(synthetic.Settings(frames=1), 3, 0).frames[0]
     good = tmp_path / "good.png"
     good.write_bytes(image.encode_image(drawn, "png"))
     want = find(decoder, good)[1]["image"]

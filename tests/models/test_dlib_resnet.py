@@ -59,7 +59,7 @@ def test_real_faces_have_the_descriptors_of_dlib(embedder):
     folder = pathlib.Path(os.environ["DFJAX_TEST_DATA"], "studio")
     with (folder / "manifest.csv").open(newline="") as file:
         people = {row["identity"]: folder / row["path"] for row in csv.DictReader(file)}
-    finder = detect.FaceFinder(CropSpec())
+    finder = detect.FaceDetector(CropSpec())
     network = dlib.face_recognition_model_v1(detect.embedding_file())
     chips, expected = [], []
     for path in list(people.values())[:40]:  # more than a batch

@@ -123,7 +123,7 @@ def test_gradients_reach_every_parameter_and_lower_the_loss(name):
         tx=tx,
         loss=losses.build("bce", label_smoothing=0.0),
         ema_decay=0.0,
-        accumulation=1,
+        grad_accum_steps=1,
     )
     step = jax.jit(step)
     batch, seen = {"image": _images(), "label": LABELS}, []

@@ -140,14 +140,14 @@ def leaking_dir(tmp_path_factory):
 
 def found(audited: leaks.Audit) -> dict[str, list[tuple[str, dict[str, str]]]]:
     """By kind, what is shared and the clips that share it."""
-    for finding in audited.found:
+    for finding in audited.nonempty:
         assert finding.count == len(finding.examples) == sum(finding.splits.values())
     return {
         finding.kind: [
             (leak.shared, {split: place.split("#")[0] for split, place in leak.places.items()})
             for leak in finding.examples
         ]
-        for finding in audited.found
+        for finding in audited.nonempty
     }
 
 
@@ -162,7 +162,7 @@ def test_every_planted_leak_is_found_and_nothing_else(leaking_dir):
         "identity": [("identity:c/anna", both(0))],
         "video": [("video:ffpp/071", both(1))],
         "pair": [("pair:9", both(2))],
-        "source": [("anna", both(3))],
+        "origin": [("anna", both(3))],
         "identical": [("", {"val": "c/real/val0.mp4", "test": "c/real/copy.mp4"})],
         "near_duplicate": [("", {"train": "c/real/train0.mp4", "val": "c/real/reencoded.mp4"})],
     }
@@ -173,7 +173,7 @@ def test_every_planted_leak_is_found_and_nothing_else(leaking_dir):
 def test_a_clean_dataset_is_silent_though_its_fakes_look_like_its_reals(clean_dir, capsys):
     assert cli.main(["audit", str(clean_dir)]) == 0
     assert "no leak found; see " in capsys.readouterr().out
-    assert leaks.read(clean_dir).found == ()
+    assert leaks.read(clean_dir).nonempty == ()
     leaks.require_none(clean_dir)
 
 
@@ -198,9 +198,9 @@ def test_only_the_chosen_frames_are_compared(tmp_path):
     }
     crops[clip("c/real/test", "test")][2] = record(reencode(draw(2)), 2)
     write(tmp_path, crops)
-    assert audit.audit(tmp_path, frames=2).found == ()
+    assert audit.audit(tmp_path, frames=2).nonempty == ()
     places = {"train": "c/real/train#2#0", "test": "c/real/test#2#0"}
-    assert audit.audit(tmp_path, frames=9).found[0].examples[0].places == places
+    assert audit.audit(tmp_path, frames=9).nonempty[0].examples[0].places == places
 
 
 def test_blocks_do_not_change_what_is_closest(leaking_dir, monkeypatch):
@@ -240,7 +240,7 @@ def test_mirrored_copies_are_found_and_said_to_be(tmp_path, quality):
     audited = audit.audit(tmp_path)
     places = {"train": "c/real/train0.mp4", "test": "c/real/mirrored.mp4"}
     assert found(audited) == {"mirrored": [("", places)]}
-    assert audited.leaks[0].examples[0].distance <= (audit.NEAR_DUPLICATE if quality else 0)
+    assert audited.blocking[0].examples[0].distance <= (audit.NEAR_DUPLICATE if quality else 0)
     with pytest.raises(ValueError, match=r"nearly the same pictures, mirrored \(1; c/real/train0"):
         leaks.require_none(tmp_path)
 
@@ -252,7 +252,7 @@ def test_flat_pictures_are_no_duplicates_of_each_other(tmp_path):
     }
     write(tmp_path, grey)
     audited = audit.audit(tmp_path)
-    assert (audited.found, audited.seen["hashed"]) == ((), 0)
+    assert (audited.nonempty, audited.seen["hashed"]) == ((), 0)
 
 
 def other_corpus() -> dict[Clip, list[dict]]:
@@ -320,14 +320,14 @@ def test_crops_of_other_sizes_and_scales_are_comparable(tmp_path):
         }
         write(tmp_path / name, crops, spec, clips=name)
     both = [tmp_path / "a", tmp_path / "b"]
-    assert [finding.kind for finding in audit.compare(both).found] == ["near_duplicate"]
+    assert [finding.kind for finding in audit.compare(both).nonempty] == ["near_duplicate"]
 
 
 def test_a_split_overlaps_itself_and_no_other(clean_dir):
     everything = leaks.overlap(clean_dir, "train", clean_dir, ("train", "val"))
-    assert everything == leaks.Overlap(clip=4, pair=2, source=2, identical=4)
+    assert everything == leaks.Overlap(clip=4, pair=2, origin=2, identical=4)
     assert everything.describe() == (
-        "shares 4 clips, 2 pairs, 2 other sources, 4 clips with the same pictures with training"
+        "shares 4 clips, 2 pairs, 2 other origins, 4 clips with the same pictures with training"
     )
     nothing = leaks.overlap(clean_dir, "test", clean_dir, ("train", "val"))
     assert not nothing
@@ -335,7 +335,7 @@ def test_a_split_overlaps_itself_and_no_other(clean_dir):
 
 
 def test_an_overlap_counts_what_the_splits_trained_on_have(leaking_dir):
-    of_train = leaks.Overlap(clip=1, identity=1, video=1, pair=1, source=1)
+    of_train = leaks.Overlap(clip=1, identity=1, video=1, pair=1, origin=1)
     assert leaks.overlap(leaking_dir, "test", leaking_dir, ("train",)) == of_train
     copied = leaks.overlap(leaking_dir, "test", leaking_dir, ("train", "val"))
     assert copied == dataclasses.replace(of_train, identical=1)
@@ -354,14 +354,14 @@ def test_clips_prepared_anew_are_known_by_all_their_names(clean_dir, tmp_path):
         clip: [record(cv2.resize(images_of(clean(), clip.key)[0], (64, 64)), 0)] for clip in clean()
     }
     write(tmp_path / "same", small, spec)
-    expected = leaks.Overlap(clip=4, pair=2, source=2)
+    expected = leaks.Overlap(clip=4, pair=2, origin=2)
     assert leaks.overlap(tmp_path / "same", "train", clean_dir, ("train",)) == expected
     # A folder of the same name, whose files are called the same.
     write(tmp_path / "others", small, spec, clips="those clips")
     assert not leaks.overlap(tmp_path / "others", "train", clean_dir, ("train",))
     # A published corpus that was listed in another way: its keys come with ids of the corpus.
     named = {
-        dataclasses.replace(clip, sources=(f"video:c/{clip.key}",)): crops
+        dataclasses.replace(clip, origin_ids=(f"video:c/{clip.key}",)): crops
         for clip, crops in small.items()
     }
     for name in ("one", "two"):
@@ -417,10 +417,10 @@ def test_look_alikes_are_candidates_and_no_reason_to_refuse():
     leak = leaks.Leak("same_face", {"train": "a#0#0", "test": "b#0#0"}, distance=0.5)
     findings = leaks.summarise(["pair", "same_face"], [leak] * 30)
     audited = leaks.Audit("", {}, {}, findings)
-    assert [(each.kind, each.count, len(each.examples)) for each in audited.found] == [
+    assert [(each.kind, each.count, len(each.examples)) for each in audited.nonempty] == [
         ("same_face", 30, 20)
     ]
-    assert audited.leaks == ()
+    assert audited.blocking == ()
 
 
 @pytest.mark.skipif("DFJAX_TEST_DATA" not in os.environ, reason="needs real photographs")
@@ -436,7 +436,7 @@ def test_one_person_in_two_splits_is_recognised(tmp_path, aligned):
     chosen = [(twice[0], "train", 0), (twice[0], "test", 1)]
     chosen += [(name, split, 0) for name, split in zip(once, ("train", "val") * 2, strict=True)]
     spec = CropSpec(size=128)
-    finder = detect.FaceFinder(spec)
+    finder = detect.FaceDetector(spec)
     crops = {}
     for name, split, number in chosen:
         frame = media_image.read_image(root / photographs[name][number])
@@ -451,4 +451,4 @@ def test_one_person_in_two_splits_is_recognised(tmp_path, aligned):
             ("", {"train": f"c/real/{twice[0]}_0", "test": f"c/real/{twice[0]}_1"}),
         ]
     }
-    assert audited.found[0].examples[0].distance < detect.SAME_PERSON
+    assert audited.nonempty[0].examples[0].distance < detect.SAME_PERSON

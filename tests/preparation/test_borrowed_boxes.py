@@ -21,7 +21,7 @@ KEY = "c/real/real.mp4"
 def takes() -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The frames of a drawn original and of its fake, which shows it a little higher."""
     settings = synthetic.Settings(frames=6)
-    original = synthetic.record(settings, 3, 0)
+    original = synthetic.film(settings, 3, 0)
     fake = synthetic.forge(settings, 3, 0, original)
     return list(original.frames), [np.roll(frame, -16, axis=0) for frame in fake]
 

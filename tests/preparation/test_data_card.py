@@ -129,7 +129,7 @@ def test_leaks_are_printed_and_on_the_page_and_synthetic_data_say_so(tmp_path, c
     report = prepare.prepare(shared, tmp_path / "out", spec=SPEC, synthetic=True)
     prepare.print_report(report)
     assert "warning: splits share people by id (1; identity:c/anna:" in capsys.readouterr().out
-    assert leaks.read(tmp_path / "out").leaks == report.audit.leaks != ()
+    assert leaks.read(tmp_path / "out").blocking == report.audit.blocking != ()
     assert "People by id: 1" in page(tmp_path / "out")
     assert "drawn by a program" in page(tmp_path / "out")
 
@@ -143,7 +143,7 @@ def test_what_is_missing_beside_a_finished_dataset_is_made_again(tmp_path):
     assert not data_card.is_current(out)
     assert not prepare.prepare(clips, out, spec=SPEC).is_new
     assert page(out) == text
-    assert leaks.read(out).found == ()
+    assert leaks.read(out).nonempty == ()
 
 
 def test_the_audit_brings_the_page_up_to_date(plain, capsys):

@@ -52,7 +52,7 @@ def run(root: pathlib.Path, out: pathlib.Path, *options: str) -> int:
 def records(out: pathlib.Path) -> dict[str, dict]:
     """All records by clip and frame."""
     dataset = builder.open_dataset(out)
-    sources = [dataset.source(split) for split in dataset.builder.info.splits]
+    sources = [dataset.records(split) for split in dataset.builder.info.splits]
     rows = [source[index] for source in sources for index in range(len(source))]
     found = {f"{row['clip']}#{row['frame']}": row for row in rows}
     assert len(found) == len(rows)
@@ -244,7 +244,7 @@ def test_missing_files_are_rows_and_one_class_is_a_warning(tmp_path, capsys):
 def test_faces_are_found_and_where_there_is_none_a_row_says_so(tmp_path, capsys):
     root, out = tmp_path / "portraits", tmp_path / "out"
     settings = synthetic.Settings(identities=12, frames=3)
-    frames = synthetic.record(settings, 0, 0).frames
+    frames = synthetic.film(settings, 0, 0).frames
     root.mkdir()
     write_picture(root / "face.png", frames[0])
     write_picture(root / "noise.png", noise(0, 96))

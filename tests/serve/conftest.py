@@ -118,7 +118,7 @@ def server(start, model):
 @pytest.fixture(scope="session")
 def face():
     """A drawn person, frames [12, H, W, 3]."""
-    return synthetic.record(synthetic.Settings(frames=12), 3, 0).frames
+    return synthetic.film(synthetic.Settings(frames=12), 3, 0).frames
 
 
 @pytest.fixture(scope="session")

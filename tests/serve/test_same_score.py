@@ -41,14 +41,14 @@ def corpus(tmp_path_factory):
     settings = synthetic.Settings(frames=5)
     rows = ["path,label,split"]
     for person in range(8):
-        original = synthetic.record(settings, person, 0)
+        original = synthetic.film(settings, person, 0)
         # Dark enough to be learnt in a few steps: scores of a model that knows nothing are alike.
         fake = [frame // 2 for frame in synthetic.forge(settings, person, 0, original)]
         for label, frames in enumerate((original.frames, fake)):
             name = f"{person}_{label}.png"
             Image.fromarray(frames[0]).save(root / name)
             rows.append(f"{name},{label},{'train' if person < 4 else 'val'}")
-    last = synthetic.record(settings, 9, 0).frames
+    last = synthetic.film(settings, 9, 0).frames
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -111,7 +111,7 @@ def trained(request, data, tmp_path_factory):
     rows = csv.DictReader((workdir / "eval" / f"{data.name}-test" / "scores.csv").open())
     scores = {(r["clip"].rsplit("/")[-1], int(r["frame"])): float(r["score"]) for r in rows}
     assert len(scores) == 8 + 4
-    records = builder.open_dataset(data).source("test")
+    records = builder.open_dataset(data).records("test")
     stored = {
         (r["clip"].rsplit("/")[-1], r["frame"]): r["image"]
         for r in (records[i] for i in range(len(records)))

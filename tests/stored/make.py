@@ -58,7 +58,7 @@ def _pack(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 def crops() -> np.ndarray:
     """The crops that are scored, uint8 [N, 32, 32, 3]: the validation split."""
-    records = builder.open_dataset(DATASET).source("val")
+    records = builder.open_dataset(DATASET).records("val")
     return np.stack([image.decode_image(records[row]["image"]) for row in range(len(records))])
 
 

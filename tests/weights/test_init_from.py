@@ -93,7 +93,7 @@ def test_only_what_a_rule_names_is_trained_and_a_resumed_run_does_not_start_agai
     train.train(config, tmp_path)
     said = capsys.readouterr().out
     assert "2 dropped (params/head/logit/bias, params/head/logit/kernel)" in said
-    assert "\nhead/.* starts afresh, 2 parameters: init_fresh='' takes over all\n" in said
+    assert "\nhead/.* starts afresh, 2 parameters: reinit='' takes over all\n" in said
     expected = _leaves(checkpoint.load_variables(run)[0])
     ends = _leaves(checkpoint.load_variables(tmp_path, 4)[0])
     for name, value in ends.items():

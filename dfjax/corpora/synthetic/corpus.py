@@ -70,10 +70,10 @@ def write_corpus(
     return _write_manifest(clips.parent / "manifest.csv", rows)
 
 
-def record(settings: Settings, person: int, take: int) -> scene.Take:
+def film(settings: Settings, person: int, take: int) -> scene.Take:
     """Returns a take of the identity number `person`, as the camera saw it."""
     rng = np.random.default_rng([settings.seed, 1, person, take])
-    return scene.record(_identity(settings, person), settings.frames, rng)
+    return scene.film(_identity(settings, person), settings.frames, rng)
 
 
 def forge(settings: Settings, person: int, take: int, original: scene.Take) -> list[np.ndarray]:
@@ -112,7 +112,7 @@ def _write_pair(
     method, pair = _method(person, take), f"{person:03d}_{take}"
     paths = [clips / _file_name(settings, pair, name) for name in ("real", method)]
     if not all(path.exists() for path in paths):
-        original = record(settings, person, take)
+        original = film(settings, person, take)
         fake = forge(settings, person, take, original)
         crf = int(np.random.default_rng([settings.seed, 4, person, take]).integers(18, 26))
         for path, frames in zip(paths, (original.frames, fake), strict=True):

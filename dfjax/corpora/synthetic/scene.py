@@ -26,7 +26,7 @@ class Take:
     noise: float
 
 
-def record(identity: Identity, num_frames: int, rng: np.random.Generator) -> Take:
+def film(identity: Identity, num_frames: int, rng: np.random.Generator) -> Take:
     """Films an identity in a random place, light and mood."""
     light = make_light(rng)
     sitter = Portrait(identity, light)

@@ -116,7 +116,7 @@ def load_version(number: int, folder: pathlib.Path, runtime: str | None = None) 
       UserError: its scores are no probabilities, or not the same twice.
     """
     detector = Detector.load(folder, runtime=runtime)
-    _test(detector.model)
+    _test(detector.scorer)
     return Version(number, detector)
 
 

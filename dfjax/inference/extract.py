@@ -15,8 +15,8 @@ import numpy as np
 from dfjax.faces import align, crop, track
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.detect import Face, FaceFinder
-from dfjax.faces.sequence import SequenceFinder
+from dfjax.faces.detect import Face, FaceDetector
+from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
@@ -36,7 +36,7 @@ class MediaFacts:
 
 
 @dataclasses.dataclass(frozen=True)
-class FoundFace:
+class ExtractedFace:
     """One face in one frame.
 
     `frame` counts the frames that decode, `time` is its second in the video (None: a picture, or a
@@ -50,18 +50,18 @@ class FoundFace:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class ExtractedFaces:
     """What was decoded and who was seen, in order of time, in a frame by falling size.
 
     `seconds` has what "decode" and "detect" took.
     """
 
     facts: MediaFacts
-    faces: tuple[FoundFace, ...]
+    faces: tuple[ExtractedFace, ...]
     seconds: dict[str, float]
 
 
-class Searcher:
+class FaceExtractor:
     """Searches media for faces and cuts them out as a CropSpec says; its `faces` is not looked at:
     a verdict looks at everybody, also where training looked at one subject per picture.
     """
@@ -77,7 +77,7 @@ class Searcher:
         """
         as_is = spec.crops == "as-is"
         self.spec = spec if as_is else dataclasses.replace(spec, faces="all")
-        self.finder = None if as_is else FaceFinder(self.spec)
+        self.finder = None if as_is else FaceDetector(self.spec)
         self._embed = embed
 
     def file(
@@ -86,7 +86,7 @@ class Searcher:
         *,
         num_frames: int = 32,
         progress: Callable[[float], None] | None = None,
-    ) -> Found:
+    ) -> ExtractedFaces:
         """Returns who is seen in a picture or video, told apart by suffix.
 
         `progress` is called with the share, 0 to 1, of the frames that are searched.
@@ -105,7 +105,7 @@ class Searcher:
         accepted = " ".join(sorted(media_image.IMAGE_SUFFIXES | media_video.VIDEO_SUFFIXES))
         raise MediaError("unsupported", f"{path}: its suffix is none of {accepted}")
 
-    def image(self, image: np.ndarray, *, decoding: float = 0.0) -> Found:
+    def image(self, image: np.ndarray, *, decoding: float = 0.0) -> ExtractedFaces:
         """Returns who is seen in RGB uint8 [H, W, 3]; `decoding` is seconds spent on it already."""
         height, width = image.shape[:2]
         facts = MediaFacts("image", width, height)
@@ -117,7 +117,7 @@ class Searcher:
         *,
         decoding: float = 0.0,
         progress: Callable[[float], None] | None = None,
-    ) -> Found:
+    ) -> ExtractedFaces:
         """Returns who is seen in a video that is decoded already."""
         height, width = video.frames[0].shape[:2]
         facts = MediaFacts(
@@ -130,7 +130,7 @@ class Searcher:
             analysed=len(video.frames),
         )
         times = [index / video.fps if video.fps else None for index in video.indices]
-        finder = self.finder and SequenceFinder(self.finder)
+        finder = self.finder and VideoFaceDetector(self.finder)
         return self._search(video.frames, video.indices, times, facts, finder, decoding, progress)
 
     def _search(
@@ -139,22 +139,22 @@ class Searcher:
         indices: Sequence[int],
         times: Sequence[float | None],
         facts: MediaFacts,
-        finder: FaceFinder | SequenceFinder | None,
+        finder: FaceDetector | VideoFaceDetector | None,
         decoding: float,
         progress: Callable[[float], None] | None = None,
-    ) -> Found:
+    ) -> ExtractedFaces:
         began, tracker, found = time.perf_counter(), track.Tracker(track.MAX_GAP), []
         for position, frame in enumerate(frames):
             for number, each in self._faces(finder, tracker, position, frame):
-                found.append(FoundFace(indices[position], times[position], number, each))
+                found.append(ExtractedFace(indices[position], times[position], number, each))
             if progress is not None:
                 progress((position + 1) / len(frames))
         seconds = {"decode": decoding, "detect": time.perf_counter() - began}
-        return Found(facts, tuple(found), seconds)
+        return ExtractedFaces(facts, tuple(found), seconds)
 
     def _faces(
         self,
-        finder: FaceFinder | SequenceFinder | None,
+        finder: FaceDetector | VideoFaceDetector | None,
         tracker: track.Tracker,
         position: int,
         frame: np.ndarray,

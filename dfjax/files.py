@@ -1,0 +1,37 @@
+"""Files that appear whole or not at all: whatever reads them never sees half of one."""
+
+import contextlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a path to write; it takes the place of `path` when the block ends without an error.
+
+    The path is next to `path` and ends like it. Folders on the way are made. After an error, and
+    after Ctrl-C, `path` is as it was and nothing is left next to it.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The number keeps two processes apart, the dot hides what a killed one left.
+    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def replace_text(path: str | os.PathLike, text: str) -> None:
+    """Writes the file `path`, whole or not at all."""
+    with replacing(path) as unfinished:
+        unfinished.write_text(text)
+
+
+def replace_json(path: str | os.PathLike, value: Any, *, sort_keys: bool = False) -> None:
+    """Writes `value` as indented JSON, whole or not at all."""
+    replace_text(path, json.dumps(value, indent=2, sort_keys=sort_keys) + "\n")
