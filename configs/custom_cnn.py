@@ -9,12 +9,12 @@ data set `--config.data.dir`. The network is in dfjax/models/dfcnn.py: a place t
 
 import ml_collections
 
-from configs import common
+from dfjax import config
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """`common.base()` and what differs from it."""
-    c = common.base()
+    """`config.base()` and what differs from it."""
+    c = config.base()
     c.model.name = "dfcnn"
     c.data.image_size = 112
     c.num_steps = 600

@@ -10,12 +10,12 @@ of it is trained; what is new learns ten times faster than what is there already
 
 import ml_collections
 
-from configs import common
+from dfjax import config
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """`common.base()` and what differs from it."""
-    c = common.base()
+    """`config.base()` and what differs from it."""
+    c = config.base()
     c.model.name = "dlib_resnet"
     c.init_from = "dlib.safetensors"
     c.data.dir = "data/faces"

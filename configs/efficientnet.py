@@ -12,12 +12,12 @@
 
 import ml_collections
 
-from configs import common
+from dfjax import config
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """`common.base()` and what differs from it."""
-    c = common.base()
+    """`config.base()` and what differs from it."""
+    c = config.base()
     c.model.name = "tf_efficientnet_b4"
     c.model.dtype = "bfloat16"
     c.model.stochastic_depth = 0.2

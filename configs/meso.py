@@ -10,12 +10,12 @@ layer already tells real from fake. `--config.model.name=mesoinception4` is the 
 
 import ml_collections
 
-from configs import common
+from dfjax import config
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """`common.base()` and what differs from it."""
-    c = common.base()
+    """`config.base()` and what differs from it."""
+    c = config.base()
     c.model.name = "meso4"
     c.data.image_size = 128
     c.num_steps = 2_000

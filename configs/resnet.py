@@ -11,12 +11,12 @@ corpus. For real data set `--config.data.dir`, and on an accelerator the publish
 
 import ml_collections
 
-from configs import common
+from dfjax import config
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """`common.base()` and what differs from it."""
-    c = common.base()
+    """`config.base()` and what differs from it."""
+    c = config.base()
     c.model.name = "resnet18"
     c.model.width = 16
     c.data.image_size = 112

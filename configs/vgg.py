@@ -10,12 +10,12 @@ The dense layers hold nine tenths of the parameters.
 
 import ml_collections
 
-from configs import common
+from dfjax import config
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """`common.base()` and what differs from it."""
-    c = common.base()
+    """`config.base()` and what differs from it."""
+    c = config.base()
     c.model.name = "vgg16_bn"
     c.model.dtype = "bfloat16"
     c.init_from = "vgg16_bn.safetensors"

@@ -13,12 +13,12 @@ forgeries that were not trained on (arXiv:2508.06248). To train them all, set
 
 import ml_collections
 
-from configs import common
+from dfjax import config
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """`common.base()` and what differs from it."""
-    c = common.base()
+    """`config.base()` and what differs from it."""
+    c = config.base()
     c.model.name = "clip_vit_l14"
     c.model.dtype = "bfloat16"
     c.init_from = "clip_vit_l14.safetensors"

@@ -10,12 +10,12 @@ starts from nothing. `--config.model.remat=True` where memory is short.
 
 import ml_collections
 
-from configs import common
+from dfjax import config
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """`common.base()` and what differs from it."""
-    c = common.base()
+    """`config.base()` and what differs from it."""
+    c = config.base()
     c.model.name = "xception"
     c.model.dtype = "bfloat16"
     c.model.dropout = 0.5

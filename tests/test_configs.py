@@ -6,11 +6,9 @@ import pathlib
 import jax
 import pytest
 
-from configs import common
-from dfjax import registry, train
+from dfjax import config, registry, train
 
-FILES = sorted(path.stem for path in pathlib.Path(common.__file__).parent.glob("[a-z]*.py"))
-NAMES = [name for name in FILES if name != "common"]
+NAMES = sorted(path.stem for path in pathlib.Path("configs").glob("[a-z]*.py"))
 
 
 def _config(name: str):
@@ -19,13 +17,13 @@ def _config(name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_run_can_be_built_and_every_field_is_a_common_one(name):
-    config = _config(name)
-    _, _, _, init = train.build(config)
+    run = _config(name)
+    _, _, _, init = train.build(run)
     state = jax.eval_shape(init, jax.random.key(0))  # rules of the optimiser are checked here
     assert state.params["head"]
-    assert set(config.to_dict()) == set(common.base().to_dict())
-    assert config.batch_size % 2 == 0
-    assert config.num_steps % config.log_every == config.eval_every % config.log_every == 0
+    assert set(run.to_dict()) == set(config.base().to_dict())
+    assert run.batch_size % 2 == 0
+    assert run.num_steps % run.log_every == run.eval_every % run.log_every == 0
 
 
 def test_there_is_one_for_every_family_of_models():

@@ -16,7 +16,7 @@ from dfjax.media import image as media_image
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
-    """Random changes that keep the label; each field's meaning stands in configs/common.py."""
+    """Random changes that keep the label; each field's meaning stands in dfjax/config.py."""
 
     flip: float
     rotate: float
