@@ -16,7 +16,6 @@ import cv2
 import dlib
 import numpy as np
 
-from dfjax.errors import UserError
 from dfjax.faces.align import similarity
 from dfjax.faces.crop_spec import CropSpec
 
@@ -66,11 +65,11 @@ class FaceDetector:
         The 68-point model may not be used commercially (iBUG 300-W).
 
         Raises:
-          UserError: the spec takes crops as they are, which needs no finder.
+          ValueError: the spec takes pictures as they are.
           FileNotFoundError: a model file is missing.
         """
         if spec.crops != "align":
-            raise UserError(f"crops {spec.crops!r} need no FaceDetector: pass None to crop_faces")
+            raise ValueError(f"crops {spec.crops!r} are cut without a FaceDetector")
         self.spec = spec
         self._landmark_file = _locate(_LANDMARK_FILES[spec.landmarks], model_dir)
         self._mmod_file = _locate(_MMOD_FILE, model_dir) if spec.detector == "mmod" else ""

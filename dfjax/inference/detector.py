@@ -196,6 +196,6 @@ def _unfitted(kind: str, card: ModelCard) -> tuple[str, ...]:
 
 
 def _damage(facts: MediaFacts) -> tuple[str, ...]:
-    if facts.declared is None or facts.decoded >= 0.9 * facts.declared:
+    if not media_video.is_damaged(facts.decoded, facts.declared or 0):
         return ()
     return (f"only {facts.decoded} of {facts.declared} frames decode: the file is damaged",)

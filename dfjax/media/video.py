@@ -34,6 +34,9 @@ _EXACT = (
 )
 
 
+_DAMAGED_BELOW = 0.9  # share of the declared frames
+
+
 @dataclasses.dataclass(frozen=True)
 class Video:
     """Frames of a video, in order.
@@ -69,10 +72,10 @@ def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
     with open_container(path) as container:
         num_declared, fps = _declared(container)
         num_guessed = min(num_declared, limits.MAX_VIDEO_FRAMES)
-        frames, num_decoded = _pick_frames(container, _spread(num_guessed, num_frames))
+        frames, num_decoded = _pick_frames(container, spread(num_guessed, num_frames))
     if num_decoded == 0:
         raise MediaError("corrupt", f"{path}: no frame decodes: encode the video anew")
-    indices = _spread(num_decoded, num_frames)
+    indices = spread(num_decoded, num_frames)
     if num_decoded != num_guessed:
         frames.clear()  # or memory would hold both passes
         with open_container(path) as container:
@@ -115,7 +118,16 @@ def write_video(
         container.mux(stream.encode())
 
 
-def _spread(num_available: int, num_frames: int) -> list[int]:
+def is_damaged(num_decoded: int, num_declared: int) -> bool:
+    """Returns whether far fewer frames decode than the container declares (0: it declares none).
+
+    Frames beyond `limits.MAX_VIDEO_FRAMES` are never decoded, and are not missed here.
+    """
+    return num_decoded < _DAMAGED_BELOW * min(num_declared, limits.MAX_VIDEO_FRAMES)
+
+
+def spread(num_available: int, num_frames: int) -> list[int]:
+    """Returns the positions of `num_frames` frames, evenly spread; all where there are fewer."""
     # dtype=int truncates, and so picks the frames that DeepfakeBench picks.
     positions = np.linspace(0, num_available - 1, min(num_frames, num_available), dtype=int)
     return positions.tolist()

@@ -14,16 +14,13 @@ import numpy as np
 
 from dfjax.corpora import layout
 from dfjax.corpora.clip import Clip
-from dfjax.faces.crop import crop_faces, cut_faces
+from dfjax.faces.crop import cut_faces
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceDetector
 from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
-from dfjax.media import limits
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
-
-_DAMAGED_BELOW = 0.9  # a video that decodes to a smaller share of the frames it declares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +60,8 @@ def crop_clip(
     lent = _lend_faces(originals.get(clip.original), spec, num_frames) if borrows else {}
     frames, indices, damaged = _read_frames(clip.path, num_frames)
     fits = list(lent) == _places(frames, indices)
-    if spec.crops == "as-is":
-        found = [crop_faces(frame, None, spec) for frame in frames]
-    else:
-        faces = lent.values() if fits else _find_faces(clip.path, frames, spec)
-        found = [cut_faces(*each, spec) for each in zip(frames, faces, strict=True)]
+    faces = lent.values() if fits else _find_faces(clip.path, frames, spec)
+    found = [cut_faces(*each, spec) for each in zip(frames, faces, strict=True)]
     crops = [
         {
             "image": media_image.encode_image(crop.image, spec.encoding),
@@ -101,6 +95,8 @@ def _places(frames: Sequence[np.ndarray], indices: Sequence[int]) -> list[tuple[
 
 
 def _find_faces(path: str, frames: Sequence[np.ndarray], spec: CropSpec) -> list[list[Face]]:
+    if spec.crops == "as-is":
+        return [[] for _ in frames]
     finder = FaceDetector(spec)
     if not _is_picture(path):
         finder = VideoFaceDetector(finder)
@@ -119,8 +115,8 @@ def _read_frames(path: str, num_frames: int) -> tuple[list[np.ndarray], list[int
     suffix = pathlib.PurePath(path).suffix.lower()
     if suffix in media_video.VIDEO_SUFFIXES:
         video = media_video.read_video(path, num_frames)
-        expected = min(video.num_declared, limits.MAX_VIDEO_FRAMES)
-        return video.frames, video.indices, video.num_decoded < _DAMAGED_BELOW * expected
+        damaged = media_video.is_damaged(video.num_decoded, video.num_declared)
+        return video.frames, video.indices, damaged
     if _is_picture(path):
         return [media_image.read_image(path)], [0], False
     accepted = " ".join(sorted(media_image.IMAGE_SUFFIXES | media_video.VIDEO_SUFFIXES))
@@ -136,7 +132,7 @@ def _read_folder(path: str, num_frames: int) -> tuple[list[np.ndarray], list[int
         ) from error
     if not pictures:
         raise MediaError("empty", f"{path}: the folder holds no picture: unpack the frames into it")
-    wanted = np.linspace(0, len(pictures) - 1, min(num_frames, len(pictures)), dtype=int).tolist()
+    wanted = media_video.spread(len(pictures), num_frames)
     frames, broken = {}, []
     for index in wanted:
         try:
