@@ -1,11 +1,8 @@
-"""Checkpoints of a run; the only file that imports Orbax.
+"""Checkpoints of a run; the only file that imports Orbax checkpointing.
 
-WORKDIR/checkpoints/STEP/ holds the TrainState before update STEP. Beside the checkpoints lie
-config.json and crop_spec.json: what the run was and how its faces were cut out. All of it has one
-format number (`compatibility.RUN`), in config.json beside the fields of the config.
+WORKDIR/checkpoints/STEP/ holds the TrainState before update STEP.
 """
 
-import json
 import math
 import pathlib
 from typing import Any
@@ -13,30 +10,11 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from dfjax import compatibility
 from dfjax.errors import UserError
-from dfjax.faces.crop_spec import CropSpec
 
-CONFIG_FILE = "config.json"
-CROP_SPEC_FILE = "crop_spec.json"
 FOLDER = "checkpoints"
 SELECT_BY = "val/auc"
 _VARIABLES = ("params", "batch_stats")
-_FORMAT = "format"
-# What evaluating, predicting and exporting read of a config, beside `model.*`: there, a missing
-# field is the family's default. The other fields matter to whoever resumes the run.
-_FIELDS = (
-    "seed",
-    "model.name",
-    "data.dir",
-    "data.train_split",
-    "data.val_split",
-    "data.test_split",
-    "data.image_size",
-    "data.num_workers",
-    "data.num_threads",
-    "data.prefetch",
-)
 
 
 def _selection_metric(metrics: dict[str, float] | None) -> float:
@@ -137,89 +115,3 @@ def _load_variables(path: pathlib.Path) -> dict[str, Any]:
     with context:
         loaded = ocp.load_checkpointables(path, {"state": like})["state"]
     return loaded.get("ema", loaded)
-
-
-def describe_run(workdir: pathlib.Path, *, config: dict[str, Any], crop_spec: CropSpec) -> None:
-    """Writes what the run is into a new workdir, or makes sure that an old one is the same run.
-
-    Raises:
-      UserError: the workdir holds a run of another config or crop spec, each difference is named;
-        or of a format that this version does not read.
-    """
-    config = json.loads(json.dumps(config))  # tuples become lists, as in the file
-    for name, new in ((CONFIG_FILE, config), (CROP_SPEC_FILE, crop_spec.to_json())):
-        path = workdir / name
-        if path.exists():
-            old = _read_config(workdir) if name == CONFIG_FILE else json.loads(path.read_text())
-            differences = _differences(old, new)
-            if differences:
-                raise UserError(
-                    f"{workdir} holds a run with another {path.stem}: {'; '.join(differences)}: "
-                    f"use a new --workdir (init_from={workdir} begins with these weights), or the "
-                    "same settings to resume"
-                )
-        elif jax.process_index() == 0:
-            workdir.mkdir(parents=True, exist_ok=True)
-            numbered = {_FORMAT: compatibility.RUN.current} if name == CONFIG_FILE else {}
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps({**new, **numbered}, indent=2, sort_keys=True) + "\n")
-            temporary.replace(path)
-
-
-def stored_config(workdir: pathlib.Path) -> dict[str, Any]:
-    """The resolved config of the run in `workdir`, as the version had it that began the run.
-
-    Raises:
-      UserError: there is no run, or one of a format that this version does not read; or the config
-        lacks a field that evaluating, predicting or exporting needs.
-    """
-    config = _read_config(workdir)
-    if missing := [name for name in _FIELDS if name not in _flatten(config)]:
-        raise compatibility.RUN.unreadable(workdir, f"{CONFIG_FILE} lacks {', '.join(missing)}")
-    return config
-
-
-def _read_config(workdir: pathlib.Path) -> dict[str, Any]:
-    path = workdir / CONFIG_FILE
-    if not path.exists():
-        raise UserError(f"{workdir} holds no run ({CONFIG_FILE} is missing): train first")
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise compatibility.RUN.unreadable(workdir, f"{CONFIG_FILE}: {error}") from error
-    compatibility.RUN.require(config.pop(_FORMAT, None), workdir)
-    return config
-
-
-def stored_crop_spec(workdir: pathlib.Path) -> CropSpec:
-    """The CropSpec that the run in `workdir` was trained on.
-
-    Raises:
-      UserError: it is missing, or a spec that this version does not know.
-    """
-    try:
-        return CropSpec.from_json(json.loads((workdir / CROP_SPEC_FILE).read_text()))
-    except (OSError, ValueError) as error:
-        raise compatibility.RUN.unreadable(workdir, f"{CROP_SPEC_FILE}: {error}") from error
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs, by dotted name. A field that is missing is as good as one left None: whoever
-    reads it has a default for that.
-    """
-    old, new = _flatten(old), _flatten(new)
-    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    return [f"{name} was {_show(old, name)}, is {_show(new, name)}" for name in changed]
-
-
-def _show(flat: dict[str, Any], name: str) -> str:
-    return repr(flat[name]) if name in flat else "not a field"
-
-
-def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The fields of all groups by dotted name."""
-    flat = {}
-    for name, value in config.items():
-        is_group = isinstance(value, dict)
-        flat |= _flatten(value, f"{prefix}{name}.") if is_group else {f"{prefix}{name}": value}
-    return flat

@@ -26,6 +26,7 @@ from dfjax.errors import UserError
 from dfjax.evaluators import evaluator, figures, frame, trivial_cues, verdicts, video
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.model_card import ModelCard, QualityLimits
+from dfjax.run import Run
 
 DEFAULT_ERROR_RATE = 0.05
 
@@ -78,8 +79,8 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
       UserError: no run or no checkpoint in `workdir`; data cut out by another CropSpec; a dataset
         without both classes (raised at the end: its scores.csv and the other datasets are done).
     """
-    run = ml_collections.ConfigDict(checkpoint.stored_config(workdir))
-    crop_spec = checkpoint.stored_crop_spec(workdir)
+    opened = Run.open(workdir)
+    run, crop_spec = opened.config, opened.crop_spec
     names = list(config.eval.data) or [f"{run.data.dir}:{run.data.test_split}"]
     targets = [_Target.open(name) for name in dict.fromkeys(names)]
     for target in targets:
@@ -87,7 +88,8 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[s
             crop_spec.require_equal(target.dataset.crop_spec, where=target.name)
 
     mesh = sharding.make_mesh()
-    model, variables, step = train.load_best(run, workdir, mesh)
+    variables, step = opened.variables()
+    model, variables = opened.model, jax.device_put(variables, sharding.replicated(mesh))
     score = _make_scorer(run, model, variables, mesh, config.eval.batch_size)
     validation = _Target.open(f"{run.data.dir}:{run.data.val_split}")
     before = _card_before(workdir)

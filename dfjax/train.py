@@ -5,7 +5,6 @@ import functools
 import pathlib
 import time
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import ml_collections
@@ -15,7 +14,7 @@ from clu import parameter_overview
 from flax import linen as nn
 from jax.sharding import Mesh
 
-from dfjax import checkpoint, losses, models, optim, progress, sharding, steps, writer
+from dfjax import checkpoint, losses, models, optim, progress, run, sharding, steps, writer
 from dfjax.data import builder, leaks, pipeline, transforms
 from dfjax.errors import UserError
 from dfjax.evaluators import evaluator
@@ -41,7 +40,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     dataset = builder.open_dataset(config.data.dir)
     if not config.data.allow_leaks:
         leaks.require_none(config.data.dir)
-    checkpoint.describe_run(workdir, config=config.to_dict(), crop_spec=dataset.crop_spec)
+    run.begin(workdir, config, config.data.dir)
     say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
 
     everywhere, (init_key, train_key) = sharding.replicated(mesh), _keys(config.seed)
@@ -163,22 +162,6 @@ def abstract_state(init: Callable[[jax.Array], steps.TrainState], mesh: Mesh) ->
     """What a checkpoint restores to: shapes, types and places of the state that `init` makes."""
     key, _ = _keys(0)
     return sharding.abstract_replicated(jax.eval_shape(init, key), mesh)
-
-
-def load_best(
-    config: ml_collections.ConfigDict, workdir: pathlib.Path, mesh: Mesh
-) -> tuple[nn.Module, dict[str, Any], int]:
-    """(model, variables for evaluation, step) of the best checkpoint of the run in `workdir`.
-
-    The model computes in float32, whatever it was trained in: exports do, and thresholds chosen
-    here are applied to their scores.
-
-    Raises:
-      UserError: it has none.
-    """
-    variables, step = checkpoint.load_variables(workdir)
-    model = models.build(**{**config.model, "dtype": "float32"})
-    return model, jax.device_put(variables, sharding.replicated(mesh)), step
 
 
 def reading(config: ml_collections.ConfigDict) -> dict[str, int]:

@@ -40,9 +40,10 @@ FLOORS = [
         "writer",
         "optim",
         "sharding",
-        "weights",
-        "recognition",
     },
+    {"run"},
+    {"weights"},
+    {"recognition"},
     {"evaluators"},
     {"preparation", "train"},
     {"evaluate"},
@@ -109,7 +110,7 @@ def test_config_goes_no_deeper_than_train_and_evaluate():
         for arg in (*node.args.args, *node.args.kwonlyargs)
         if isinstance(arg.annotation, ast.Attribute) and arg.annotation.attr == "ConfigDict"
     }
-    assert takers == {"dfjax.train", "dfjax.evaluate"}
+    assert takers == {"dfjax.train", "dfjax.evaluate", "dfjax.run"}
 
 
 def test_imports_point_downwards():

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dfjax import checkpoint, model_card
+from dfjax import model_card, run
 from dfjax.errors import UserError
 from dfjax.inference.detector import Detector
 from dfjax.inference.scorer import MAX_BATCH, Scorer
@@ -136,7 +136,7 @@ def _test(model: Scorer) -> None:
 
 def _state_of(number: int, folder: pathlib.Path) -> _State:
     # A run goes on writing checkpoints: its card alone says which of them is the model.
-    is_run = (folder / checkpoint.CONFIG_FILE).is_file()
+    is_run = (folder / run.CONFIG_FILE).is_file()
     files = [folder / model_card.FILE] if is_run else folder.rglob("*")
     seen = []
     for file in files:

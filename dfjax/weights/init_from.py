@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from dfjax import checkpoint, models, steps, tree
+from dfjax import checkpoint, steps, tree
+from dfjax.run import Run
 from dfjax.weights import convert, files
 
 
@@ -49,7 +50,7 @@ def _read(source: str) -> tuple[dict[str, np.ndarray], dict[str, tuple[float, fl
         return file.tensors, file.normalisation
     is_step = path.parent.name == checkpoint.FOLDER and path.name.isdecimal()
     workdir, step = (path.parent.parent, int(path.name)) if is_step else (path, None)
-    donor = models.build(**checkpoint.stored_config(workdir)["model"])
-    variables, _ = checkpoint.load_variables(workdir, step)
+    run = Run.open(workdir)
+    variables, _ = run.variables(step)
     tensors = dict(zip(tree.leaf_names(variables), jax.tree.leaves(variables), strict=True))
-    return tensors, {"mean": donor.mean, "std": donor.std}
+    return tensors, {"mean": run.model.mean, "std": run.model.std}
