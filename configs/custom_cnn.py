@@ -22,6 +22,6 @@ def get_config() -> ml_collections.ConfigDict:
     c.optimizer.weight_decay = 0.02
     c.optimizer.warmup_steps = 40
     c.ema_decay = 0.99
-    c.eval_every = 300
+    c.evals.val.every = 300
     c.checkpoint_every = 300
     return c

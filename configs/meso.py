@@ -20,6 +20,6 @@ def get_config() -> ml_collections.ConfigDict:
     c.data.image_size = 128
     c.num_steps = 2_000
     c.optimizer.warmup_steps = 40
-    c.eval_every = 500
+    c.evals.val.every = 500
     c.checkpoint_every = 500
     return c

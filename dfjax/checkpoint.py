@@ -13,23 +13,19 @@ from orbax.checkpoint import v1 as ocp
 from dfjax.errors import UserError
 
 FOLDER = "checkpoints"
-SELECT_BY = "val/auc"
 _VARIABLES = ("params", "batch_stats")
 
 
-def _selection_metric(metrics: dict[str, float] | None) -> float:
-    """The metric that ranks checkpoints; missing and non-finite values never win."""
-    value = (metrics or {}).get(SELECT_BY)
-    return value if value is not None and math.isfinite(value) else -math.inf
-
-
 class Checkpoints:
-    """Asynchronous, atomic checkpoints: the latest `keep` and the best by validation AUC.
+    """Asynchronous, atomic checkpoints: the latest `keep`, and the best by the metric `select_by`.
 
     A reader (`read_only`) leaves alone what another process is writing.
     """
 
-    def __init__(self, workdir: pathlib.Path, *, keep: int = 1, read_only: bool = False):
+    def __init__(
+        self, workdir: pathlib.Path, *, select_by: str, keep: int = 1, read_only: bool = False
+    ):
+        self._select_by = select_by
         policies = ocp.training.preservation_policies
         self._checkpointer = ocp.training.Checkpointer(
             (workdir / FOLDER).absolute(),
@@ -38,7 +34,7 @@ class Checkpoints:
                 [
                     policies.LatestN(keep),
                     policies.BestN(
-                        get_metric_fn=_selection_metric,
+                        get_metric_fn=self._rank,
                         n=1,
                         keep_checkpoints_without_metrics=False,
                     ),
@@ -55,11 +51,11 @@ class Checkpoints:
 
     @property
     def best_step(self) -> int | None:
-        """The step with the highest finite validation AUC; the latest where none was evaluated."""
-        found = self._checkpointer.checkpoints
-        if not found:
+        """The step with the highest finite metric; the latest where none was evaluated."""
+        checkpoints = self._checkpointer.checkpoints
+        if not checkpoints:
             return None
-        return max(found, key=lambda c: (_selection_metric(c.metrics), c.step)).step
+        return max(checkpoints, key=lambda c: (self._rank(c.metrics), c.step)).step
 
     def save(self, step: int, state: Any, metrics: dict[str, float]) -> None:
         """Starts to save; the state may be donated to the next update at once."""
@@ -74,21 +70,29 @@ class Checkpoints:
         loaded = self._checkpointer.load_checkpointables(step, {"state": abstract})
         return loaded["state"]
 
+    def _rank(self, metrics: dict[str, float] | None) -> float:
+        """The metric that ranks checkpoints; missing and non-finite values never win."""
+        value = (metrics or {}).get(self._select_by)
+        return value if value is not None and math.isfinite(value) else -math.inf
+
     def close(self) -> None:
         """Returns when everything is on disk."""
         self._checkpointer.close()
 
 
-def load_variables(workdir: pathlib.Path, step: int | None = None) -> tuple[dict[str, Any], int]:
-    """(variables for evaluation as numpy arrays, step) of a checkpoint; `step` None is the best.
+def load_variables(
+    workdir: pathlib.Path, step: int | None = None, *, select_by: str
+) -> tuple[dict[str, Any], int]:
+    """(variables for evaluation as numpy arrays, step) of a checkpoint.
 
-    Nothing else of the state is read, so neither the config nor the optimiser of the run matters.
+    `step` None is the best by the metric `select_by`. Nothing else of the state is read, so neither
+    the other fields of the config nor the optimizer matter.
 
     Raises:
       UserError: the run has no such checkpoint, or it is damaged.
     """
     if step is None and (workdir / FOLDER).is_dir():
-        checkpoints = Checkpoints(workdir, read_only=True)
+        checkpoints = Checkpoints(workdir, select_by=select_by, read_only=True)
         step = checkpoints.best_step
         checkpoints.close()
     path = (workdir / FOLDER / str(step)).absolute()
@@ -97,7 +101,7 @@ def load_variables(workdir: pathlib.Path, step: int | None = None) -> tuple[dict
         raise UserError(f"{workdir} holds {which}: train first")
     try:
         return jax.device_get(_load_variables(path)), step
-    except Exception as error:  # whatever Orbax and the storage below it stumble upon
+    except Exception as error:  # anything that Orbax or the storage below it raises
         raise UserError(
             f"{path} cannot be read ({type(error).__name__}): the checkpoint is damaged; restore "
             "it, or take another"

@@ -32,6 +32,7 @@ _FORMAT = "format"
 # field is the family's default. The other fields matter to resuming alone.
 REQUIRED_FIELDS = (
     "seed",
+    "select_by",
     "model.name",
     "data.dir",
     "data.train_split",
@@ -120,7 +121,7 @@ class Run:
         Raises:
           UserError: there is no such checkpoint, or it is damaged.
         """
-        return checkpoint.load_variables(self.workdir, step)
+        return checkpoint.load_variables(self.workdir, step, select_by=self.config.select_by)
 
     def evaluated(self) -> tuple[ModelCard, nn.Module, dict[str, Any]]:
         """Returns (card, model, variables as numpy arrays) of a run that can be used.
@@ -206,14 +207,17 @@ def _read_dataset(workdir: pathlib.Path) -> dict[str, str]:
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """What differs and matters, by dotted name.
 
-    A missing field is the same as one that is None: there is a default for that.
+    A missing field is the same as one that is None: there is a default for that. Evaluators that do
+    not select the checkpoint may come, go and change.
     """
+    selects = f"evals.{new.get('select_by', '').partition('/')[0]}."
     old, new = _flatten(old), _flatten(new)
     changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
     return [
         f"{name} was {_show(old, name)}, is {_show(new, name)}"
         for name in changed
         if not _MAY_DIFFER.fullmatch(name)
+        and (name.startswith(selects) or not name.startswith("evals."))
     ]
 
 

@@ -17,7 +17,7 @@ def _state(step: int) -> steps.TrainState:
 
 
 def test_latest_and_best_stay_and_metrics_that_are_not_finite_never_win(tmp_path):
-    checkpoints = checkpoint.Checkpoints(tmp_path, keep=2)
+    checkpoints = checkpoint.Checkpoints(tmp_path, select_by="val/auc", keep=2)
     assert checkpoints.latest_step is None
     assert checkpoints.best_step is None
     nan, inf = float("nan"), float("inf")
@@ -26,7 +26,7 @@ def test_latest_and_best_stay_and_metrics_that_are_not_finite_never_win(tmp_path
         checkpoints.save(step, _state(step), metrics)
     checkpoints.close()
 
-    reopened = checkpoint.Checkpoints(tmp_path, keep=2)
+    reopened = checkpoint.Checkpoints(tmp_path, select_by="val/auc", keep=2)
     assert reopened.latest_step == 7
     assert reopened.best_step == 2
     assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {"2", "6", "7"}
@@ -37,7 +37,7 @@ def test_latest_and_best_stay_and_metrics_that_are_not_finite_never_win(tmp_path
 
 
 def test_without_any_evaluation_the_latest_is_the_best(tmp_path):
-    checkpoints = checkpoint.Checkpoints(tmp_path, keep=2)
+    checkpoints = checkpoint.Checkpoints(tmp_path, select_by="val/auc", keep=2)
     for step in (1, 2, 3):
         checkpoints.save(step, _state(step), {})
     assert checkpoints.best_step == 3

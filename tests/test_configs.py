@@ -23,7 +23,7 @@ def test_run_can_be_built_and_every_field_is_a_common_one(name):
     assert state.params["head"]
     assert set(run.to_dict()) == set(config.base().to_dict())
     assert run.batch_size % 2 == 0
-    assert run.num_steps % run.log_every == run.eval_every % run.log_every == 0
+    assert run.num_steps % run.log_every == run.evals.val.every % run.log_every == 0
 
 
 def test_there_is_one_for_every_family_of_models():

@@ -99,7 +99,7 @@ def trained(request, data, tmp_path_factory):
             "num_steps": 12,
             "optimizer.warmup_steps": 2,
             "log_every": 12,
-            "eval_every": 12,
+            "evals.val.every": 12,
             "checkpoint_every": 12,
             "eval.batch_size": 8,
             "eval.trivial_cues": 0,

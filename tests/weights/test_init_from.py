@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import checkpoint, train, tree
+from dfjax import train, tree
+from dfjax.run import Run
 from dfjax.weights import files, init_from
 from tests import tiny_run
 
@@ -25,7 +26,7 @@ def _leaves(variables) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("place", ["workdir", "checkpoint", "file"])
 def test_state_holds_the_weights_of_the_run(run, prepared, tmp_path, place):
-    expected, step = checkpoint.load_variables(run)
+    expected, step = Run.open(run).variables()
     path = {"workdir": run, "checkpoint": run / "checkpoints" / str(step)}.get(place)
     if path is None:
         path = tmp_path / "weights.safetensors"
@@ -58,7 +59,7 @@ def test_head_starts_fresh_where_asked(run, prepared):
     head = {"params/head/logit/kernel", "params/head/logit/bias"}
     assert set(report.fresh) == set(report.dropped) == head
     before, after = _leaves({"params": state.params}), _leaves({"params": started.params})
-    expected = _leaves(checkpoint.load_variables(run)[0])
+    expected = _leaves(Run.open(run).variables()[0])
     for name, value in after.items():
         np.testing.assert_array_equal(value, (before if name in head else expected)[name])
 
@@ -94,8 +95,8 @@ def test_only_what_a_rule_names_is_trained_and_a_resumed_run_does_not_start_agai
     said = capsys.readouterr().out
     assert "2 dropped (params/head/logit/bias, params/head/logit/kernel)" in said
     assert "\nhead/.* starts afresh, 2 parameters: reinit='' takes over all\n" in said
-    expected = _leaves(checkpoint.load_variables(run)[0])
-    ends = _leaves(checkpoint.load_variables(tmp_path, 4)[0])
+    expected = _leaves(Run.open(run).variables()[0])
+    ends = _leaves(Run.open(tmp_path).variables(4)[0])
     for name, value in ends.items():
         frozen = name.startswith("params/") and "head" not in name
         assert frozen == np.array_equal(value, expected[name]), name
@@ -103,5 +104,5 @@ def test_only_what_a_rule_names_is_trained_and_a_resumed_run_does_not_start_agai
     (tmp_path / "checkpoints" / "4").rename(pathlib.Path(tmp_path, "later"))
     train.train(config, tmp_path)
     assert "starting from" not in capsys.readouterr().out
-    for name, value in _leaves(checkpoint.load_variables(tmp_path, 4)[0]).items():
+    for name, value in _leaves(Run.open(tmp_path).variables(4)[0]).items():
         np.testing.assert_array_equal(value, ends[name])
