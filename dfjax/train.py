@@ -45,7 +45,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     # What can be refused is refused here, before minutes go into compiling.
     mesh = sharding.make_mesh()
     sharding.check_train_batch_size(config.batch_size, mesh, config.grad_accum_steps)
-    _check_periods(config)
+    check_periods(config)
     dataset = builder.open_dataset(config.data.dir)
     if not config.data.allow_leaks:
         leaks.require_none(config.data.dir)
@@ -194,14 +194,12 @@ def abstract_state(init: Callable[[jax.Array], steps.TrainState], mesh: Mesh) ->
     return sharding.abstract_replicated(jax.eval_shape(init, key), mesh)
 
 
-def make_reading(config: ml_collections.ConfigDict) -> pipeline.Reading:
-    """How records are read, for training and evaluation alike."""
-    names = ("num_workers", "num_threads", "prefetch")
-    return pipeline.Reading(**{name: config.data[name] for name in names})
+def check_periods(config: ml_collections.ConfigDict) -> None:
+    """Checks that no period cuts a window of the log, and that something measures `select_by`.
 
-
-def _check_periods(config: ml_collections.ConfigDict) -> None:
-    """Refuses periods that would cut a window of the log, and a selection that nothing measures."""
+    Raises:
+      UserError: one does, or nothing does.
+    """
     periods = {f"evals.{name}.every": config.evals[name].every for name in config.evals}
     for name, period in {**periods, "checkpoint_every": config.checkpoint_every}.items():
         if period % config.log_every:
@@ -210,6 +208,12 @@ def _check_periods(config: ml_collections.ConfigDict) -> None:
     if name not in config.evals or not metric:
         choices = ", ".join(f"{name}/auc" for name in sorted(config.evals))
         raise UserError(f"select_by {config.select_by!r} is not measured: use one like {choices}")
+
+
+def make_reading(config: ml_collections.ConfigDict) -> pipeline.Reading:
+    """How records are read, for training and evaluation alike."""
+    names = ("num_workers", "num_threads", "prefetch")
+    return pipeline.Reading(**{name: config.data[name] for name in names})
 
 
 def _make_evaluator(
