@@ -71,17 +71,17 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     else:
         state = jax.jit(init, out_shardings=everywhere)(init_key)
         if config.init_from:
-            state, report = init_from.initialise(
+            state, transfer = init_from.initialize(
                 state,
                 model,
                 config.init_from,
-                fresh=config.reinit,
+                reinit=config.reinit,
                 chosen=[field for field, value in config.model.items() if value is not None],
             )
-            say(f"starting from {config.init_from}: {report}")
-            if report.fresh:
+            say(f"starting from {config.init_from}: {transfer}")
+            if transfer.reinitialized:
                 # Also where the weights are those of a run, whose head knows fakes already.
-                count = f"{len(report.fresh)} parameters"
+                count = f"{len(transfer.reinitialized)} parameters"
                 say(f"{config.reinit} starts afresh, {count}: reinit='' takes over all")
     # Early stopping looks back beyond the interruption, or it would grant a new patience each time.
     rows = writer.read_rows(workdir, to_step=start)

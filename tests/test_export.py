@@ -195,8 +195,12 @@ def test_an_artefact_that_deviates_is_no_export(run, exported, tmp_path, monkeyp
     out = tmp_path / "model"
     shutil.copytree(exported, out)
     before = _contents(out)
-    affine = fold._affine
-    monkeypatch.setattr(fold, "_affine", lambda *args: affine(*args[:2], 0.1))  # a mistake
+    rightly = fold.fold
+
+    def fold_wrongly(model, variables):
+        return rightly(model.clone(norm_epsilon=0.1), variables)
+
+    monkeypatch.setattr(fold, "fold", fold_wrongly)
     message = r"score.stablehlo by stablehlo deviates .* by \S+ in score \(allowed: 1e-05\)"
     with pytest.raises(ValueError, match=message):
         export.export(run, out, ["stablehlo"])

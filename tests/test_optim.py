@@ -1,4 +1,4 @@
-"""Optimiser chains against values computed by hand."""
+"""Optimizer chains against values computed by hand."""
 
 import functools
 
@@ -141,8 +141,8 @@ def test_without_rules_the_state_is_that_of_the_plain_chain():
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ((("covn/.*", 0.1),), r"'covn/\.\*' is the first match of no parameter: .*bn/scale"),
-        (((".*", 0.1), ("bn/.*", 0.0)), r"'bn/\.\*' is the first match of no parameter"),
+        ((("covn/.*", 0.1),), r"'covn/\.\*' is not the first match of any parameter: .*bn/scale"),
+        (((".*", 0.1), ("bn/.*", 0.0)), r"'bn/\.\*' is not the first match of any parameter"),
         (((".*", 0.0),), "freeze every parameter"),
     ],
 )

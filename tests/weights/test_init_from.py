@@ -32,32 +32,32 @@ def test_state_holds_the_weights_of_the_run(run, prepared, tmp_path, place):
         path = tmp_path / "weights.safetensors"
         files.write(path, _leaves(expected), {})
     model, state = _start(prepared)
-    started, report = init_from.initialise(state, model, str(path), fresh="")
-    assert report.library == "dfjax"
-    assert report.dropped == report.fresh == ()
+    started, transfer = init_from.initialize(state, model, str(path), reinit="")
+    assert transfer.library == "dfjax"
+    assert transfer.dropped == transfer.reinitialized == ()
     for found in (started.eval_variables, {"params": started.params}):
         for name, value in _leaves(found).items():
             np.testing.assert_array_equal(value, _leaves(expected)[name])
     assert int(started.step) == 0
 
 
-def test_normalisation_that_nobody_states_has_to_be_set(prepared, tmp_path):
+def test_normalization_that_is_not_stated_has_to_be_set(prepared, tmp_path):
     set_by_hand = {"model.mean": (0.5, 0.5, 0.5), "model.std": (0.5, 0.5, 0.5)}
     model, state = _start(prepared, **set_by_hand)
     path = str(tmp_path / "weights.safetensors")
     files.write(path, _leaves(state.eval_variables), {})
     with pytest.raises(ValueError, match=r"not state the mean .* names of dfjax: .*\(0\.5"):
-        init_from.initialise(state, model, path, fresh="")
+        init_from.initialize(state, model, path, reinit="")
     config = tiny_run.make_config(prepared, **set_by_hand, init_from=path, loss="hinge")
     with pytest.raises(ValueError, match="unknown loss"):  # the next thing that a run looks at
         train.train(config, tmp_path / "run")
 
 
-def test_head_starts_fresh_where_asked(run, prepared):
+def test_a_reinitialized_head_keeps_its_initial_values(run, prepared):
     model, state = _start(prepared)
-    started, report = init_from.initialise(state, model, str(run), fresh="head/.*")
+    started, transfer = init_from.initialize(state, model, str(run), reinit="head/.*")
     head = {"params/head/logit/kernel", "params/head/logit/bias"}
-    assert set(report.fresh) == set(report.dropped) == head
+    assert set(transfer.reinitialized) == set(transfer.dropped) == head
     before, after = _leaves({"params": state.params}), _leaves({"params": started.params})
     expected = _leaves(Run.open(run).variables()[0])
     for name, value in after.items():
@@ -65,7 +65,7 @@ def test_head_starts_fresh_where_asked(run, prepared):
 
 
 @pytest.mark.parametrize(
-    ("changes", "fresh", "message"),
+    ("changes", "reinit", "message"),
     [
         ({"model.width": 16}, "", r"bn_stem/mean has shape \[8\], and .* needs \[16\]"),
         ({"model.name": "resnet34"}, "", r"stage1_block3/bn1/mean \[8\] is missing"),
@@ -73,10 +73,10 @@ def test_head_starts_fresh_where_asked(run, prepared):
         ({}, "haed/.*", "rule 'haed/.*' matches no parameter"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(run, prepared, changes, fresh, message):
+def test_weights_that_do_not_fit_are_refused(run, prepared, changes, reinit, message):
     model, state = _start(prepared, **changes)
     with pytest.raises(ValueError, match=message):
-        init_from.initialise(state, model, str(run), fresh=fresh)
+        init_from.initialize(state, model, str(run), reinit=reinit)
 
 
 def test_only_what_a_rule_names_is_trained_and_a_resumed_run_does_not_start_again(
