@@ -21,6 +21,7 @@ import httpx
 import numpy as np
 
 from dfjax import model_card
+from dfjax.commands import process
 from dfjax.inference.scorer import Scorer
 from dfjax.serve import app
 from dfjax.serve.settings import Settings
@@ -30,21 +31,20 @@ BATCH_SECONDS = 0.2
 CAPACITY = BATCH / BATCH_SECONDS  # crops a second
 
 
-def main() -> None:
-    """Runs the subcommand."""
+def main() -> int:
+    """Runs the subcommand with the set-up of the commands; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(required=True)
     serve = commands.add_parser("serve", help="run a server whose model is slow")
-    serve.set_defaults(run=lambda args: serve_slowly(json.loads(args.settings), args.seconds))
+    serve.set_defaults(run=serve_slowly)
     serve.add_argument("settings", help="JSON of `serve.settings.Settings`")
     serve.add_argument("seconds", type=float, help="what every batch takes longer")
     load = commands.add_parser("load", help="start such a server and overload it")
-    load.set_defaults(run=lambda args: print_load(args.model, args.factor, args.seconds))
-    load.add_argument("--model", required=True, help="as for `dfjax serve`")
+    load.set_defaults(run=print_load)
+    load.add_argument("--model", required=True, help="workdir of a run, or folder of an export")
     load.add_argument("--factor", type=float, default=2.0, help="times what the model can do")
     load.add_argument("--seconds", type=float, default=20.0, help="how long")
-    args = parser.parse_args()
-    args.run(args)
+    return process.run(parser, None)
 
 
 class SlowScorer:
@@ -63,30 +63,34 @@ class SlowScorer:
         return self._scorer.logits(crops)
 
 
-def serve_slowly(settings: dict[str, Any], seconds: float) -> None:
+def serve_slowly(arguments: argparse.Namespace) -> int:
     """Serves a model whose every batch takes `seconds` longer than it needs."""
+    settings = Settings(**json.loads(arguments.settings))
     app.set_up_log()
-    listener = app.bind(Settings(**settings))
-    application = app.create_app(Settings(**settings))
+    listener = app.bind(settings)
+    application = app.create_app(settings)
     detector = application.state.service.model_versions.current.detector
-    detector.scorer = SlowScorer(detector.scorer, seconds)
+    detector.scorer = SlowScorer(detector.scorer, arguments.seconds)
     app.run(application, listener)
+    return 0
 
 
-def print_load(model: str, factor: float, seconds: float) -> None:
+def print_load(arguments: argparse.Namespace) -> int:
     """Starts a slow server, asks for `factor` times its capacity, and prints the answers."""
+    model, rate = arguments.model, arguments.factor * CAPACITY
+    size = model_card.read(model).crop_spec.size
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = {"model": model, "port": port, "max_batch": BATCH, "max_crops": 4 * BATCH}
     command = [sys.executable, __file__, "serve", json.dumps(settings), str(BATCH_SECONDS)]
-    process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
     try:
-        size = model_card.read(model).crop_spec.size
-        print(asyncio.run(measure(port, size, factor * CAPACITY, seconds)))
+        print(asyncio.run(measure(port, size, rate, arguments.seconds)))
     finally:
-        process.send_signal(signal.SIGTERM)
-        print("exit status", process.wait(40))
+        server.send_signal(signal.SIGTERM)
+        print("exit status", server.wait(40))
+    return 0
 
 
 async def measure(port: int, size: int, rate: float, seconds: float) -> str:
@@ -150,4 +154,4 @@ def describe(answers: list[tuple[int | str, float]], taken: float, after: float)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 import argparse
 
-from dfjax.commands import options
+from dfjax.commands import options, process
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -28,8 +28,10 @@ def add_to(subcommands: options.Subcommands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from dfjax import config
     from dfjax.serve import app
 
+    process.use_compile_cache(config.base().compile_cache)
     app.serve(
         arguments.model,
         runtime=arguments.runtime,
