@@ -1,7 +1,8 @@
 """The smallest detector, for a CPU: trained from nothing on the embedded synthetic corpus.
 
-    dfjax prepare --corpus synthetic --out data/synthetic --frames 10 --size 128
-    python -m dfjax.main --config configs/custom_cnn.py --workdir runs/custom_cnn
+    dfjax prepare --corpus synthetic --out data/synthetic128 --size 128
+    python -m dfjax.main --config configs/custom_cnn.py --workdir runs/custom_cnn \
+        --config.data.dir=data/synthetic128
 
 112 px, the size that the network is meant for. Scores are those of a synthetic corpus; for real
 data set `--config.data.dir`. The network is in dfjax/models/dfcnn.py: a place to begin one's own.

@@ -21,6 +21,7 @@ _OF_CROP_SPEC = (
 _OWN_OPTIONS = {
     "compression": "--compression",
     "methods": "--methods",
+    "identities": "--identities",
     "strict": "--strict",
     "ffpp_root": "--ffpp",
     "celebdf_root": "--celebdf",
@@ -92,6 +93,9 @@ def _add_corpus(group) -> None:
         action="store_true",
         default=None,
         help="leave out what leaks between the official splits; scores are not the published ones",
+    )
+    group.add_argument(
+        "--identities", type=options.positive, metavar="N", help="people to draw, for synthetic"
     )
     group.add_argument(
         "--ffpp",
