@@ -2,7 +2,7 @@
 
     dfjax prepare --corpus folder --root DIR --out data/faces
     dfjax convert-weights FILE --model convnext_tiny --out convnext_tiny.safetensors
-    python -m dfjax.main --config configs/convnext.py --workdir runs/convnext
+    dfjax train --config configs/convnext.py --workdir runs/convnext
 
 224 px, its native size; FILE is timm's `convnext_tiny.fb_in22k_ft_in1k` or torchvision's. Set
 `--config.init_from=""` to start from nothing, which needs more steps;

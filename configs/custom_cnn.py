@@ -1,7 +1,7 @@
 """The smallest detector, for a CPU: trained from nothing on the embedded synthetic corpus.
 
     dfjax prepare --corpus synthetic --out data/synthetic128 --size 128
-    python -m dfjax.main --config configs/custom_cnn.py --workdir runs/custom_cnn \
+    dfjax train --config configs/custom_cnn.py --workdir runs/custom_cnn \
         --config.data.dir=data/synthetic128
 
 112 px, the size that the network is meant for. Scores are those of a synthetic corpus; for real

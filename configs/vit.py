@@ -2,7 +2,7 @@
 
     dfjax prepare --corpus folder --root DIR --out data/faces
     dfjax convert-weights FILE --model clip_vit_l14 --out clip_vit_l14.safetensors
-    python -m dfjax.main --config configs/vit.py --workdir runs/vit
+    dfjax train --config configs/vit.py --workdir runs/vit
 
 224 px, its native size; FILE is the `model.safetensors` of `openai/clip-vit-large-patch14` at
 Hugging Face, whose text tower is left out; `preprocessor_config.json` beside it states how images

@@ -2,7 +2,7 @@
 
     dfjax prepare --corpus folder --root DIR --out data/faces
     dfjax convert-weights legacy_xception.safetensors --model xception --out xception.safetensors
-    python -m dfjax.main --config configs/xception.py --workdir runs/xception
+    dfjax train --config configs/xception.py --workdir runs/xception
 
 299 px, its native size. The weights are timm's `legacy_xception.tf_in1k`; `--config.init_from=""`
 starts from nothing. `--config.model.remat=True` where memory is short.

@@ -13,7 +13,7 @@ case "$*" in
     drawn=(--identities 12)
     trained=(
       --config.num_steps=20 --config.optimizer.warmup_steps=2
-      --config.log_every=10 --config.eval_every=20 --config.checkpoint_every=20
+      --config.log_every=10 --config.evals.val.every=20 --config.checkpoint_every=20
     )
     ;;
   *)
@@ -27,7 +27,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 stage "draw the synthetic corpus and cut out its faces"
 dfjax prepare --corpus synthetic --out "$data" --size 96 ${drawn[@]+"${drawn[@]}"}
 stage "train and evaluate"
-python -m dfjax.main --config configs/resnet.py --workdir "$run" --config.data.dir="$data" \
+dfjax train --config configs/resnet.py --workdir "$run" --config.data.dir="$data" \
   ${trained[@]+"${trained[@]}"}
 stage "done"
 results="$run/eval/$(basename "$data")-test"
@@ -46,4 +46,4 @@ for level, unit in (("video", "clips"), ("frame", "faces")):
 EOF
 echo "scores, metrics and curves: $results"
 echo "the detector: $run (dfjax predict --model $run FILE)"
-echo "the data: $data/report.html"
+echo "the data: $data/dataset_card.html"
