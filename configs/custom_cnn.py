@@ -1,7 +1,8 @@
 """The smallest detector, for a CPU: trained from nothing on the embedded synthetic corpus.
 
-    dfjax prepare --corpus synthetic --out data/synthetic --frames 10 --size 128
-    python -m dfjax.main --config configs/custom_cnn.py --workdir runs/custom_cnn
+    dfjax prepare --corpus synthetic --out data/synthetic128 --size 128
+    python -m dfjax.main --config configs/custom_cnn.py --workdir runs/custom_cnn \
+        --config.data.dir=data/synthetic128
 
 112 px, the size that the network is meant for. Scores are those of a synthetic corpus; for real
 data set `--config.data.dir`. The network is in dfjax/models/dfcnn.py: a place to begin one's own.
@@ -22,6 +23,6 @@ def get_config() -> ml_collections.ConfigDict:
     c.optimizer.weight_decay = 0.02
     c.optimizer.warmup_steps = 40
     c.ema_decay = 0.99
-    c.eval_every = 300
+    c.evals.val.every = 300
     c.checkpoint_every = 300
     return c

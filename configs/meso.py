@@ -1,7 +1,8 @@
 """Meso-4 on a CPU: the smallest published detector, from nothing or from its authors' weights.
 
-    dfjax prepare --corpus synthetic --out data/synthetic --frames 10 --size 128
-    python -m dfjax.main --config configs/meso.py --workdir runs/meso
+    dfjax prepare --corpus synthetic --out data/synthetic128 --size 128
+    python -m dfjax.main --config configs/meso.py --workdir runs/meso \
+        --config.data.dir=data/synthetic128
 
 128 px, half its native size, which two cores can afford. The authors' weights are fine-tuned by
 `--config.init_from=Meso4_DF.h5 --config.reinit="" --config.data.image_size=256`: their last
@@ -20,6 +21,6 @@ def get_config() -> ml_collections.ConfigDict:
     c.data.image_size = 128
     c.num_steps = 2_000
     c.optimizer.warmup_steps = 40
-    c.eval_every = 500
+    c.evals.val.every = 500
     c.checkpoint_every = 500
     return c

@@ -58,7 +58,7 @@ class Format:
 
 DATASET = Format("prepared dataset", (2,), "prepare it again (dfjax prepare --overwrite)")
 RUN = Format("run", (2,), "train it again, or use the dfjax that trained it")
-EXPORT = Format("export", (2,), "export the run again (dfjax export)")
+EXPORT = Format("model export", (2,), "export the run again (dfjax export)")
 CARD = Format(
     "model card",
     (2,),

@@ -33,7 +33,7 @@ def base() -> ml_collections.ConfigDict:
     c.data = ml_collections.ConfigDict()
     c.data.dir = "data/synthetic"  # what `dfjax prepare --out` wrote
     c.data.train_split = "train"
-    c.data.val_split = "val"  # chooses the checkpoint and the threshold
+    c.data.val_split = "val"  # chooses checkpoint, temperature and thresholds
     c.data.test_split = "test"  # scored once, by the evaluation after training
     c.data.allow_leaks = False  # train although the splits share people, videos or pictures
     c.data.image_size = 224  # side of the model's input in pixels; crops are resized to it
@@ -55,7 +55,7 @@ def base() -> ml_collections.ConfigDict:
     c.batch_size = 64  # images per update over all devices and processes, half of them fake
     c.grad_accum_steps = 1  # microbatches per update, each of whole (real, fake) pairs
     c.num_steps = 10_000  # updates
-    c.loss = "bce"  # a name of the loss registry
+    c.loss = "bce"  # a name of the loss registry: bce or focal
     c.label_smoothing = 0.0  # 0.1 trains towards 0.05 and 0.95
     c.ema_decay = 0.0  # decay of the averaged weights that evaluation then uses; 0 is off
 
@@ -70,11 +70,20 @@ def base() -> ml_collections.ConfigDict:
     # (names that match fully, factor of the learning rate): the first that matches; 0 freezes.
     c.optimizer.lr_rules = ()
 
-    c.log_every = 50  # steps between rows of metrics; divides the next two
-    c.eval_every = 1_000  # steps between evaluations of val_split
-    c.checkpoint_every = 1_000  # steps between checkpoints; an evaluated step is always saved
-    c.keep_checkpoints = 2  # latest checkpoints kept beside the best one
-    c.early_stop_patience = 0  # evaluations without a better val/auc before the run ends; 0 is off
+    c.log_every = 50  # steps between rows of metrics; divides all that is done "every" so often
+    c.checkpoint_every = 1_000  # steps between checkpoints; those that may be best are always saved
+    c.keep_checkpoints = 2  # latest checkpoints kept next to the best one
+    c.early_stop_patience = 0  # measurements without a better select_by before the end; 0 is off
+
+    # What is measured during training: by name, an evaluator of dfjax/evaluators with its own data
+    # and period. A second validation set is one more entry, such as
+    # c.evals.celebdf = {"type": "ranking", "data": "data/celebdf_v2:val", "every": 1_000}
+    c.evals = ml_collections.ConfigDict()
+    c.evals.val = ml_collections.ConfigDict()
+    c.evals.val.type = "ranking"  # a name of the evaluator registry
+    c.evals.val.data = ""  # "DIR:SPLIT" of a prepared dataset; "" is data.dir and data.val_split
+    c.evals.val.every = 1_000  # steps between measurements; the last step is always measured
+    c.select_by = "val/auc"  # the highest of this evaluator/metric is the best checkpoint
 
     c.eval = ml_collections.ConfigDict()
     c.eval.batch_size = 128  # over all devices and processes

@@ -20,13 +20,13 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from dfjax import checkpoint, compatibility, model_card, steps
-from dfjax.data import builder
+from dfjax import compatibility, model_card, steps
 from dfjax.errors import UserError
-from dfjax.inference import explain, runtimes, scorer
+from dfjax.inference import explain, runtimes
 from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard
 from dfjax.models import fold
+from dfjax.run import Run
 
 TOLERANCE = 1e-5  # largest deviation of a score
 HEAT_TOLERANCE = 1e-3  # of a heat map, whose largest value is 1
@@ -59,11 +59,12 @@ def export(
         packages are missing; `out` holds something else; an artefact deviates by more than
         `TOLERANCE`. `out` is then as it was.
     """
-    workdir, out = pathlib.Path(workdir), pathlib.Path(out).absolute()
+    out = pathlib.Path(out).absolute()
     _require_packages(formats)
     _require_free(out)
-    crops = _validation_crops(workdir)
-    card, model, variables = scorer.load_run(workdir)
+    run = Run.open(workdir)
+    crops = _validation_crops(run)
+    card, model, variables = run.evaluated()
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as parent:
         folder = pathlib.Path(parent, "new")
@@ -302,21 +303,11 @@ def _require_free(out: pathlib.Path) -> None:
         raise UserError(f"{out} holds something else than an export: give a new folder")
 
 
-def _validation_crops(workdir: pathlib.Path) -> np.ndarray:
+def _validation_crops(run: Run) -> np.ndarray:
     """Crops uint8 [N, S, S, 3], spread over the validation split of a run; N of the largest batch.
 
     A split of fewer crops gives some of them twice.
     """
-    data = checkpoint.stored_config(workdir)["data"]
-    try:
-        dataset = builder.open_dataset(data["dir"])
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{data['dir']}, which {workdir} was trained on, is gone, and an export is checked on "
-            "its validation faces: prepare it again, or start where the training was started"
-        ) from error
-    crop_spec = checkpoint.stored_crop_spec(workdir)
-    crop_spec.require_equal(dataset.crop_spec, where=data["dir"])
-    records = dataset.records(data["val_split"])
+    records = run.dataset.records(run.config.data.val_split)
     chosen = np.linspace(0, len(records) - 1, max(BATCH_SIZES), dtype=int)
     return np.stack([media_image.decode_image(records[int(row)]["image"]) for row in chosen])

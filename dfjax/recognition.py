@@ -12,7 +12,7 @@ import numpy as np
 
 from dfjax import models, steps
 from dfjax.faces import detect
-from dfjax.weights import convert, files
+from dfjax.weights import convert, files, normalization
 
 BATCH = 32  # faces that are best given at a time
 
@@ -35,8 +35,8 @@ class FaceEmbedder:
         image = jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
         shapes = {"params": jax.eval_shape(model.init, jax.random.key(0), image)["params"]}
         like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)  # of the head
-        variables, report = convert.convert(file.tensors, model, like, fresh="head/.*")
-        convert.require_normalisation(file.normalisation, model, report.library)
+        variables, transfer = convert.convert(file.tensors, model, like, reinit="head/.*")
+        normalization.require_same(file.normalization, model, transfer.library)
         self._variables = jax.device_put(variables)
         self._embed = jax.jit(functools.partial(steps.embed, model=model, image_size=size))
 

@@ -12,13 +12,13 @@ from dfjax.errors import UserError
 
 
 def leaf_names(tree: Any) -> list[str]:
-    """Names like "stage1_block1/conv1/kernel", in the order of `jax.tree.leaves`."""
+    """Returns names like "stage1_block1/conv1/kernel", in the order of `jax.tree.leaves`."""
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
     return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in paths]
 
 
 def digest(tree: Any) -> str:
-    """SHA-256 of names, types, shapes and values: equal for equal parameters, wherever they lie."""
+    """Returns the SHA-256 of names, types, shapes and values, the same on every device."""
     digest = hashlib.sha256()
     for name, leaf in sorted(zip(leaf_names(tree), jax.tree.leaves(tree), strict=True)):
         value = np.ascontiguousarray(leaf)
@@ -28,16 +28,16 @@ def digest(tree: Any) -> str:
 
 
 def map_names(function: Callable[[str], Any], tree: Any) -> Any:
-    """The tree with what `function` gives for the name of each leaf in its place."""
+    """Returns the tree with each leaf replaced by `function` of its name."""
     values = [function(name) for name in leaf_names(tree)]
     return jax.tree.unflatten(jax.tree.structure(tree), values)
 
 
 def match(tree: Any, pattern: str) -> Any:
-    """A tree of bool, True where the leaf's whole name matches the regular expression.
+    """Returns a tree of bool: True if the leaf's whole name matches the regular expression.
 
     Raises:
-      UserError: no name matches, which is nearly always a misspelt rule.
+      UserError: no name matches, which is nearly always a misspelled rule.
     """
     matches = map_names(lambda name: re.fullmatch(pattern, name) is not None, tree)
     if not any(jax.tree.leaves(matches)):

@@ -29,7 +29,7 @@ VARIANTS = {
 TRAINING = {
     "num_steps": 1_500,
     "optimizer.warmup_steps": 100,
-    "eval_every": 250,
+    "evals.val.every": 250,
     "checkpoint_every": 250,
     "eval.trivial_cues": 0,
 }

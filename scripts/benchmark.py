@@ -186,7 +186,7 @@ def prepare(arguments: argparse.Namespace) -> None:
             files = sorted(pathlib.Path(arguments.videos).rglob("*"))
             files = [path for path in files if suffix.is_video(path)]
             _compare_preparing(arguments.videos, files[: arguments.clips], folder)
-        clips = synthetic_corpus.read_synthetic(f"{folder}/drawn", identities=12, jobs=2)
+        clips = synthetic_corpus.read_synthetic(f"{folder}/drawn", identities=12, frames=16, jobs=2)
         files = [pathlib.Path(clip.path) for clip in clips[: arguments.clips]]
         _compare_preparing("drawn clips", files, folder)
 

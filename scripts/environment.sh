@@ -4,6 +4,18 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# By uv where it is installed, else by pip. Neither compiles bytecode: most modules of the 200 packages
+# are never imported, and Python compiles those that are.
+install_packages() {
+  if command -v uv >/dev/null; then
+    if uv pip install --quiet --no-compile-bytecode --python .venv/bin/python "$@"; then
+      return
+    fi
+    echo "uv failed: trying pip" >&2
+  fi
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile "$@"
+}
+
 python="${PYTHON:-python3}"
 if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'; then
   echo "dfjax needs Python 3.11 or 3.12, and $python is $("$python" --version 2>&1):" \
@@ -16,8 +28,8 @@ if [ ! -x .venv/bin/python ] && ! "$python" -m venv .venv; then
 fi
 if ! cmp -s requirements.txt .venv/requirements.txt; then
   echo "installing the packages of requirements.txt into .venv"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+  install_packages -r requirements.txt
+  install_packages --no-deps -e .
   cp requirements.txt .venv/requirements.txt
 fi
 # shellcheck disable=SC1091

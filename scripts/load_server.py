@@ -1,14 +1,13 @@
-"""What the server does when twice as much is asked of it as it can do.
+"""Overloads a server: asks for twice as many scores as its model can give, and prints the answers.
 
     python scripts/load_server.py load --model runs/resnet --seconds 20
 
-The model is slowed to a known rate, so that the load generator is not what is measured. `serve`
-runs such a server alone.
+The model is slowed to a known rate, so that the server is measured and not the load generator.
+`serve` runs such a server alone.
 """
 
 import argparse
 import asyncio
-import dataclasses
 import json
 import os
 import signal
@@ -16,11 +15,14 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 import httpx
 import numpy as np
 
 from dfjax import model_card
+from dfjax.commands import process
+from dfjax.inference.scorer import Scorer
 from dfjax.serve import app
 from dfjax.serve.settings import Settings
 
@@ -29,59 +31,70 @@ BATCH_SECONDS = 0.2
 CAPACITY = BATCH / BATCH_SECONDS  # crops a second
 
 
-def main() -> None:
-    """Runs the subcommand."""
+def main() -> int:
+    """Runs the subcommand with the set-up of the commands; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(required=True)
-    serve = commands.add_parser("serve", help="a server whose model is slow")
-    serve.set_defaults(run=lambda given: serve_slowly(json.loads(given.settings), given.seconds))
+    serve = commands.add_parser("serve", help="run a server whose model is slow")
+    serve.set_defaults(run=serve_slowly)
     serve.add_argument("settings", help="JSON of `serve.settings.Settings`")
-    serve.add_argument("seconds", type=float, help="that every batch takes longer")
-    load = commands.add_parser("load", help="start one and overload it")
-    load.set_defaults(run=lambda given: print_load(given.model, given.factor, given.seconds))
-    load.add_argument("--model", required=True)
-    load.add_argument("--factor", type=float, default=2.0, help="of what the model can do")
-    load.add_argument("--seconds", type=float, default=20.0)
-    given = parser.parse_args()
-    given.run(given)
+    serve.add_argument("seconds", type=float, help="what every batch takes longer")
+    load = commands.add_parser("load", help="start such a server and overload it")
+    load.set_defaults(run=print_load)
+    load.add_argument("--model", required=True, help="workdir of a run, or folder of an export")
+    load.add_argument("--factor", type=float, default=2.0, help="times what the model can do")
+    load.add_argument("--seconds", type=float, default=20.0, help="how long")
+    return process.run(parser, None)
 
 
-def serve_slowly(settings: dict, seconds: float) -> None:
+class SlowScorer:
+    """A scorer whose every batch takes `seconds` longer."""
+
+    def __init__(self, scorer: Scorer, seconds: float):
+        self._scorer, self._seconds = scorer, seconds
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns what it does not change."""
+        return getattr(self._scorer, name)
+
+    def logits(self, crops: np.ndarray) -> np.ndarray:
+        """Returns the logits of crops, late."""
+        time.sleep(self._seconds)
+        return self._scorer.logits(crops)
+
+
+def serve_slowly(arguments: argparse.Namespace) -> int:
     """Serves a model whose every batch takes `seconds` longer than it needs."""
+    settings = Settings(**json.loads(arguments.settings))
     app.set_up_log()
-    listener = app.bind(Settings(**settings))
-    served = app.create_app(Settings(**settings))
-    detector = served.state.service.versions.current.detector
-    fast = detector.scorer.logits
-
-    class Slow(type(detector.scorer)):
-        def logits(self, crops: np.ndarray) -> np.ndarray:
-            time.sleep(seconds)
-            return fast(crops)
-
-    fields = {f.name: getattr(detector.scorer, f.name) for f in dataclasses.fields(detector.scorer)}
-    detector.scorer = Slow(**fields)
-    app.run(served, listener)
+    listener = app.bind(settings)
+    application = app.create_app(settings)
+    detector = application.state.service.model_versions.current.detector
+    detector.scorer = SlowScorer(detector.scorer, arguments.seconds)
+    app.run(application, listener)
+    return 0
 
 
-def print_load(model: str, factor: float, seconds: float) -> None:
-    """Starts a slow server, asks `factor` times too much of it, and prints what came back."""
+def print_load(arguments: argparse.Namespace) -> int:
+    """Starts a slow server, asks for `factor` times its capacity, and prints the answers."""
+    model, rate = arguments.model, arguments.factor * CAPACITY
+    size = model_card.read(model).crop_spec.size
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = {"model": model, "port": port, "max_batch": BATCH, "max_crops": 4 * BATCH}
     command = [sys.executable, __file__, "serve", json.dumps(settings), str(BATCH_SECONDS)]
-    process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
     try:
-        size = model_card.read(model).crop_spec.size
-        print(asyncio.run(measure(port, size, factor * CAPACITY, seconds)))
+        print(asyncio.run(measure(port, size, rate, arguments.seconds)))
     finally:
-        process.send_signal(signal.SIGTERM)
-        print("exit status", process.wait(40))
+        server.send_signal(signal.SIGTERM)
+        print("exit status", server.wait(40))
+    return 0
 
 
 async def measure(port: int, size: int, rate: float, seconds: float) -> str:
-    """Asks for one crop, `rate` times a second; returns a table of the answers."""
+    """Sends one crop `rate` times a second for `seconds`; returns a table of the answers."""
     crop = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
     tensor = {"name": "image", "shape": [1, size, size, 3], "datatype": "UINT8"}
     tensor["parameters"] = {"binary_data_size": crop.size}
@@ -92,14 +105,14 @@ async def measure(port: int, size: int, rate: float, seconds: float) -> str:
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=120) as client:
         await wait_until_ready(client)
 
-        async def ask() -> tuple[int, float]:
+        async def score() -> tuple[int, float]:
             began = time.perf_counter()
             answer = await client.post(
                 "/v2/models/dfjax/infer", content=head + crop.tobytes(), headers=headers
             )
             return answer.status_code, time.perf_counter() - began
 
-        async def look() -> tuple[str, float]:
+        async def check_health() -> tuple[str, float]:
             began = time.perf_counter()
             await client.get("/v2/health/live")
             return "health", time.perf_counter() - began
@@ -107,13 +120,13 @@ async def measure(port: int, size: int, rate: float, seconds: float) -> str:
         began, tasks = time.perf_counter(), []
         for number in range(int(rate * seconds)):
             await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
-            tasks.append(asyncio.create_task(ask()))
+            tasks.append(asyncio.create_task(score()))
             if number % 20 == 0:
-                tasks.append(asyncio.create_task(look()))
+                tasks.append(asyncio.create_task(check_health()))
         answers = await asyncio.gather(*tasks)
-        took = time.perf_counter() - began
-        after = (await ask())[1]
-    return describe(answers, took, after)
+        taken = time.perf_counter() - began
+        after = (await score())[1]
+    return describe(answers, taken, after)
 
 
 async def wait_until_ready(client: httpx.AsyncClient) -> None:
@@ -124,21 +137,21 @@ async def wait_until_ready(client: httpx.AsyncClient) -> None:
                 return
         except httpx.TransportError:
             await asyncio.sleep(0.2)
-    raise TimeoutError("the server does not start: run `serve` alone to see why")
+    raise TimeoutError("the server does not start: run `serve` alone to see its log")
 
 
-def describe(answers: list[tuple[int | str, float]], took: float, after: float) -> str:
-    """Returns the table."""
+def describe(answers: list[tuple[int | str, float]], taken: float, after: float) -> str:
+    """Returns the table of answers (kind, seconds); all of them took `taken` seconds."""
     lines = []
     for kind in sorted({kind for kind, _ in answers}, key=str):
-        times = 1000 * np.array([each for other, each in answers if other == kind])
+        times = 1000 * np.array([seconds for other, seconds in answers if other == kind])
         p50, p99 = np.percentile(times, [50, 99])
         lines.append(f"{kind!s:>6}: {len(times):5d} answers, p50 {p50:6.0f} ms, p99 {p99:6.0f} ms")
     scored = sum(kind == 200 for kind, _ in answers)
-    lines.append(f"throughput {scored / took / CAPACITY:.0%} of capacity ({CAPACITY:.0f}/s)")
+    lines.append(f"throughput {scored / taken / CAPACITY:.0%} of capacity ({CAPACITY:.0f}/s)")
     lines.append(f"one request right after: {1000 * after:.0f} ms")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -29,7 +29,7 @@ TRAINING = {
     "optimizer.warmup_steps": 300,
     "ema_decay": 0.998,
     "log_every": 100,
-    "eval_every": 800,
+    "evals.val.every": 800,
     "checkpoint_every": 800,
 }
 

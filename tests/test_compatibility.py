@@ -11,9 +11,11 @@ import tarfile
 import numpy as np
 import pytest
 
-from dfjax import checkpoint, compatibility, evaluate, export
+from dfjax import compatibility, evaluate, export, run
 from dfjax.data import builder
+from dfjax.errors import UserError
 from dfjax.inference import scorer
+from dfjax.run import Run
 from tests.stored import make
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -23,7 +25,7 @@ METADATA = f"{make.DATASET}/face_crops/1.0.0/metadata.json"
 # Where each kind has its number, and how it is opened.
 KINDS = {
     METADATA: lambda: builder.open_dataset(make.DATASET),
-    f"{make.RUN}/config.json": lambda: checkpoint.stored_config(RUN),
+    f"{make.RUN}/config.json": lambda: Run.open(RUN),
     f"{make.EXPORT}/export.json": lambda: scorer.load(make.EXPORT),
 }
 every_kind = pytest.mark.parametrize("file", KINDS)
@@ -55,7 +57,7 @@ def test_a_stored_dataset_opens():
 
 
 def test_a_stored_run_and_its_export_score_as_they_did():
-    variables, step = checkpoint.load_variables(RUN)
+    variables, step = Run.open(RUN).variables()
     assert (sorted(variables), step) == (["batch_stats", "params"], 4)
     expected = json.loads(pathlib.Path(make.SCORES).read_text())
     assert np.ptp(expected) > 0.01  # scores that do not differ would prove nothing
@@ -131,7 +133,8 @@ def test_an_unknown_field_is_refused_by_name():
     edit(f"{make.RUN}/crop_spec.json", lambda fields: fields.update(warp="cubic"))
     message = r"^run is a run .* cannot read \(crop_spec.json: .*\['warp'\]\): train it again"
     with pytest.raises(ValueError, match=message):
-        checkpoint.stored_crop_spec(RUN)
+        Run.open(RUN)
+    edit(f"{make.RUN}/crop_spec.json", lambda fields: fields.pop("warp"))
     edit(f"{make.RUN}/config.json", lambda fields: fields["model"].update(warp="cubic"))
     with pytest.raises(ValueError, match="resnet18 has no setting warp"):
         scorer.load(make.RUN)
@@ -152,21 +155,21 @@ def test_a_run_from_before_fields_of_the_config_is_judged_and_exported():
     """All that a run needs to have said is the list in `checkpoint`."""
 
     def strip(fields):
-        for name in set(fields) - {"format", "seed", "model", "data"}:
+        for name in set(fields) - {"format", "seed", "select_by", "model", "data"}:
             del fields[name]
         for name in ("zero_init_residual", "norm_epsilon", "dtype"):
             del fields["model"][name]
         del fields["data"]["allow_leaks"]
 
     edit(f"{make.RUN}/config.json", strip)
-    assert checkpoint.stored_config(RUN).keys() == {"seed", "model", "data"}
+    assert set(Run.open(RUN).config) == {"seed", "select_by", "model", "data"}
     evaluate.evaluate(make.make_config(), RUN)
     export.export(RUN, "again", ["onnx"])
     expected = json.loads(pathlib.Path(make.SCORES).read_text())
     np.testing.assert_allclose(scorer.load("again").scores(make.crops()), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("field", checkpoint._FIELDS)
+@pytest.mark.parametrize("field", run.REQUIRED_FIELDS)
 def test_a_run_that_lacks_what_judging_needs_is_refused_by_name(field):
     def remove(fields):
         *groups, name = field.split(".")
@@ -175,15 +178,15 @@ def test_a_run_that_lacks_what_judging_needs_is_refused_by_name(field):
     edit(f"{make.RUN}/config.json", remove)
     message = rf"^run is a run .* \(config.json lacks {re.escape(field)}\): train it again"
     with pytest.raises(ValueError, match=message):
-        checkpoint.stored_config(RUN)
+        Run.open(RUN)
 
 
 def test_a_run_from_before_a_field_is_resumed_only_where_that_is_none():
-    config, spec = checkpoint.stored_config(RUN), checkpoint.stored_crop_spec(RUN)
-    checkpoint.describe_run(RUN, config=config, crop_spec=spec)
-    later = {**config, "model": {**config["model"], "later": None}}
-    checkpoint.describe_run(RUN, config=later, crop_spec=spec)
-    later = {**config, "augment": {**config["augment"], "later": 0.5}}
-    message = r"augment\.later was not a field, is 0\.5: use a new --workdir \(init_from=run"
-    with pytest.raises(ValueError, match=message):
-        checkpoint.describe_run(RUN, config=later, crop_spec=spec)
+    config = make.make_config()
+    run.begin(RUN, config, make.DATASET)
+    edit(f"{make.RUN}/config.json", lambda fields: fields["model"].pop("remat"))
+    run.begin(RUN, config, make.DATASET)
+    edit(f"{make.RUN}/config.json", lambda fields: fields["augment"].pop("blur"))
+    message = r"augment\.blur was not a field, is 0\.1: use a new --workdir \(init_from=run"
+    with pytest.raises(UserError, match=message):
+        run.begin(RUN, config, make.DATASET)

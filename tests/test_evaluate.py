@@ -254,7 +254,7 @@ def test_split_without_a_class_is_an_error_in_words_and_keeps_its_scores(clips, 
 
 
 def test_evaluation_without_a_checkpoint_says_so(clips, trained, tmp_path):
-    for name in ("config.json", "crop_spec.json"):
+    for name in ("config.json", "crop_spec.json", "dataset.json"):
         shutil.copy(trained / name, tmp_path)
     with pytest.raises(ValueError, match="holds no checkpoint: train first"):
         evaluate.evaluate(tiny_run.make_config(clips), tmp_path)

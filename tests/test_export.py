@@ -17,6 +17,7 @@ from dfjax import export, metrics, model_card
 from dfjax.inference import runtimes, scorer
 from dfjax.media import image
 from dfjax.models import fold
+from dfjax.run import Run
 from tests import cards
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -98,7 +99,7 @@ def rewritten(run, crops, tmp_path_factory):
 
     A third of `crops` is undecided by it.
     """
-    card, model, variables = scorer.load_run(run)
+    card, model, variables = Run.open(run).evaluated()
     first = dataclasses.replace(card, image_size=64, temperature=0.05)
     folder = tmp_path_factory.mktemp("rewritten")
     export.write(folder, first, model, variables, ["stablehlo"])
@@ -194,8 +195,12 @@ def test_an_artefact_that_deviates_is_no_export(run, exported, tmp_path, monkeyp
     out = tmp_path / "model"
     shutil.copytree(exported, out)
     before = _contents(out)
-    affine = fold._affine
-    monkeypatch.setattr(fold, "_affine", lambda *args: affine(*args[:2], 0.1))  # a mistake
+    rightly = fold.fold
+
+    def fold_wrongly(model, variables):
+        return rightly(model.clone(norm_epsilon=0.1), variables)
+
+    monkeypatch.setattr(fold, "fold", fold_wrongly)
     message = r"score.stablehlo by stablehlo deviates .* by \S+ in score \(allowed: 1e-05\)"
     with pytest.raises(ValueError, match=message):
         export.export(run, out, ["stablehlo"])
@@ -247,7 +252,8 @@ def test_what_cannot_be_exported_is_told_before_anything_is_written(run, tmp_pat
     config = json.loads((lost / "config.json").read_text())
     config["data"]["dir"] = "data/faces"
     (lost / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=r"data/faces, which .* was trained on, is gone, .* again"):
+    (lost / "dataset.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"data/faces, which .* was trained on, is gone: .* again"):
         export.export(lost, out, ["onnx"])
     shutil.copy(run / "config.json", lost)
     (lost / model_card.FILE).unlink()

@@ -1,4 +1,4 @@
-"""Optimiser chains against values computed by hand."""
+"""Optimizer chains against values computed by hand."""
 
 import functools
 
@@ -141,8 +141,8 @@ def test_without_rules_the_state_is_that_of_the_plain_chain():
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ((("covn/.*", 0.1),), r"'covn/\.\*' is the first match of no parameter: .*bn/scale"),
-        (((".*", 0.1), ("bn/.*", 0.0)), r"'bn/\.\*' is the first match of no parameter"),
+        ((("covn/.*", 0.1),), r"'covn/\.\*' is not the first match of any parameter: .*bn/scale"),
+        (((".*", 0.1), ("bn/.*", 0.0)), r"'bn/\.\*' is not the first match of any parameter"),
         (((".*", 0.0),), "freeze every parameter"),
     ],
 )
@@ -175,7 +175,7 @@ def test_training_the_head_alone_leaves_the_rest_and_survives_a_checkpoint(tmp_p
         "image": rng.integers(0, 256, (8, 32, 32, 3), np.uint8),
         "label": np.arange(8, dtype=np.int32) % 2,
     }
-    checkpoints = checkpoint.Checkpoints(tmp_path)
+    checkpoints = checkpoint.Checkpoints(tmp_path, select_by="val/auc")
     for number in range(1, 4):
         state, _ = step(state, batch, jax.random.key(1))
         if number == 2:
@@ -193,7 +193,7 @@ def test_training_the_head_alone_leaves_the_rest_and_survives_a_checkpoint(tmp_p
     )
     assert all(jax.tree.leaves(moved))
 
-    reopened = checkpoint.Checkpoints(tmp_path)
+    reopened = checkpoint.Checkpoints(tmp_path, select_by="val/auc")
     resumed, _ = step(
         reopened.restore(2, jax.tree.map(jnp.zeros_like, state)), batch, jax.random.key(1)
     )

@@ -35,7 +35,7 @@ def _settings(prepared) -> dict[str, object]:
         "ema_decay": 0.9,
         "optimizer.warmup_steps": 2,
         "log_every": 2,
-        "eval_every": 6,
+        "evals.val.every": 6,
         "checkpoint_every": 4,
         "eval.batch_size": 8,
         "eval.trivial_cues": 0,
@@ -84,7 +84,7 @@ def _state(workdir, config) -> dict[str, np.ndarray]:
     """The leaves of the last checkpoint by name, wherever they were trained."""
     *_, init = train.build(config)
     like = train.abstract_state(init, sharding.make_mesh())
-    checkpoints = checkpoint.Checkpoints(workdir, keep=2)
+    checkpoints = checkpoint.Checkpoints(workdir, select_by="val/auc", keep=2)
     state = jax.device_get(checkpoints.restore(STEPS, like))
     checkpoints.close()
     return dict(zip(tree.leaf_names(state), jax.tree.leaves(state), strict=True))
@@ -134,7 +134,7 @@ def test_killed_and_resumed_run_is_bit_identical(prepared, uninterrupted, tmp_pa
     workdir = tmp_path / "killed"
     # The number of workers is part of the config, but not of what the run computes.
     extra = f"--config.data.num_workers={workers}"
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(workers)
     process = _start(_command(prepared, workdir, extra))
     deadline = time.monotonic() + 240
     while not (workdir / "checkpoints" / "4").exists():
@@ -216,7 +216,10 @@ def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared,
         ),
         ({"eval.batch_size": 6}, "eval.batch_size 6 is not divisible by 4 devices"),
         ({"data.val_split": "dev"}, "has no split 'dev': use one of"),
-        ({"eval_every": 5}, "log_every 2 must divide eval_every 5"),
+        ({"evals.val.every": 5}, "log_every 2 must divide evals.val.every 5"),
+        ({"evals.val.type": "recall"}, "unknown evaluator 'recall': choose one of ranking"),
+        ({"select_by": "test/auc"}, "select_by 'test/auc' is not measured: use one like val/auc"),
+        ({"data.val_split": "test"}, "select_by val/auc measures the test split"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(prepared, tmp_path, changes, message):
@@ -240,7 +243,7 @@ def test_command_ends_in_one_line_of_cause_and_fix(prepared, tmp_path, flag, mes
 
 def test_workdir_of_another_run_is_refused_with_the_difference(prepared, uninterrupted):
     config = _config(prepared, **{"model.width": 16})
-    with pytest.raises(ValueError, match=r"another config: .*model.width was 8, is 16"):
+    with pytest.raises(ValueError, match=r"another run: .*model.width was 8, is 16"):
         train.train(config, uninterrupted)
 
 
@@ -261,13 +264,18 @@ def test_gradient_that_is_not_finite_is_in_no_checkpoint(prepared, tmp_path, mon
     every_step = {"log_every": 1, "checkpoint_every": 1}
     with pytest.raises(UserError, match=r"the gradient norm became nan at step 1\b"):
         train.train(_config(prepared, **every_step), tmp_path)
-    checkpoints = checkpoint.Checkpoints(tmp_path, keep=2)
+    checkpoints = checkpoint.Checkpoints(tmp_path, select_by="val/auc", keep=2)
     assert checkpoints.latest_step is None
     checkpoints.close()
 
 
 def test_early_stop_ends_after_evaluations_without_a_better_one(prepared, tmp_path):
-    changes = {"optimizer.lr": 0.0, "eval_every": 2, "early_stop_patience": 2, "ema_decay": 0.0}
+    changes = {
+        "optimizer.lr": 0.0,
+        "evals.val.every": 2,
+        "early_stop_patience": 2,
+        "ema_decay": 0.0,
+    }
     # BatchNorm's statistics would still move the scores.
     train.train(_config(prepared, **changes), tmp_path)
     evaluated = [row["step"] for row in _metrics(tmp_path) if "val/auc" in row]

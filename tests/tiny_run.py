@@ -16,7 +16,7 @@ def make_config(data_dir, **changes) -> ml_collections.ConfigDict:
         "num_steps": 4,
         "optimizer.warmup_steps": 1,
         "log_every": 2,
-        "eval_every": 4,
+        "evals.val.every": 4,
         "checkpoint_every": 4,
         "eval.batch_size": 8,
     }

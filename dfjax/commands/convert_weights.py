@@ -1,10 +1,19 @@
-"""`dfjax convert-weights`: other libraries' weights in our names."""
+"""`dfjax convert-weights`: weights of other libraries, by our names."""
 
 import argparse
 import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+import rich.table
+
+from dfjax import config, console
 from dfjax.commands import options
 from dfjax.errors import UserError
+
+if TYPE_CHECKING:
+    from dfjax.weights import convert_file
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -27,20 +36,20 @@ def add_to(subcommands: options.Subcommands) -> None:
     parser.add_argument(
         "--format",
         metavar="F",
-        help="of FILE; needed for pth alone, PyTorch's pickle: opened in a process of its own",
+        help="of FILE; needed only for pth, PyTorch's pickle, which a separate process opens",
     )
     parser.add_argument(
         "--set",
         metavar="FIELD=VALUE",
         action="append",
         default=[],
-        help="a field of the model that is not the default, as width=32; as often as needed",
+        help="a field of the model that is not its default, as width=32; repeat for more fields",
     )
     parser.add_argument(
-        "--fresh",
+        "--reinit",
         metavar="RULE",
-        default="head/.*",
-        help="regular expression of parameters that FILE shall not give; '' for none (%(default)s)",
+        default=config.base().reinit,
+        help="regular expression of parameters not to take from FILE; '' for none (%(default)s)",
     )
 
 
@@ -57,15 +66,15 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.out,
         model_name=arguments.model,
         settings=dict(map(_setting, arguments.set)),
-        fresh=arguments.fresh,
+        reinit=arguments.reinit,
         format=arguments.format,
     )
-    convert_file.print_conversion(conversion, source, arguments.out)
+    _print_conversion(conversion, source, arguments.out)
     return 0
 
 
 def _setting(text: str) -> tuple[str, object]:
-    """(field, value) of "width=32" or "mean=[0.5, 0.5, 0.5]"; what is no JSON is a string."""
+    """(field, value) of "width=32" or "mean=[0.5, 0.5, 0.5]"; a value that is not JSON is text."""
     field, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"--set {text}: use FIELD=VALUE")
@@ -74,3 +83,29 @@ def _setting(text: str) -> tuple[str, object]:
     except ValueError:
         return field, value
     return field, tuple(value) if isinstance(value, list) else value
+
+
+def _print_conversion(conversion: "convert_file.Conversion", source: str, out: str) -> None:
+    """Prints which tensors were used, by layer, and what was written where."""
+    table = rich.table.Table()
+    for column in ("", "layers", "tensors", "parameters", "largest"):
+        number = column in ("tensors", "parameters")
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    for state in ("used", "dropped", "reinitialized"):
+        for layer, shapes in _by_layer(getattr(conversion, state)).items():
+            count = sum(map(math.prod, shapes))
+            largest = max(shapes, key=math.prod)
+            table.add_row(state, layer, str(len(shapes)), f"{count:,}", str([*largest]))
+    terminal = console.make_console()
+    terminal.print(table)
+    count = sum(map(math.prod, conversion.used.values()))
+    names = f"by the names of {conversion.library}"
+    terminal.print(f"wrote {out}: {count:,} numbers of {source}, {names}")
+
+
+def _by_layer(tensors: Mapping[str, tuple[int, ...]]) -> dict[str, list[tuple[int, ...]]]:
+    """Shapes grouped by the first part of their names."""
+    grouped: dict[str, list[tuple[int, ...]]] = {}
+    for name, shape in tensors.items():
+        grouped.setdefault(name.split("/")[0], []).append(shape)
+    return grouped

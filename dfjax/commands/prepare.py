@@ -61,6 +61,10 @@ _CORPUS_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
             "comparable to published ones",
         },
     ),
+    "identities": (
+        "--identities",
+        {"type": options.positive, "metavar": "N", "help": "people to draw"},
+    ),
     "ffpp_root": (
         "--ffpp",
         {"metavar": "DIR", "help": "FaceForensics++, whose originals are the reals"},

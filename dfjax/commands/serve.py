@@ -1,8 +1,8 @@
-"""`dfjax serve`: a model answers over HTTP."""
+"""`dfjax serve`: flags of the HTTP server; its limits stand in `serve.settings`."""
 
 import argparse
 
-from dfjax.commands import options
+from dfjax.commands import options, process
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -11,12 +11,13 @@ def add_to(subcommands: options.Subcommands) -> None:
         subcommands,
         "serve",
         help="answer over HTTP, with a web page",
-        description="Answer over HTTP, with a web page at /.",
+        description="Answer over HTTP, with a web page at /. M may also be a folder whose "
+        "subfolders are versions of a model, named by integers: the highest serves.",
         run=_run,
     )
     options.add_model(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="address (%(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="(%(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (%(default)s)")
     parser.add_argument(
         "--jobs",
         type=options.positive,
@@ -27,8 +28,10 @@ def add_to(subcommands: options.Subcommands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from dfjax import config
     from dfjax.serve import app
 
+    process.use_compile_cache(config.base().compile_cache)
     app.serve(
         arguments.model,
         runtime=arguments.runtime,

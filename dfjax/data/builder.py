@@ -187,6 +187,7 @@ class Records:
 class Dataset:
     """A prepared dataset, open for reading; `builder` is TFDS's view of it."""
 
+    path: pathlib.Path
     builder: tfds.core.DatasetBuilder
 
     @property
@@ -253,4 +254,4 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
     except (OSError, ValueError) as error:
         raise compatibility.DATASET.unreadable(data_dir, f"metadata.json: {error}") from error
     compatibility.DATASET.require(found, data_dir)
-    return Dataset(tfds.builder_from_directory(path))
+    return Dataset(pathlib.Path(data_dir), tfds.builder_from_directory(path))

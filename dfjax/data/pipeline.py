@@ -7,6 +7,7 @@ a contiguous block of the global batch: pairs of a real and a fake, microbatches
 which belong to places in the batch, are then the same for any number of processes.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,21 @@ import numpy as np
 
 from dfjax.data import transforms
 from dfjax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How records are read; what is read does not depend on it.
+
+    Attributes:
+      num_workers: processes; 0 reads in threads of this one.
+      num_threads: threads where there are no processes.
+      prefetch: batches kept ready, of each process where there are some.
+    """
+
+    num_workers: int = 0
+    num_threads: int = 1
+    prefetch: int = 1
 
 
 class Subset:
@@ -63,9 +79,7 @@ def train_stream(
     augment: transforms.Augment,
     seed: int,
     start: int,
-    num_workers: int,
-    num_threads: int,
-    prefetch: int,
+    reading: Reading,
     process_index: int,
     process_count: int,
 ) -> Iterator[dict[str, np.ndarray]]:
@@ -94,16 +108,14 @@ def train_stream(
         .batch(batch_size // process_count, drop_remainder=True)[process_index::process_count]
         .slice(slice(start, None))
     )
-    return _iterate(dataset, num_workers, num_threads, prefetch)
+    return _iterate(dataset, reading)
 
 
 def eval_stream(
     source: Any,
     *,
     batch_size: int,
-    num_workers: int,
-    num_threads: int,
-    prefetch: int,
+    reading: Reading,
     process_index: int,
     process_count: int,
 ) -> Iterator[dict[str, Any]]:
@@ -120,21 +132,23 @@ def eval_stream(
         .map(transforms.decode_record)
         .batch(local, drop_remainder=True, batch_fn=_stack)[process_index::process_count]
     )
-    return _iterate(dataset, num_workers, num_threads, prefetch)
+    return _iterate(dataset, reading)
 
 
-def _iterate(
-    dataset: grain.MapDataset, num_workers: int, num_threads: int, prefetch: int
-) -> Iterator[dict[str, Any]]:
+def _iterate(dataset: grain.MapDataset, reading: Reading) -> Iterator[dict[str, Any]]:
     # The parallelism is across examples; OpenCV's own threads would only fight over the cores.
     cv2.setNumThreads(0)
-    if num_workers:
-        options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch)
-        workers = grain.MultiprocessingOptions(num_workers, per_worker_buffer_size=prefetch)
+    if reading.num_workers:
+        options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=reading.prefetch)
+        workers = grain.MultiprocessingOptions(
+            reading.num_workers, per_worker_buffer_size=reading.prefetch
+        )
         stream = dataset.to_iter_dataset(options)
         return iter(stream.mp_prefetch(workers, worker_init_fn=_init_worker))
     # The buffer counts elements, and an element is a batch here.
-    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
+    options = grain.ReadOptions(
+        num_threads=reading.num_threads, prefetch_buffer_size=reading.prefetch
+    )
     return iter(dataset.to_iter_dataset(options))
 
 

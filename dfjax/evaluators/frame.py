@@ -1,10 +1,15 @@
-"""Scores of the crops of a prepared split."""
+"""Scores of the crops of a prepared split: every record exactly once, on any number of hosts."""
 
 import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import jax
 import numpy as np
+from jax.sharding import Mesh
 
-from dfjax import metrics
+from dfjax import metrics, sharding
+from dfjax.data import builder, pipeline
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,3 +46,67 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.index)
+
+
+_COLUMNS = tuple(field.name for field in dataclasses.fields(Scores) if field.name != "temperature")
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameScorer:
+    """A model and the devices that it runs on.
+
+    Attributes:
+      predict: from (variables, crops uint8 [B, S, S, 3] split over the mesh) to logits [B].
+      mesh: all devices of all processes.
+      batch_size: crops at a time over all of them.
+      reading: how records are read.
+    """
+
+    predict: Callable[[Any, jax.Array], jax.Array]
+    mesh: Mesh
+    batch_size: int
+    reading: pipeline.Reading
+
+    def __post_init__(self):
+        sharding.check_batch_size("eval.batch_size", self.batch_size, self.mesh)
+
+    def scores(
+        self,
+        variables: Any,
+        records: builder.Records,
+        on_batch: Callable[[int], None] = lambda num_done: None,
+    ) -> Scores:
+        """Returns the scores of every record, the same on every process.
+
+        `on_batch` is called with the number of records done.
+        """
+        rows: list[dict[str, Any]] = []
+        pending = None
+        stream = pipeline.eval_stream(
+            records,
+            batch_size=self.batch_size,
+            reading=self.reading,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        for number, batch in enumerate(stream, 1):
+            image = sharding.put_batch({"image": batch.pop("image")}, self.mesh)["image"]
+            logit = self.predict(variables, image)
+            # One batch late, so that reading never makes the device wait.
+            if pending is not None:
+                rows.extend(_rows(*pending))
+            pending = batch, logit
+            on_batch(min(number * self.batch_size, len(records)))
+        if pending is not None:
+            rows.extend(_rows(*pending))
+        gathered = [row for part in sharding.gather_json(rows) for row in part]
+        gathered.sort(key=lambda row: row["index"])
+        return Scores(**{key: np.array([row[key] for row in gathered]) for key in _COLUMNS})
+
+
+def _rows(batch: dict[str, Any], logit: jax.Array) -> Iterator[dict[str, Any]]:
+    columns = {**batch, "logit": sharding.local_rows(logit).astype(np.float64)}
+    for number in np.flatnonzero(batch["mask"]):
+        row = {key: columns[key][number] for key in _COLUMNS}
+        # Plain Python, so that it travels between processes as JSON.
+        yield {k: v.tolist() if hasattr(v, "tolist") else v for k, v in row.items()}

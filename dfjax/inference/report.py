@@ -45,7 +45,7 @@ MEANINGS = {
     "or save it anew.",
 }
 
-_NUM_STRONGEST = 4
+NUM_STRONGEST = 4  # faces that are shown, with their heat maps
 _VERSIONS = ("dfjax", "jax", "numpy", "opencv-python-headless", "av", "dlib-bin")
 
 
@@ -227,7 +227,7 @@ def _timeline(result: Result) -> list[dict[str, Any]]:
 def strongest_faces(result: Result) -> list[FaceScore]:
     """Returns the usable faces with the highest scores, highest first, a few at most."""
     usable = [face for face in result.faces if face.quality is None]
-    return sorted(usable, key=lambda face: -face.score)[:_NUM_STRONGEST]
+    return sorted(usable, key=lambda face: -face.score)[:NUM_STRONGEST]
 
 
 def _strongest(result: Result, detector: Detector) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from dfjax import compatibility
+from dfjax.errors import UserError
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -96,14 +97,18 @@ REPORT = "export.json"  # the export's format, and what its artefacts were compa
 
 
 def require_format(folder: pathlib.Path) -> None:
-    """Checks that this version reads the export in `folder`; without a report it is of format 0.
+    """Checks that `folder` holds an export, and that this version reads it.
 
     Raises:
       UserError: it does not; the message says what to do.
     """
     path = folder / REPORT
+    if not path.is_file():
+        raise UserError(
+            f"{folder} holds neither a run (config.json) nor an export ({REPORT}): give one"
+        )
     try:
-        found = json.loads(path.read_text()).get("format") if path.exists() else None
+        number = json.loads(path.read_text()).get("format")
     except ValueError as error:
         raise compatibility.EXPORT.unreadable(folder, f"{REPORT}: {error}") from error
-    compatibility.EXPORT.require(found, folder)
+    compatibility.EXPORT.require(number, folder)

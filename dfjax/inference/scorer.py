@@ -11,15 +11,15 @@ import pathlib
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 from flax import linen as nn
 
-from dfjax import checkpoint, model_card, sharding, steps, train, tree
+from dfjax import model_card, run, steps
 from dfjax.errors import UserError
 from dfjax.inference import explain, runtimes
 from dfjax.inference.runtimes import Function
 from dfjax.model_card import ModelCard
+from dfjax.run import Run
 
 MAX_BATCH = 32
 
@@ -77,10 +77,10 @@ def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
       UserError: no model is there, or not for this runtime, or of a format that is not read.
     """
     path = pathlib.Path(path)
-    if (path / checkpoint.CONFIG_FILE).is_file():
+    if (path / run.CONFIG_FILE).is_file():
         if runtime not in (None, "flax"):
             raise UserError(f"{path} is a run, for runtime flax: export it to use {runtime}")
-        return _make_scorer(*load_run(path))
+        return _make_scorer(*Run.open(path).evaluated())
     known = runtimes.RUNTIMES
     if path.name in {each.artefact for each in known.values()}:
         known = {name: each for name, each in known.items() if each.artefact == path.name}
@@ -104,31 +104,6 @@ def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
         chosen.open(path / chosen.artefact),
         runtimes.open_stablehlo(heat_maps) if heat_maps.exists() else None,
     )
-
-
-def load_run(workdir: pathlib.Path) -> tuple[ModelCard, nn.Module, dict[str, Any]]:
-    """(card, model, variables as numpy arrays) of a finished run.
-
-    Raises:
-      UserError: no run is there, it was not evaluated, or trained on since; or its weights are not
-        those that were evaluated.
-    """
-    config = ml_collections.ConfigDict(checkpoint.stored_config(workdir))
-    card = model_card.read(workdir)
-    model, variables, step = train.load_best(config, workdir, sharding.make_mesh())
-    if step != card.step:
-        raise UserError(
-            f"{workdir} has a better checkpoint ({step}) than the one its model card is of "
-            f"({card.step}): run python -m dfjax.main --mode=evaluate again"
-        )
-    variables = jax.device_get(variables)
-    # Orbax keeps no checksum of the contents: a flipped bit would be another, silent model.
-    if tree.digest(variables) != card.weights:
-        raise UserError(
-            f"{workdir}: the weights of checkpoint {step} are not those of its model card: the "
-            "checkpoint is damaged; restore it, or take another"
-        )
-    return card, model, variables
 
 
 def _make_scorer(card: ModelCard, model: nn.Module, variables: dict[str, Any]) -> Scorer:

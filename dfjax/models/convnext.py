@@ -3,7 +3,7 @@
 Liu et al., "A ConvNet for the 2020s" (arXiv:2201.03545). Parameters with this head: tiny 27.8 M,
 small 49.5 M, base 87.6 M. Weights of torchvision and timm fit: 224 px, ImageNet mean and standard
 deviation. Stochastic depth defaults to 0; the paper trains tiny with 0.1, small with 0.4 and base
-with 0.5. It has LayerNorms alone: nothing of it can be folded.
+with 0.5. Its norms are LayerNorms, which cannot be folded.
 """
 
 import functools
@@ -11,11 +11,9 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
-from dfjax import registry
-from dfjax.models import key_names, layers
+from dfjax.models import backbone, key_names, layers
 
 _truncated_normal = nn.initializers.truncated_normal(0.02)
 # The fast variance, E[x²] - E[x]², loses its digits where the mean is large.
@@ -23,11 +21,11 @@ _LayerNorm = functools.partial(nn.LayerNorm, epsilon=1e-6, use_fast_variance=Fal
 
 
 class ConvNeXtBlock(nn.Module):
-    """A 7x7 depthwise convolution, then a perceptron of every position, four times wider inside.
+    """A 7x7 depthwise convolution, then a perceptron at every position, four times wider inside.
 
     Attributes:
       drop_rate: of the branch, see `layers.StochasticDepth`.
-      layer_scale: initial value of the factor by which every channel of the branch counts.
+      layer_scale: initial value of the factor of every channel of the branch.
       dtype: compute type.
     """
 
@@ -56,43 +54,33 @@ class ConvNeXtBlock(nn.Module):
         return x + layers.StochasticDepth(self.drop_rate)(y, train=train)
 
 
-class ConvNeXt(nn.Module):
+class ConvNeXt(backbone.Backbone):
     """Stages of `ConvNeXtBlock`s that end in one logit of "fake".
+
+    `backbone.Backbone` explains the fields that are not listed here.
 
     Attributes:
       stage_sizes: blocks per stage; the resolution halves between stages.
       width: channels of the first stage; they double between stages.
-      layer_scale: initial value of the factor by which every channel of a branch counts.
-      dtype: compute type ("float32" or "bfloat16"); parameters, the head and the logit stay in
-        float32.
-      stochastic_depth: drop rate of the last block's branch; it grows from 0 at the first.
-      dropout: rate before the head.
-      remat: compute each block again in the backward pass, to save memory.
-      native_size: side in pixels of the images that published weights were trained on.
-      mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
+      layer_scale: initial value of the factor of every channel of a branch.
     """
 
     stage_sizes: Sequence[int]
     width: int
     layer_scale: float = 1e-6
-    dtype: str = "float32"
     stochastic_depth: float = 0.0
-    dropout: float = 0.0
     remat: bool = False
-    native_size: int = 224
-    mean: tuple[float, float, float] = layers.IMAGENET_MEAN
-    std: tuple[float, float, float] = layers.IMAGENET_STD
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Logits [B] (float32) of images [B, H, W, 3]: uint8, or float in 0..1; H, W >= 32.
 
-        What is left over at the right and at the bottom of a multiple of 32 pixels is not seen.
+        Pixels beyond a multiple of 32, at the right and at the bottom, are not seen.
         """
         layers.require_size(image, at_least=32)
         dtype = jnp.dtype(self.dtype)
-        block = nn.remat(ConvNeXtBlock, static_argnums=(2,)) if self.remat else ConvNeXtBlock
-        drop_rates = iter(np.linspace(0, self.stochastic_depth, sum(self.stage_sizes)).tolist())
+        block = layers.remat_if(self.remat, ConvNeXtBlock)
+        drop_rates = layers.drop_rates(self.stochastic_depth, sum(self.stage_sizes))
 
         x = layers.normalize(image, self.mean, self.std, dtype)
         x = _patches(self.width, 4, dtype, name="conv_stem")(x)
@@ -127,19 +115,14 @@ def _patches(features: int, size: int, dtype: jnp.dtype, *, name: str) -> nn.Con
     )
 
 
-@registry.register("model", "convnext_tiny")
-def convnext_tiny() -> ConvNeXt:
-    return ConvNeXt(stage_sizes=(3, 3, 9, 3), width=96)
-
-
-@registry.register("model", "convnext_small")
-def convnext_small() -> ConvNeXt:
-    return ConvNeXt(stage_sizes=(3, 3, 27, 3), width=96)
-
-
-@registry.register("model", "convnext_base")
-def convnext_base() -> ConvNeXt:
-    return ConvNeXt(stage_sizes=(3, 3, 27, 3), width=128)
+backbone.register(
+    ConvNeXt,
+    {
+        "convnext_tiny": {"stage_sizes": (3, 3, 9, 3), "width": 96},
+        "convnext_small": {"stage_sizes": (3, 3, 27, 3), "width": 96},
+        "convnext_base": {"stage_sizes": (3, 3, 27, 3), "width": 128},
+    },
+)
 
 
 @key_names.register(ConvNeXt, "torchvision", layers.BY_IMAGENET)

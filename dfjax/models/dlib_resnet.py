@@ -3,29 +3,33 @@
 Davis King, "High Quality Face Recognition with Deep Metric Learning" (2017), in dlib's example
 dnn_face_recognition_ex.cpp; the residual network is that of He et al. (arXiv:1512.03385) with fewer
 layers and half the filters. Its weights (CC0) come with the package `face_recognition_models`. They
-take aligned faces of 150x150 pixels and normalise by (pixel - mean) / 256 in the range 0..255. The
+take aligned faces of 150x150 pixels, normalized by (pixel - mean) / 256 in the range 0..255. The
 embedding is dlib's descriptor of a face [128]: two of one person lie less than 0.6 apart.
 
 dlib pads no convolution and no pool that has a stride; where a branch and its shortcut then differ
 in size, or in channels, it pads the smaller with zeros at the end. Its norms are frozen into the
-convolutions, so this network has none: it is made for fine-tuning from these weights.
+convolutions, so this network has none and is meant for fine-tuning from these weights.
 """
 
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
-from dfjax import registry
-from dfjax.models import key_names, layers, pooling
-
-_he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+from dfjax.models import backbone, key_names, layers, pooling
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions, and a shortcut without parameters."""
+    """Two 3x3 convolutions, and a shortcut without parameters.
+
+    Attributes:
+      filters: channels of both convolutions.
+      downsample: halve the resolution.
+      drop_rate: of the residual branch, see `layers.StochasticDepth`.
+      dtype: compute type.
+      last_init: initializer of the second convolution's kernel.
+    """
 
     filters: int
     downsample: bool
@@ -44,31 +48,25 @@ class Block(nn.Module):
         return nn.relu(_pad_to(x, y.shape) + _pad_to(y, x.shape))
 
 
-class DlibResNet(nn.Module):
-    """dlib's face recognition network, which ends in one logit of "fake".
+class DlibResNet(backbone.Backbone):
+    """dlib's face recognition network, ending in one logit of "fake".
+
+    `backbone.Backbone` explains the fields that are not listed here.
 
     Attributes:
       stage_sizes: residual blocks per stage; the resolution halves between stages.
       widths: channels of each stage; the first is that of the stem.
       embedding_size: length of the descriptor.
-      dtype: compute type of the convolutions ("float32" or "bfloat16"); parameters, descriptor and
-        logit stay in float32.
       zero_init_residual: start the last convolution of every block at zero: without norms, blocks
         that begin as the identity keep a network trained from scratch from exploding
         (arXiv:1901.09321).
-      stochastic_depth: drop rate of the last block's branch; it grows from 0 at the first.
-      dropout: rate before the head.
-      native_size: side in pixels of the images that the published weights were trained on.
-      mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
     """
 
     stage_sizes: Sequence[int] = (3, 4, 3, 3, 1)
     widths: Sequence[int] = (32, 64, 128, 256, 256)
     embedding_size: int = 128
-    dtype: str = "float32"
     zero_init_residual: bool = True
     stochastic_depth: float = 0.0
-    dropout: float = 0.0
     native_size: int = 150
     mean: tuple[float, float, float] = (122.782 / 255, 117.001 / 255, 104.298 / 255)
     std: tuple[float, float, float] = (256 / 255, 256 / 255, 256 / 255)
@@ -78,9 +76,9 @@ class DlibResNet(nn.Module):
         """Logits [B] (float32) of images [B, H, W, 3]: uint8, or float in 0..1; H, W >= 103."""
         layers.require_size(image, at_least=self._least_size())
         dtype = jnp.dtype(self.dtype)
-        last_init = nn.initializers.zeros if self.zero_init_residual else _he_normal
+        last_init = nn.initializers.zeros if self.zero_init_residual else layers.he_normal
         stages = zip(self.stage_sizes, self.widths, strict=True)
-        drop_rates = iter(np.linspace(0, self.stochastic_depth, sum(self.stage_sizes)).tolist())
+        drop_rates = layers.drop_rates(self.stochastic_depth, sum(self.stage_sizes))
 
         x = layers.normalize(image, self.mean, self.std, dtype)
         x = nn.relu(_conv(self.widths[0], 7, 2, dtype, name="conv_stem")(x))
@@ -101,7 +99,7 @@ class DlibResNet(nn.Module):
         return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
 
     def _least_size(self) -> int:
-        """The least side that leaves every convolution a whole window."""
+        """The smallest side at which every convolution has a whole window."""
         side = 1
         for _ in self.stage_sizes[1:]:
             side = max(3, 2 * side)
@@ -115,7 +113,7 @@ def _conv(filters: int, kernel: int, strides: int, dtype: jnp.dtype, **kwargs) -
         (strides, strides),
         padding=kernel // 2 if strides == 1 else "VALID",
         dtype=dtype,
-        **{"kernel_init": _he_normal, **kwargs},
+        **{"kernel_init": layers.he_normal, **kwargs},
     )
 
 
@@ -137,6 +135,4 @@ def _dlib_names(model: DlibResNet) -> key_names.Names:
     return {**names, "fc1": "descriptor"}
 
 
-@registry.register("model", "dlib_resnet")
-def dlib_resnet() -> DlibResNet:
-    return DlibResNet()
+backbone.register(DlibResNet, {"dlib_resnet": {}})

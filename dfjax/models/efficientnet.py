@@ -1,32 +1,31 @@
 """EfficientNet: the backbone of most winning deepfake detectors.
 
-Tan and Le, "EfficientNet: Rethinking Model Scaling" (arXiv:1905.11946). Two forms of B0 to B7 that
-weights are published in:
+Tan and Le, "EfficientNet: Rethinking Model Scaling" (arXiv:1905.11946). Weights of B0 to B7 are
+published in two forms:
 
 - `efficientnet_b*` as torchvision: symmetric padding; BatchNorm with epsilon 1e-5 and momentum 0.9,
-  from B5 on 1e-3 and 0.99. timm's weights of the same names fit B0 to B4 as they are; timm leaves
-  epsilon at 1e-5 from B5 on, so those need `norm_epsilon=1e-5`.
+  from B5 on 1e-3 and 0.99. timm's weights of the same names fit B0 to B4 as they are; timm keeps
+  the epsilon of 1e-5 from B5 on, so those need `norm_epsilon=1e-5`.
 - `tf_efficientnet_b*` as the original in TensorFlow and timm's copies of it, among them Noisy
   Student (arXiv:1911.04252): padding "SAME", epsilon 1e-3, momentum 0.99.
 
 Parameters with this head: B0 4.0 M, B1 6.5 M, B2 7.7 M, B3 10.7 M, B4 17.5 M, B5 28.3 M, B6 40.7 M,
 B7 63.8 M. ImageNet mean and standard deviation (timm's AdvProp weights, "ap": 0.5 and 0.5). Dropout
-defaults to the published rate, stochastic depth to 0; the papers train with 0.2. torchvision's B2
-is of 288 px.
+defaults to the published rate, stochastic depth to 0; the papers train with 0.2. torchvision
+trains its B2 on 288 px.
 """
 
 import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
-from dfjax import registry
 from dfjax.errors import UserError
-from dfjax.models import key_names, layers
+from dfjax.models import backbone, key_names, layers
 
 # Table 1 of the paper, by stage: how much a block widens inside, the side of its depthwise kernel,
 # the stride of its first block, channels and blocks of B0.
@@ -37,13 +36,12 @@ _WIDTHS = (16, 24, 40, 80, 112, 192, 320)
 _STAGE_SIZES = (1, 2, 2, 3, 3, 4, 1)
 _STEM_WIDTH, _LAST_WIDTH = 32, 1280
 
-_he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-# Of a depthwise kernel one input channel reaches one output channel: its fan-out is its fan-in.
+# In a depthwise convolution one input channel reaches one output channel: fan-out equals fan-in.
 _he_normal_depthwise = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 class SqueezeExcite(nn.Module):
-    """Weighs the channels of [B, H, W, C] by what is in them all (arXiv:1709.01507).
+    """Weighs the channels of [B, H, W, C] by the means of all channels (arXiv:1709.01507).
 
     Attributes:
       reduced: channels of the layer in between.
@@ -55,7 +53,7 @@ class SqueezeExcite(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        dense = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=_he_normal)
+        dense = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=layers.he_normal)
         weight = jnp.mean(x, axis=(1, 2))
         weight = nn.silu(dense(self.reduced, name="reduce")(weight))
         weight = nn.sigmoid(dense(x.shape[-1], name="expand")(weight))
@@ -67,7 +65,7 @@ class MBConvBlock(nn.Module):
 
     Attributes:
       filters: channels of the output.
-      expansion: how much wider the inside is than the input; 1 leaves the first layer out.
+      expansion: inner channels as a multiple of the input's; 1 omits the first layer.
       kernel, strides: of the depthwise convolution.
       drop_rate: of the branch, where there is a shortcut; see `layers.StochasticDepth`.
       conv, norm: of the network.
@@ -108,23 +106,17 @@ class MBConvBlock(nn.Module):
         return x + layers.StochasticDepth(self.drop_rate)(y, train=train)
 
 
-class EfficientNet(nn.Module):
+class EfficientNet(backbone.Backbone):
     """Seven stages of `MBConvBlock`s that end in one logit of "fake".
+
+    `backbone.Backbone` explains the fields that are not listed here.
 
     Attributes:
       stage_sizes: blocks of each of the seven stages.
       width_factor: channels of every layer as a multiple of B0's, rounded to multiples of 8.
-      padding: "symmetric", or "same" as TensorFlow pads: as much as it takes for ceil(size /
-        stride) outputs, the odd pixel at the end.
-      norm_epsilon, norm_momentum: of the BatchNorms.
-      dtype: compute type of the convolutions ("float32" or "bfloat16"); parameters, statistics,
-        the head and the logit stay in float32.
-      stochastic_depth: drop rate of the last block's branch; it grows from 0 at the first.
-      dropout: rate before the head.
-      remat: compute each block again in the backward pass, to save memory.
-      folded: the norms are part of the convolutions (`models.fold`); for inference only.
-      native_size: side in pixels of the images that published weights were trained on.
-      mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
+      padding: "symmetric", or "same" as TensorFlow pads: enough for ceil(size / stride) outputs,
+        the odd pixel at the end.
+      norm_momentum: share of the old statistics that a BatchNorm keeps at every update.
     """
 
     stage_sizes: Sequence[int] = _STAGE_SIZES
@@ -132,14 +124,10 @@ class EfficientNet(nn.Module):
     padding: str = "symmetric"
     norm_epsilon: float = 1e-5
     norm_momentum: float = 0.9
-    dtype: str = "float32"
     stochastic_depth: float = 0.0
     dropout: float = 0.2
     remat: bool = False
     folded: bool = False
-    native_size: int = 224
-    mean: tuple[float, float, float] = layers.IMAGENET_MEAN
-    std: tuple[float, float, float] = layers.IMAGENET_STD
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
@@ -147,18 +135,21 @@ class EfficientNet(nn.Module):
         layers.require_size(image, at_least=32)
         dtype = jnp.dtype(self.dtype)
         conv = functools.partial(
-            _conv, padding=self.padding, use_bias=self.folded, dtype=dtype, kernel_init=_he_normal
+            _conv,
+            padding=self.padding,
+            use_bias=self.folded,
+            dtype=dtype,
+            kernel_init=layers.he_normal,
         )
-        norm = functools.partial(
-            layers.BatchNorm,
-            use_running_average=not train,
+        norm = layers.batch_norm(
+            train=train,
+            folded=self.folded,
             epsilon=self.norm_epsilon,
             momentum=self.norm_momentum,
             dtype=dtype,
         )
-        norm = layers.folded_norm if self.folded else norm
-        block = nn.remat(MBConvBlock, static_argnums=(2,)) if self.remat else MBConvBlock
-        drop_rates = iter(np.linspace(0, self.stochastic_depth, sum(self.stage_sizes)).tolist())
+        block = layers.remat_if(self.remat, MBConvBlock)
+        drop_rates = layers.drop_rates(self.stochastic_depth, sum(self.stage_sizes))
 
         x = layers.normalize(image, self.mean, self.std, dtype)
         x = conv(_widened(_STEM_WIDTH, self.width_factor), 3, 2, name="conv_stem")(x)
@@ -184,7 +175,7 @@ class EfficientNet(nn.Module):
 
 
 def _conv(features: int, kernel: int, strides: int = 1, *, padding: str, **kwargs) -> nn.Conv:
-    """A square convolution, padded as `EfficientNet.padding` says."""
+    """A square convolution; for `padding` see `EfficientNet`."""
     if padding == "symmetric":
         return layers.conv(features, kernel, strides, **kwargs)
     if padding != "same":
@@ -193,118 +184,44 @@ def _conv(features: int, kernel: int, strides: int = 1, *, padding: str, **kwarg
 
 
 def _widened(channels: int, factor: float) -> int:
-    """`channels` times `factor`, to the nearest multiple of 8 that is not 10% less."""
+    """`channels` times `factor`, rounded to a multiple of 8 that is not more than 10% less."""
     exact = channels * factor
     rounded = max(8, math.floor(exact / 8 + 0.5) * 8)
     return rounded + 8 if rounded < 0.9 * exact else rounded
 
 
-# Width and depth as multiples of B0's, side of the input, dropout: as in the authors' code.
+_PYTORCH_NORM = {"norm_epsilon": 1e-5, "norm_momentum": 0.9}
+_TENSORFLOW_NORM = {"norm_epsilon": 1e-3, "norm_momentum": 0.99}
+# Width and depth as multiples of B0's, side of the input and dropout as in the authors' code; and
+# the norm that torchvision trains with.
 _VARIANTS = {
-    "b0": (1.0, 1.0, 224, 0.2),
-    "b1": (1.0, 1.1, 240, 0.2),
-    "b2": (1.1, 1.2, 260, 0.3),
-    "b3": (1.2, 1.4, 300, 0.3),
-    "b4": (1.4, 1.8, 380, 0.4),
-    "b5": (1.6, 2.2, 456, 0.4),
-    "b6": (1.8, 2.6, 528, 0.5),
-    "b7": (2.0, 3.1, 600, 0.5),
+    "b0": (1.0, 1.0, 224, 0.2, _PYTORCH_NORM),
+    "b1": (1.0, 1.1, 240, 0.2, _PYTORCH_NORM),
+    "b2": (1.1, 1.2, 260, 0.3, _PYTORCH_NORM),
+    "b3": (1.2, 1.4, 300, 0.3, _PYTORCH_NORM),
+    "b4": (1.4, 1.8, 380, 0.4, _PYTORCH_NORM),
+    "b5": (1.6, 2.2, 456, 0.4, _TENSORFLOW_NORM),
+    "b6": (1.8, 2.6, 528, 0.5, _TENSORFLOW_NORM),
+    "b7": (2.0, 3.1, 600, 0.5, _TENSORFLOW_NORM),
 }
 
 
-def _variant(name: str, **fields) -> EfficientNet:
-    width, depth, size, dropout = _VARIANTS[name]
-    return EfficientNet(
-        stage_sizes=tuple(math.ceil(num_blocks * depth) for num_blocks in _STAGE_SIZES),
-        width_factor=width,
-        native_size=size,
-        dropout=dropout,
-        **fields,
-    )
+def _models() -> dict[str, dict[str, Any]]:
+    """The fields of every model, by its name."""
+    models = {}
+    for variant, (width, depth, size, dropout, norm) in _VARIANTS.items():
+        fields = {
+            "stage_sizes": tuple(math.ceil(num_blocks * depth) for num_blocks in _STAGE_SIZES),
+            "width_factor": width,
+            "native_size": size,
+            "dropout": dropout,
+        }
+        models[f"efficientnet_{variant}"] = {**fields, **norm}
+        models[f"tf_efficientnet_{variant}"] = {**fields, **_TENSORFLOW_NORM, "padding": "same"}
+    return models
 
 
-# As torchvision trains the larger ones, and the original all of them.
-_TENSORFLOW_NORM = {"norm_epsilon": 1e-3, "norm_momentum": 0.99}
-
-
-@registry.register("model", "efficientnet_b0")
-def efficientnet_b0() -> EfficientNet:
-    return _variant("b0")
-
-
-@registry.register("model", "efficientnet_b1")
-def efficientnet_b1() -> EfficientNet:
-    return _variant("b1")
-
-
-@registry.register("model", "efficientnet_b2")
-def efficientnet_b2() -> EfficientNet:
-    return _variant("b2")
-
-
-@registry.register("model", "efficientnet_b3")
-def efficientnet_b3() -> EfficientNet:
-    return _variant("b3")
-
-
-@registry.register("model", "efficientnet_b4")
-def efficientnet_b4() -> EfficientNet:
-    return _variant("b4")
-
-
-@registry.register("model", "efficientnet_b5")
-def efficientnet_b5() -> EfficientNet:
-    return _variant("b5", **_TENSORFLOW_NORM)
-
-
-@registry.register("model", "efficientnet_b6")
-def efficientnet_b6() -> EfficientNet:
-    return _variant("b6", **_TENSORFLOW_NORM)
-
-
-@registry.register("model", "efficientnet_b7")
-def efficientnet_b7() -> EfficientNet:
-    return _variant("b7", **_TENSORFLOW_NORM)
-
-
-@registry.register("model", "tf_efficientnet_b0")
-def tf_efficientnet_b0() -> EfficientNet:
-    return _variant("b0", padding="same", **_TENSORFLOW_NORM)
-
-
-@registry.register("model", "tf_efficientnet_b1")
-def tf_efficientnet_b1() -> EfficientNet:
-    return _variant("b1", padding="same", **_TENSORFLOW_NORM)
-
-
-@registry.register("model", "tf_efficientnet_b2")
-def tf_efficientnet_b2() -> EfficientNet:
-    return _variant("b2", padding="same", **_TENSORFLOW_NORM)
-
-
-@registry.register("model", "tf_efficientnet_b3")
-def tf_efficientnet_b3() -> EfficientNet:
-    return _variant("b3", padding="same", **_TENSORFLOW_NORM)
-
-
-@registry.register("model", "tf_efficientnet_b4")
-def tf_efficientnet_b4() -> EfficientNet:
-    return _variant("b4", padding="same", **_TENSORFLOW_NORM)
-
-
-@registry.register("model", "tf_efficientnet_b5")
-def tf_efficientnet_b5() -> EfficientNet:
-    return _variant("b5", padding="same", **_TENSORFLOW_NORM)
-
-
-@registry.register("model", "tf_efficientnet_b6")
-def tf_efficientnet_b6() -> EfficientNet:
-    return _variant("b6", padding="same", **_TENSORFLOW_NORM)
-
-
-@registry.register("model", "tf_efficientnet_b7")
-def tf_efficientnet_b7() -> EfficientNet:
-    return _variant("b7", padding="same", **_TENSORFLOW_NORM)
+backbone.register(EfficientNet, _models())
 
 
 @key_names.register(EfficientNet, "torchvision", layers.BY_IMAGENET)

@@ -1,6 +1,7 @@
 """Layers that several backbones share, with the field's conventions fixed once."""
 
 import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -17,20 +18,18 @@ INCEPTION_MEAN = INCEPTION_STD = (0.5, 0.5, 0.5)
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
-# As `foreign.register` takes them.
+# As `key_names.register` takes them.
 BY_IMAGENET = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
 BY_INCEPTION = {"mean": INCEPTION_MEAN, "std": INCEPTION_STD}
 
-# Under a jitted step over a sharded batch the statistics are those of the global batch, because
-# the array is global: no axis_name and no synchronisation before evaluation.
-BatchNorm = functools.partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
+he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 def require_size(image: jax.Array, *, at_least: int, multiple_of: int = 1) -> None:
     """Refuses images [B, H, W, 3] of a size that the network cannot take.
 
     Raises:
-      UserError: H or W is less than `at_least`, or no multiple of `multiple_of`.
+      UserError: H or W is less than `at_least`, or not a multiple of `multiple_of`.
     """
     height, width = image.shape[1:3]
     if min(height, width) < at_least or height % multiple_of or width % multiple_of:
@@ -47,7 +46,7 @@ def normalize(
     std: tuple[float, float, float],
     dtype: Any,
 ) -> jax.Array:
-    """(image - mean) / std in `dtype`; uint8 images are first brought to 0..1.
+    """Returns (image - mean) / std in `dtype`; uint8 images are first divided by 255.
 
     Computed in float32, then rounded: to bfloat16 by 0.13 grey levels in the root mean square and
     0.53 at most, where storing pixels as uint8 has cost 0.29 and 0.5. Convolutions round their
@@ -63,10 +62,10 @@ def normalize(
 
 
 def resize(image: jax.Array, size: int) -> jax.Array:
-    """Square images [B, S, S, 3] at side `size`: float32 in 0..1, or untouched where S is `size`.
+    """Returns square images [B, S, S, 3] at side `size`, float32 in 0..1; unchanged if S is `size`.
 
     Averages areas when it shrinks, interpolates linearly when it grows; two matrix products, which
-    every runtime computes alike. Uint8 is first brought to 0..1.
+    every runtime computes alike. Uint8 images are first divided by 255.
     """
     if image.shape[1:3] == (size, size):
         return image
@@ -78,7 +77,7 @@ def resize(image: jax.Array, size: int) -> jax.Array:
 
 
 def resize_weights(old: int, new: int) -> np.ndarray:
-    """What each of `old` pixels in a row gives to each of `new`, float32 [new, old].
+    """The weight of each of `old` pixels of a row in each of `new`, float32 [new, old].
 
     As OpenCV's INTER_AREA for new < old, and its INTER_LINEAR for new > old.
     """
@@ -111,11 +110,50 @@ def conv(
     )
 
 
+def batch_norm(
+    *,
+    train: bool,
+    folded: bool,
+    epsilon: float,
+    dtype: jnp.dtype,
+    momentum: float = 0.9,
+) -> Callable[..., Callable[[jax.Array], jax.Array]]:
+    """Returns what makes the BatchNorms of a network; of a folded one, they do nothing.
+
+    `models.fold` puts the norm named bnX into the convolution named convX, which then needs a bias.
+    """
+    if folded:
+        return _no_norm
+    # Under a jitted step over a sharded batch the statistics are those of the global batch, because
+    # the array is global: no axis_name and no synchronization before evaluation.
+    return functools.partial(
+        nn.BatchNorm,
+        use_running_average=not train,
+        momentum=momentum,
+        epsilon=epsilon,
+        dtype=dtype,
+    )
+
+
+def _no_norm(**_: Any) -> Callable[[jax.Array], jax.Array]:
+    return lambda x: x
+
+
+def remat_if(remat: bool, block: type[nn.Module]) -> type[nn.Module]:
+    """Returns a block, called as block(...)(x, train), that keeps no activations if `remat`."""
+    return nn.remat(block, static_argnums=(2,)) if remat else block
+
+
+def drop_rates(last: float, count: int) -> Iterator[float]:
+    """Yields the rates of `StochasticDepth` of `count` blocks, in equal steps from 0 to `last`."""
+    return iter(np.linspace(0, last, count).tolist())
+
+
 def expose_features(module: nn.Module, x: jax.Array) -> jax.Array:
     """Marks x [B, H, W, C], the last feature maps of `module`, for heat maps; returns x.
 
-    They come out as `intermediates/features`, and their gradient is that of
-    `perturbations/features` (see `inference.explain`). Costs nothing where neither is asked for.
+    They appear as `intermediates/features`, and their gradient as that of
+    `perturbations/features` (see `inference.explain`). Costs nothing unless one of them is mutable.
     """
     module.sow("intermediates", "features", x)
     return module.perturb("features", x)
@@ -125,8 +163,8 @@ class StochasticDepth(nn.Module):
     """Drops the branch of a residual block for some images of a batch (arXiv:1603.09382).
 
     Attributes:
-      rate: probability in [0, 1) that an image goes without the branch [B, ...] in training; what
-        remains is divided by 1 - rate, so that nothing changes afterwards.
+      rate: probability in [0, 1) that training drops the branch [B, ...] for an image; the rest is
+        divided by 1 - rate, so that the mean is the same without dropping.
     """
 
     rate: float
@@ -138,7 +176,11 @@ class StochasticDepth(nn.Module):
 
 
 class Affine(nn.Module):
-    """scale * x + bias per channel of [B, H, W, C]: a folded norm that follows an activation."""
+    """scale * x + bias per channel of [B, H, W, C]: a folded norm that follows an activation.
+
+    Attributes:
+      dtype: compute type.
+    """
 
     dtype: Any = jnp.float32
 
@@ -150,15 +192,13 @@ class Affine(nn.Module):
         return x.astype(self.dtype) * scale + bias
 
 
-def folded_norm(**_: Any) -> Any:
-    """In the place of a BatchNorm whose affine map `models.fold` has put into the convolution."""
-    return lambda x: x
-
-
 class BinaryHead(nn.Module):
     """Pooled features [B, C] to one logit of "fake" per row, [B], in float32.
 
-    The features come out as `intermediates/head/embedding` (see `steps.embed`).
+    The features appear as `intermediates/head/embedding` (see `steps.embed`).
+
+    Attributes:
+      dropout: rate of the dropout before the last layer.
     """
 
     dropout: float = 0.0

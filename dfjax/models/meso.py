@@ -2,9 +2,9 @@
 
 Afchar et al., "MesoNet: a Compact Facial Video Forgery Detection Network" (arXiv:1809.00888):
 Meso-4 (27,977 parameters) and MesoInception-4 (28,615), as in the authors' Keras code
-(DariusAf/MesoNet). Their weights fit: 256 px, RGB in 0..1 without further normalisation. Their
-output is P(real), so the last layer changes its sign on the way in. They take 256 px alone; here
-other sizes are averaged over the grid of cells that those have.
+(DariusAf/MesoNet). Their weights fit: 256 px, RGB in 0..1 without further normalization. Their
+output is P(real), so the last layer changes its sign when it is converted. They take 256 px only;
+here the feature maps of other sizes are averaged over the same grid of cells.
 """
 
 import functools
@@ -14,15 +14,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dfjax import registry
-from dfjax.models import key_names, layers, pooling
+from dfjax.models import backbone, key_names, layers, pooling
 
-_GRID = 8  # cells per side before the dense layers: what is left of 256 px
+_GRID = 8  # cells per side before the dense layers, as 256 px give
 _DILATIONS = (1, 1, 2, 3)  # of the branches' 3x3 convolutions; the first branch has none
 
 
 class InceptionBlock(nn.Module):
-    """Four branches side by side: a 1x1 convolution, and three of a 1x1 and a dilated 3x3.
+    """Four parallel branches: a 1x1 convolution, and three of a 1x1 and a dilated 3x3.
 
     Attributes:
       widths: channels of the four branches.
@@ -44,24 +43,20 @@ class InceptionBlock(nn.Module):
         return jnp.concatenate(branches, axis=-1)
 
 
-class MesoNet(nn.Module):
+class MesoNet(backbone.Backbone):
     """Four stages, each with a BatchNorm after its activation and a pooling, and two dense layers.
+
+    A norm follows an activation, so that a folded one is a scale and a bias (`layers.Affine`).
+    `backbone.Backbone` explains the fields that are not listed here.
 
     Attributes:
       stages: channels of each stage's convolution, or of the four branches of its Inception block.
       hidden: units of the first dense layer.
-      dtype: compute type ("float32" or "bfloat16"); parameters, statistics, the head and the
-        logit stay in float32.
       dropout: rate before each of the dense layers.
-      norm_epsilon: of the BatchNorms.
-      folded: the norms are scales and biases (`models.fold`); for inference only.
-      native_size: side in pixels of the images that published weights were trained on.
-      mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
     """
 
     stages: Sequence[int | Sequence[int]]
     hidden: int = 16
-    dtype: str = "float32"
     dropout: float = 0.5
     norm_epsilon: float = 1e-3
     folded: bool = False
@@ -100,30 +95,25 @@ class MesoNet(nn.Module):
         dtype = jnp.dtype(self.dtype)
         if self.folded:
             return functools.partial(layers.Affine, dtype=dtype)
-        return functools.partial(
-            layers.BatchNorm,
-            use_running_average=not train,
-            momentum=0.99,
-            epsilon=self.norm_epsilon,
-            dtype=dtype,
+        return layers.batch_norm(
+            train=train, folded=False, epsilon=self.norm_epsilon, dtype=dtype, momentum=0.99
         )
 
 
 def _max_pool(x: jax.Array, window: int) -> jax.Array:
-    """Maxima of windows side by side; edges that do not fill one count too, as Keras' "same"."""
+    """Maxima of adjacent windows; incomplete ones at the edges count too, as Keras' "same"."""
     missing = [-size % window for size in x.shape[1:3]]
     height, width = ((count // 2, count - count // 2) for count in missing)
     return pooling.max_pool(x, window, window, padding=(height, width))
 
 
-@registry.register("model", "meso4")
-def meso4() -> MesoNet:
-    return MesoNet(stages=(8, 8, 16, 16))
-
-
-@registry.register("model", "mesoinception4")
-def mesoinception4() -> MesoNet:
-    return MesoNet(stages=((1, 4, 4, 2), (2, 4, 4, 2), 16, 16))
+backbone.register(
+    MesoNet,
+    {
+        "meso4": {"stages": (8, 8, 16, 16)},
+        "mesoinception4": {"stages": ((1, 4, 4, 2), (2, 4, 4, 2), 16, 16)},
+    },
+)
 
 
 @key_names.register(MesoNet, "MesoNet (Keras)", {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)})

@@ -1,4 +1,4 @@
-"""Pooling that every exporter carries over and every runtime computes alike."""
+"""Pooling that every exporter can write and every runtime computes alike."""
 
 import jax
 import jax.numpy as jnp
@@ -13,21 +13,21 @@ def max_pool(
     *,
     padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
 ) -> jax.Array:
-    """Maxima of square windows of feature maps [B, H, W, C].
+    """Returns the maxima of square windows of feature maps [B, H, W, C].
 
-    `padding` is what H and W get before and after, of a value less than any other.
+    `padding` is the number of rows and columns (before, after), with a value below any other.
     """
     if padding != ((0, 0), (0, 0)):
-        # Apart, because jax2onnx drops the padding of a pool; XLA joins the two again.
+        # A layer of its own, because jax2onnx drops the padding of a pool; XLA joins them again.
         x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
     return nn.max_pool(x, window_shape=(window, window), strides=(strides, strides))
 
 
 def adaptive_average_pool(x: jax.Array, size: int) -> jax.Array:
-    """Feature maps [B, H, W, C] at [B, size, size, C], as torch.nn.AdaptiveAvgPool2d.
+    """Returns feature maps [B, H, W, C] at [B, size, size, C], as torch.nn.AdaptiveAvgPool2d.
 
     Cell i averages the rows from floor(i H / size) to ceil((i + 1) H / size): windows may overlap,
-    and repeat a row where H < size. Maps that have the size are left untouched.
+    and repeat a row if H < size. Maps of that size are returned as they are.
     """
     height, width = x.shape[1:3]
     if (height, width) == (size, size):
@@ -39,7 +39,7 @@ def adaptive_average_pool(x: jax.Array, size: int) -> jax.Array:
 
 
 def _weights(old: int, new: int) -> np.ndarray:
-    """What each of `old` rows gives to each of `new`, float32 [new, old]."""
+    """The weight of each of `old` rows in each of `new`, float32 [new, old]."""
     cell, row = np.arange(new)[:, None], np.arange(old)[None]
     inside = (row >= cell * old // new) & (row < -(-(cell + 1) * old // new))
     return np.float32(inside / inside.sum(1, keepdims=True))

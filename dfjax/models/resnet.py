@@ -1,8 +1,8 @@
-"""ResNet v1.5 and ResNeXt: the residual networks every detection paper compares with.
+"""ResNet v1.5 and ResNeXt: the residual networks that every detection paper compares with.
 
 He et al., "Deep Residual Learning for Image Recognition" (arXiv:1512.03385), with the stride of a
 bottleneck on its 3x3 convolution ("v1.5", as torchvision and NVIDIA train it); Xie et al.,
-"Aggregated Residual Transformations" (arXiv:1611.05431), which cuts that convolution into groups.
+"Aggregated Residual Transformations" (arXiv:1611.05431), which splits that convolution into groups.
 
 Parameters with this head: ResNet-18 11.2 M, -34 21.3 M, -50 23.5 M, -101 42.5 M, -152 58.1 M,
 ResNeXt-50 32x4d 23.0 M, ResNeXt-101 32x8d 86.7 M. Weights of torchvision and timm fit: 224 px,
@@ -14,23 +14,19 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
-from dfjax import registry
-from dfjax.models import key_names, layers, pooling
-
-_he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+from dfjax.models import backbone, key_names, layers, pooling
 
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut; ResNet-18 and -34.
 
     Attributes:
-      filters: channels of a block's end, divided by `expansion`.
+      filters: channels of the output, divided by `expansion`.
       inner: channels between the convolutions.
       groups: of the 3x3 convolutions.
-      strides: by which the block shrinks its input.
+      strides: factor by which the block shrinks its input.
       drop_rate: of the residual branch, see `layers.StochasticDepth`.
       conv, norm: of the network.
       last_scale: initial scale of the last norm.
@@ -60,7 +56,10 @@ class BasicBlock(nn.Module):
 class BottleneckBlock(nn.Module):
     """1x1, 3x3 and 1x1 convolutions, four times wider at the end, and a shortcut; ResNet-50 on.
 
-    Attributes: as `BasicBlock`; `inner` are the channels of the 3x3 convolution.
+    `BasicBlock` explains the other fields.
+
+    Attributes:
+      inner: channels of the 3x3 convolution.
     """
 
     filters: int
@@ -88,15 +87,17 @@ class BottleneckBlock(nn.Module):
 def _join(
     block: BasicBlock | BottleneckBlock, x: jax.Array, branch: jax.Array, train: bool
 ) -> jax.Array:
-    """The end of a block: its residual branch and its input x, brought to the branch's shape."""
+    """The end of a block: the residual branch plus x, which is brought to the branch's shape."""
     if x.shape != branch.shape:
         x = block.conv(branch.shape[-1], 1, block.strides, name="conv_shortcut")(x)
         x = block.norm(name="bn_shortcut")(x)
     return nn.relu(x + layers.StochasticDepth(block.drop_rate)(branch, train=train))
 
 
-class ResNet(nn.Module):
+class ResNet(backbone.Backbone):
     """A residual network that ends in one logit of "fake".
+
+    `backbone.Backbone` explains the fields that are not listed here.
 
     Attributes:
       stage_sizes: residual blocks per stage; the resolution halves between stages.
@@ -104,17 +105,8 @@ class ResNet(nn.Module):
       width: channels of the stem and of the first stage.
       groups: of the 3x3 convolutions; 32 in a ResNeXt.
       width_per_group: channels of a group in the first stage of a network of width 64.
-      dtype: compute type of the convolutions ("float32" or "bfloat16"); parameters, statistics,
-        the head and the logit stay in float32.
       zero_init_residual: start the last norm of every block at zero, so that a block begins as
         the identity (Goyal et al., arXiv:1706.02677).
-      stochastic_depth: drop rate of the last block's branch; it grows from 0 at the first.
-      dropout: rate before the head.
-      remat: compute each block again in the backward pass, to save memory.
-      norm_epsilon: of the BatchNorms.
-      folded: the norms are part of the convolutions (`models.fold`); for inference only.
-      native_size: side in pixels of the images that published weights were trained on.
-      mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
     """
 
     stage_sizes: Sequence[int]
@@ -122,16 +114,11 @@ class ResNet(nn.Module):
     width: int = 64
     groups: int = 1
     width_per_group: int = 64
-    dtype: str = "float32"
     zero_init_residual: bool = True
     stochastic_depth: float = 0.0
-    dropout: float = 0.0
     remat: bool = False
     norm_epsilon: float = 1e-5
     folded: bool = False
-    native_size: int = 224
-    mean: tuple[float, float, float] = layers.IMAGENET_MEAN
-    std: tuple[float, float, float] = layers.IMAGENET_STD
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
@@ -139,18 +126,14 @@ class ResNet(nn.Module):
         layers.require_size(image, at_least=32)
         dtype = jnp.dtype(self.dtype)
         conv = functools.partial(
-            layers.conv, dtype=dtype, kernel_init=_he_normal, use_bias=self.folded
+            layers.conv, dtype=dtype, kernel_init=layers.he_normal, use_bias=self.folded
         )
-        norm = functools.partial(
-            layers.BatchNorm,
-            use_running_average=not train,
-            epsilon=self.norm_epsilon,
-            dtype=dtype,
+        norm = layers.batch_norm(
+            train=train, folded=self.folded, epsilon=self.norm_epsilon, dtype=dtype
         )
-        norm = layers.folded_norm if self.folded else norm
         last_scale = nn.initializers.zeros if self.zero_init_residual else nn.initializers.ones
-        block = nn.remat(self.block, static_argnums=(2,)) if self.remat else self.block
-        drop_rates = iter(np.linspace(0, self.stochastic_depth, sum(self.stage_sizes)).tolist())
+        block = layers.remat_if(self.remat, self.block)
+        drop_rates = layers.drop_rates(self.stochastic_depth, sum(self.stage_sizes))
 
         x = layers.normalize(image, self.mean, self.std, dtype)
         x = conv(self.width, 7, 2, name="conv_stem")(x)
@@ -175,39 +158,28 @@ class ResNet(nn.Module):
         return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
 
 
-@registry.register("model", "resnet18")
-def resnet18() -> ResNet:
-    return ResNet(stage_sizes=(2, 2, 2, 2), block=BasicBlock)
-
-
-@registry.register("model", "resnet34")
-def resnet34() -> ResNet:
-    return ResNet(stage_sizes=(3, 4, 6, 3), block=BasicBlock)
-
-
-@registry.register("model", "resnet50")
-def resnet50() -> ResNet:
-    return ResNet(stage_sizes=(3, 4, 6, 3), block=BottleneckBlock)
-
-
-@registry.register("model", "resnet101")
-def resnet101() -> ResNet:
-    return ResNet(stage_sizes=(3, 4, 23, 3), block=BottleneckBlock)
-
-
-@registry.register("model", "resnet152")
-def resnet152() -> ResNet:
-    return ResNet(stage_sizes=(3, 8, 36, 3), block=BottleneckBlock)
-
-
-@registry.register("model", "resnext50")
-def resnext50() -> ResNet:
-    return ResNet(stage_sizes=(3, 4, 6, 3), block=BottleneckBlock, groups=32, width_per_group=4)
-
-
-@registry.register("model", "resnext101")
-def resnext101() -> ResNet:
-    return ResNet(stage_sizes=(3, 4, 23, 3), block=BottleneckBlock, groups=32, width_per_group=8)
+backbone.register(
+    ResNet,
+    {
+        "resnet18": {"block": BasicBlock, "stage_sizes": (2, 2, 2, 2)},
+        "resnet34": {"block": BasicBlock, "stage_sizes": (3, 4, 6, 3)},
+        "resnet50": {"block": BottleneckBlock, "stage_sizes": (3, 4, 6, 3)},
+        "resnet101": {"block": BottleneckBlock, "stage_sizes": (3, 4, 23, 3)},
+        "resnet152": {"block": BottleneckBlock, "stage_sizes": (3, 8, 36, 3)},
+        "resnext50": {
+            "block": BottleneckBlock,
+            "stage_sizes": (3, 4, 6, 3),
+            "groups": 32,
+            "width_per_group": 4,
+        },
+        "resnext101": {
+            "block": BottleneckBlock,
+            "stage_sizes": (3, 4, 23, 3),
+            "groups": 32,
+            "width_per_group": 8,
+        },
+    },
+)
 
 
 @key_names.register(ResNet, "torchvision, timm")

@@ -1,4 +1,4 @@
-"""VGG: plain stacks of 3x3 convolutions, the oldest network still compared with.
+"""VGG: plain stacks of 3x3 convolutions, the oldest network that papers still compare with.
 
 Simonyan and Zisserman, "Very Deep Convolutional Networks" (arXiv:1409.1556), configurations A, B,
 D and E, with and without BatchNorm, as torchvision builds them. Parameters with this head:
@@ -8,54 +8,51 @@ deviation.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dfjax import registry
-from dfjax.models import key_names, layers, pooling
+from dfjax.models import backbone, key_names, layers, pooling
 
-_he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 _narrow_normal = nn.initializers.normal(0.01)
 
 
-class VGG(nn.Module):
+class VGG(backbone.Backbone):
     """Five stages of convolutions, a 7x7 grid of their averages, two dense layers, one logit.
+
+    `backbone.Backbone` explains the fields that are not listed here.
 
     Attributes:
       stage_sizes: 3x3 convolutions per stage; every stage ends by halving the resolution.
       batch_norm: a BatchNorm after every convolution.
       width: channels of the first stage; they double per stage up to 8 times that. The dense
         layers have 64 times as many.
-      dtype: compute type ("float32" or "bfloat16"); parameters, statistics, the head and the
-        logit stay in float32.
       dropout: rate before the second dense layer and before the head.
-      norm_epsilon: of the BatchNorms.
-      folded: the norms are part of the convolutions (`models.fold`); for inference only.
-      native_size: side in pixels of the images that published weights were trained on.
-      mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
     """
 
     stage_sizes: Sequence[int]
     batch_norm: bool
     width: int = 64
-    dtype: str = "float32"
     dropout: float = 0.5
     norm_epsilon: float = 1e-5
     folded: bool = False
-    native_size: int = 224
-    mean: tuple[float, float, float] = layers.IMAGENET_MEAN
-    std: tuple[float, float, float] = layers.IMAGENET_STD
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
         """Logits [B] (float32) of images [B, H, W, 3]: uint8, or float in 0..1; H, W >= 32."""
         layers.require_size(image, at_least=32)
         dtype = jnp.dtype(self.dtype)
-        conv = functools.partial(layers.conv, dtype=dtype, kernel_init=_he_normal, use_bias=True)
-        norm = self._norm(train)
+        conv = functools.partial(
+            layers.conv, dtype=dtype, kernel_init=layers.he_normal, use_bias=True
+        )
+        norm = layers.batch_norm(
+            train=train,
+            folded=self.folded or not self.batch_norm,
+            epsilon=self.norm_epsilon,
+            dtype=dtype,
+        )
 
         x = layers.normalize(image, self.mean, self.std, dtype)
         for stage, num_convs in enumerate(self.stage_sizes):
@@ -78,16 +75,6 @@ class VGG(nn.Module):
         x = nn.relu(dense(name="fc2")(x))
         return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
 
-    def _norm(self, train: bool) -> Callable:
-        if self.folded or not self.batch_norm:
-            return layers.folded_norm
-        return functools.partial(
-            layers.BatchNorm,
-            use_running_average=not train,
-            epsilon=self.norm_epsilon,
-            dtype=jnp.dtype(self.dtype),
-        )
-
 
 _STAGE_SIZES = {
     11: (1, 1, 2, 2, 2),
@@ -95,46 +82,14 @@ _STAGE_SIZES = {
     16: (2, 2, 3, 3, 3),
     19: (2, 2, 4, 4, 4),
 }
-
-
-@registry.register("model", "vgg11")
-def vgg11() -> VGG:
-    return VGG(_STAGE_SIZES[11], batch_norm=False)
-
-
-@registry.register("model", "vgg13")
-def vgg13() -> VGG:
-    return VGG(_STAGE_SIZES[13], batch_norm=False)
-
-
-@registry.register("model", "vgg16")
-def vgg16() -> VGG:
-    return VGG(_STAGE_SIZES[16], batch_norm=False)
-
-
-@registry.register("model", "vgg19")
-def vgg19() -> VGG:
-    return VGG(_STAGE_SIZES[19], batch_norm=False)
-
-
-@registry.register("model", "vgg11_bn")
-def vgg11_bn() -> VGG:
-    return VGG(_STAGE_SIZES[11], batch_norm=True)
-
-
-@registry.register("model", "vgg13_bn")
-def vgg13_bn() -> VGG:
-    return VGG(_STAGE_SIZES[13], batch_norm=True)
-
-
-@registry.register("model", "vgg16_bn")
-def vgg16_bn() -> VGG:
-    return VGG(_STAGE_SIZES[16], batch_norm=True)
-
-
-@registry.register("model", "vgg19_bn")
-def vgg19_bn() -> VGG:
-    return VGG(_STAGE_SIZES[19], batch_norm=True)
+backbone.register(
+    VGG,
+    {
+        f"vgg{depth}{norm}": {"stage_sizes": sizes, "batch_norm": norm == "_bn"}
+        for depth, sizes in _STAGE_SIZES.items()
+        for norm in ("", "_bn")
+    },
+)
 
 
 @key_names.register(VGG, "torchvision", layers.BY_IMAGENET)

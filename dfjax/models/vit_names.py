@@ -1,8 +1,8 @@
-"""What other libraries call the layers of a `vit.VisionTransformer`, see `models.foreign`.
+"""What other libraries call the layers of a `vit.VisionTransformer`; see `models.key_names`.
 
-"Hugging Face" means the names in published files: transformers 5 renames them when it loads them,
-and back when it saves. The weights of big_vision whose class token has no position of its own do
-not fit, and those with sine-cosine positions lack them.
+"Hugging Face" means the names in published files: transformers 5 changes them when it loads a file,
+and changes them back when it saves one. Two kinds of big_vision's weights do not fit: those whose
+class token has no position, and those with sine-cosine positions, which are not in the file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from dfjax.models.vit import VisionTransformer
 def _block_names(
     model: VisionTransformer, theirs: str, same: Mapping[str, str], qkv: Sequence[str] = ()
 ) -> key_names.Names:
-    """The names of all blocks: `theirs` is what a name begins with, with {} for the block's number.
+    """The names of all blocks: theirs begin with `theirs`, where {} is the block's number.
 
-    `same` are modules and leaves of one block, theirs and ours; `qkv` the modules of query, key and
-    value, where they are apart.
+    `same` maps modules and leaves of one block from theirs to ours; `qkv` are the modules of query,
+    key and value in libraries that separate them.
     """
     names: key_names.Names = {}
     for index in range(model.depth):
@@ -102,7 +102,7 @@ def _big_vision_names(model: VisionTransformer) -> key_names.Names:
 
 @key_names.register(VisionTransformer, "vision_transformer", layers.BY_INCEPTION)
 def _vision_transformer_names(model: VisionTransformer) -> key_names.Names:
-    # Its layers were once numbered in a row, whatever their kind.
+    # Early Flax numbered all layers of a block in one sequence.
     names = _flax_names(model, "LayerNorm_2", "MultiHeadDotProductAttention_1", "MlpBlock_3")
     return names | {"Transformer/posembed_input/pos_embedding": "position_embedding"}
 
@@ -186,7 +186,7 @@ def _huggingface_clip_names(model: VisionTransformer) -> key_names.Names:
     }
     qkv = [f"self_attn.{name}_proj" for name in "qkv"]
     names: key_names.Names = {}
-    for network in ("", "vision_model."):  # alone, and beside the text tower
+    for network in ("", "vision_model."):  # alone, and next to the text encoder
         names |= {
             f"{network}embeddings.class_embedding": "class_token",
             f"{network}embeddings.patch_embedding": "patch_embedding",
@@ -200,7 +200,7 @@ def _huggingface_clip_names(model: VisionTransformer) -> key_names.Names:
 
 
 def _huggingface_text_names(block: Sequence[str]) -> key_names.Names:
-    """CLIP's other half, left out: 196 tensors (197 in older files), and three that join them."""
+    """The text encoder, dropped: 196 tensors (197 in older files) and the three that join both."""
     names = [
         "logit_scale",
         "text_projection",

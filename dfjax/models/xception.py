@@ -1,9 +1,9 @@
 """Xception: depthwise separable convolutions; the baseline of FaceForensics++.
 
 Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions" (arXiv:1610.02357);
-Roessler et al., "FaceForensics++" (arXiv:1901.08971), made it what other detectors are measured by.
+Roessler et al., "FaceForensics++" (arXiv:1901.08971), made it the standard baseline of detectors.
 20.8 M parameters with this head. Weights of timm's `legacy_xception` fit: 299 px, mean and
-standard deviation 0.5. As there, and unlike in Keras, poolings are padded alike on both sides and
+standard deviation 0.5. As there, and unlike in Keras, poolings are padded equally on both sides and
 the BatchNorms have an epsilon of 1e-5.
 """
 
@@ -12,22 +12,18 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
-from dfjax import registry
-from dfjax.models import key_names, layers, pooling
-
-_he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+from dfjax.models import backbone, key_names, layers, pooling
 
 
 class SeparableBlock(nn.Module):
-    """Depthwise 3x3 and pointwise convolutions, as often as there are `widths`, and a shortcut.
+    """A depthwise 3x3 and a pointwise convolution for each of `widths`, and a shortcut.
 
     Attributes:
       widths: channels after each pointwise convolution.
       downsample: halve the resolution at the end.
-      activate_first: begin with an activation; the first block's input has had one.
+      activate_first: begin with an activation; the input of the first block already had one.
       drop_rate: of the residual branch, see `layers.StochasticDepth`.
       conv, norm: of the network.
     """
@@ -53,32 +49,23 @@ class SeparableBlock(nn.Module):
         return x + layers.StochasticDepth(self.drop_rate)(y, train=train)
 
 
-class Xception(nn.Module):
+class Xception(backbone.Backbone):
     """Entry, middle and exit flow, ending in one logit of "fake".
+
+    `backbone.Backbone` explains the fields that are not listed here.
 
     Attributes:
       stem_widths: channels of the two ordinary convolutions that come first.
       entry_widths: channels of the entry flow's blocks, each of which halves the resolution.
       middle_blocks: blocks at the resolution and width where the entry flow ends.
       exit_widths: channels of the last block and of the two separable convolutions after it.
-      dtype: compute type of the convolutions ("float32" or "bfloat16"); parameters, statistics,
-        the head and the logit stay in float32.
-      stochastic_depth: drop rate of the last block's branch; it grows from 0 at the first.
-      dropout: rate before the head.
-      remat: compute each block again in the backward pass, to save memory.
-      norm_epsilon: of the BatchNorms.
-      folded: the norms are part of the convolutions (`models.fold`); for inference only.
-      native_size: side in pixels of the images that published weights were trained on.
-      mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
     """
 
     stem_widths: Sequence[int] = (32, 64)
     entry_widths: Sequence[int] = (128, 256, 728)
     middle_blocks: int = 8
     exit_widths: Sequence[int] = (1024, 1536, 2048)
-    dtype: str = "float32"
     stochastic_depth: float = 0.0
-    dropout: float = 0.0
     remat: bool = False
     norm_epsilon: float = 1e-5
     folded: bool = False
@@ -91,30 +78,26 @@ class Xception(nn.Module):
         """Logits [B] (float32) of images [B, H, W, 3]: uint8, or float in 0..1; H, W >= 32."""
         layers.require_size(image, at_least=32)
         dtype = jnp.dtype(self.dtype)
-        settings = {"dtype": dtype, "kernel_init": _he_normal, "use_bias": self.folded}
+        settings = {"dtype": dtype, "kernel_init": layers.he_normal, "use_bias": self.folded}
         conv = functools.partial(layers.conv, **settings)
         stem_conv = functools.partial(nn.Conv, kernel_size=(3, 3), padding="VALID", **settings)
-        norm = functools.partial(
-            layers.BatchNorm,
-            use_running_average=not train,
-            epsilon=self.norm_epsilon,
-            dtype=dtype,
+        norm = layers.batch_norm(
+            train=train, folded=self.folded, epsilon=self.norm_epsilon, dtype=dtype
         )
-        norm = layers.folded_norm if self.folded else norm
-        block = nn.remat(SeparableBlock, static_argnums=(2,)) if self.remat else SeparableBlock
+        block = layers.remat_if(self.remat, SeparableBlock)
 
         x = layers.normalize(image, self.mean, self.std, dtype)
         for number, (width, strides) in enumerate(zip(self.stem_widths, (2, 1), strict=True), 1):
             x = stem_conv(width, strides=(strides, strides), name=f"conv{number}")(x)
             x = nn.relu(norm(name=f"bn{number}")(x))
         block_widths = _block_widths(self)
-        drop_rates = np.linspace(0, self.stochastic_depth, len(block_widths)).tolist()
+        drop_rates = layers.drop_rates(self.stochastic_depth, len(block_widths))
         for index, widths in enumerate(block_widths):
             x = block(
                 widths=widths,
                 downsample=len(widths) == 2,
                 activate_first=index > 0,
-                drop_rate=drop_rates[index],
+                drop_rate=next(drop_rates),
                 conv=conv,
                 norm=norm,
                 name=f"block{index + 1}",
@@ -127,7 +110,7 @@ class Xception(nn.Module):
 
 
 def _separable(x: jax.Array, width: int, number: int, conv: Callable, norm: Callable) -> jax.Array:
-    """A depthwise and a pointwise convolution with nothing between them, and a norm."""
+    """A depthwise and a pointwise convolution without an activation in between, and a norm."""
     channels = x.shape[-1]
     depthwise = functools.partial(conv, feature_group_count=channels, use_bias=False)
     x = depthwise(channels, 3, name=f"depthwise{number}")(x)
@@ -145,9 +128,7 @@ def _block_widths(model: Xception) -> list[tuple[int, ...]]:
     ]
 
 
-@registry.register("model", "xception")
-def xception() -> Xception:
-    return Xception()
+backbone.register(Xception, {"xception": {}})
 
 
 @key_names.register(Xception, "timm", layers.BY_INCEPTION)
@@ -163,7 +144,7 @@ def _timm_names(model: Xception) -> key_names.Names:
     for index, widths in enumerate(_block_widths(model)):
         block = f"block{index + 1}"
         for number in range(1, len(widths) + 1):
-            # Activation, convolution and norm take turns; the first block begins without one.
+            # Activation, convolution and norm alternate; the first block begins without the first.
             place = 3 * number - 2 - (index == 0)
             names[f"{block}.rep.{place}.conv1"] = f"{block}/depthwise{number}"
             names[f"{block}.rep.{place}.pointwise"] = f"{block}/conv{number}"

@@ -5,7 +5,7 @@ import logging
 import pathlib
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
 
@@ -22,14 +22,13 @@ from dfjax.serve.settings import Settings
 _log = logging.getLogger(__name__)
 
 _PAGE = pathlib.Path(__file__).with_name("page")
-_PAGE_FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}
 
 
 def create_app(settings: Settings) -> FastAPI:
     """Returns the application, its model loaded and its processes started.
 
     Raises:
-      UserError: there is no model at `settings.model`, or it fails its test.
+      UserError: there is no model at `settings.model`, or it fails its check.
     """
     service = Service(settings)
 
@@ -40,13 +39,16 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
     app.state.service = service
-    app.add_middleware(gate.Gate, service=service)
+    app.add_middleware(
+        gate.Gate, settings=settings, load=service.load, monitoring=service.monitoring
+    )
     app.add_exception_handler(HTTPException, _answer_http_error)
     for routes in (detection, tf_serving, open_inference):
         app.include_router(routes.router)
     app.add_api_route("/metrics", _show_metrics)
-    for path in _PAGE_FILES:
-        app.add_api_route(path, _show_page)
+    for file in sorted(_PAGE.iterdir()):
+        path = "" if file.name == "index.html" else file.name
+        app.add_api_route(f"/{path}", _make_show(file))
     return app
 
 
@@ -58,14 +60,13 @@ def serve(
     port: int = 8000,
     jobs: int = 2,
 ) -> None:
-    """Serves the model at `model` until the process is told to stop, with `jobs` processes.
+    """Serves the model at `model` with `jobs` decoding processes, until SIGTERM or Ctrl-C.
 
-    On SIGTERM or Ctrl-C it takes nothing new, finishes what it has, and returns; a second signal
-    ends it at once.
+    Then it takes nothing new, finishes its work, and returns; a second signal ends it at once.
 
     Raises:
-      UserError: there is no model, or it fails its test.
-      OSError: it cannot listen there.
+      UserError: there is no model, or it fails its check.
+      OSError: it cannot listen on this address.
     """
     set_up_log()
     settings = Settings(model=str(model), runtime=runtime, host=host, port=port, workers=jobs)
@@ -74,10 +75,10 @@ def serve(
 
 
 def bind(settings: Settings) -> socket.socket:
-    """Returns a socket that is bound, and not listening yet: a model takes a while to load.
+    """Returns a bound socket that does not listen yet: the model takes a while to load.
 
     Raises:
-      OSError: the address is in use, or none of this machine's.
+      OSError: the address is in use, or does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
@@ -92,11 +93,11 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def run(app: FastAPI, listener: socket.socket) -> None:
-    """Serves an application as `serve` does."""
+    """Serves an application until a signal, as `serve` does."""
     config = uvicorn.Config(
         app,
         log_level="warning",
-        access_log=False,  # it would have paths; `gate` logs routes
+        access_log=False,  # it would name paths; `gate` logs routes
         server_header=False,
         timeout_graceful_shutdown=1,
     )
@@ -104,7 +105,7 @@ def run(app: FastAPI, listener: socket.socket) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Goes on listening while it drains, so that whoever asks is told that it is not ready."""
+    """Goes on listening while it drains, so that health checks learn that it is not ready."""
 
     def __init__(self, config: uvicorn.Config, service: Service):
         super().__init__(config)
@@ -112,28 +113,31 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What is loaded now stays: to look through it for garbage stops every request for 0.2 s.
+        # What is loaded now stays. Searching it for garbage would stop every request for 0.2 s.
         gc.collect()
         gc.freeze()
         host, port = sockets[0].getsockname()[:2]
-        _log.info("version %d at http://%s:%d/", self._service.versions.current.number, host, port)
+        number = self._service.model_versions.current.number
+        _log.info("version %d at http://%s:%d/", number, host, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Without the signal in its list, uvicorn does not raise it again: the exit status is 0.
-        self.should_exit = self._service.draining
-        self._service.draining = True
+        # uvicorn would keep the signal and raise it again: without it the exit status is 0.
+        self.should_exit = self._service.load.draining
+        self._service.load.draining = True
         self._deadline = time.monotonic() + self._service.settings.drain_seconds
 
     async def on_tick(self, counter: int) -> bool:
         if await super().on_tick(counter):
             return True
         late = time.monotonic() > self._deadline
-        return self._service.draining and (self._service.idle or late)
+        return self._service.load.draining and (self._service.idle or late)
 
 
-async def _answer_http_error(request: Request, error: HTTPException) -> JSONResponse:
-    told = RequestError(error.status_code, "http", f"{request.method}: {error.detail}")
-    return gate.error_response(request.url.path, told)
+async def _answer_http_error(request: Request, exception: HTTPException) -> JSONResponse:
+    message = f"{request.method}: {exception.detail}"
+    return gate.error_response(
+        request.url.path, RequestError(exception.status_code, "http", message)
+    )
 
 
 async def _show_metrics(request: Request) -> Response:
@@ -141,8 +145,11 @@ async def _show_metrics(request: Request) -> Response:
     return Response(rendered, media_type=monitoring.CONTENT_TYPE)
 
 
-async def _show_page(request: Request) -> FileResponse:
-    return FileResponse(_PAGE / _PAGE_FILES[request.url.path])
+def _make_show(file: pathlib.Path) -> Callable[[], Awaitable[FileResponse]]:
+    async def show() -> FileResponse:
+        return FileResponse(file)
+
+    return show
 
 
 def set_up_log() -> None:
@@ -152,4 +159,4 @@ def set_up_log() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-    log.propagate = False  # libraries set up the root as they like
+    log.propagate = False  # the root logger belongs to libraries

@@ -1,6 +1,6 @@
-"""Crops of many requests through the model together, by one thread, in bounded turn.
+"""Scores crops of many requests together, in one thread, from a bounded queue.
 
-All state is touched by the event loop alone; the thread only computes.
+Only the event loop touches the state; the thread only computes.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
@@ -21,16 +21,16 @@ from dfjax.serve import errors
 
 @dataclasses.dataclass(eq=False)
 class _Waiting:
-    model: Scorer
+    scorer: Scorer
     crops: np.ndarray
     logits: asyncio.Future
 
 
 class Batcher:
-    """The queue before the model.
+    """The queue in front of the model.
 
     Attributes:
-      num_crops: that wait now; those being scored do not count.
+      num_crops: crops in the queue; those that are being scored do not count.
     """
 
     def __init__(
@@ -38,24 +38,38 @@ class Batcher:
         *,
         max_crops: int,
         max_batch: int,
-        seconds: float,
+        batch_seconds: float,
         observe: Callable[[int], None] = lambda _: None,
     ):
-        """At most `max_crops` wait, `max_batch` are scored at once, and a crop waits `seconds` for
-        others; `observe` is told the size of every batch. To be made within an event loop.
+        """At most `max_crops` wait and `max_batch` are scored at once; a crop waits up to
+        `batch_seconds` for others. `observe` is called with the size of every batch.
         """
         self.num_crops = 0
-        self._max_crops, self._max_batch, self._seconds = max_crops, max_batch, seconds
+        self._max_crops, self._max_batch = max_crops, max_batch
+        self._batch_seconds = batch_seconds
         self._observe = observe
         self._queue: collections.deque[_Waiting] = collections.deque()
-        self._arrived, self._left = asyncio.Event(), asyncio.Condition()
+        self._arrived, self._room = asyncio.Event(), asyncio.Condition()
         self._files_waiting = 0
         self._seconds_per_crop = 0.01  # a moving average
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "model")
-        self._consumer = asyncio.create_task(self._consume())
 
-    async def logits(self, model: Scorer, crops: np.ndarray) -> np.ndarray:
-        """Returns the logits, float64 [N], of crops uint8 [N, S, S, 3]: now or not at all.
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Scores what is queued for as long as the context lasts; then cancels the rest."""
+        consumer = asyncio.create_task(self._consume())
+        try:
+            yield
+        finally:
+            consumer.cancel()
+            for waiting in self._queue:
+                waiting.logits.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await consumer
+            self._thread.shutdown(cancel_futures=True)
+
+    async def logits(self, scorer: Scorer, crops: np.ndarray) -> np.ndarray:
+        """Returns the logits, float64 [N], of crops uint8 [N, S, S, 3], if the queue has room.
 
         Raises:
           RequestError: more crops than may wait (413), or too many wait already (429).
@@ -63,40 +77,31 @@ class Batcher:
         if len(crops) > self._max_crops:
             message = f"{len(crops)} crops: send {self._max_crops} at a time"
             raise errors.RequestError(413, "too_large", message)
-        # Files come first, or a stream of single crops would keep them waiting for ever.
+        # Files come first, or a stream of single crops would keep them waiting forever.
         if self._files_waiting or self.num_crops + len(crops) > self._max_crops:
             wait = math.ceil(self.num_crops * self._seconds_per_crop)
             raise errors.overloaded(f"{self.num_crops} crops are waiting", max(1, wait))
-        parts = [self._enqueue(model, part) for part in self._parts(crops)]
+        parts = [self._enqueue(scorer, part) for part in self._parts(crops)]
         return np.concatenate(await asyncio.gather(*map(self._result, parts)))
 
-    async def logits_of_file(self, model: Scorer, crops: np.ndarray) -> np.ndarray:
-        """Returns what `logits` does for any number of crops, N may be 0, waiting for room."""
-        done = [np.zeros(0)]
+    async def logits_of_file(self, scorer: Scorer, crops: np.ndarray) -> np.ndarray:
+        """Returns what `logits` does for any number of crops; N may be 0. Waits for room."""
+        logits = [np.zeros(0)]
         for part in self._parts(crops):
             await self._room_for(len(part))
-            done.append(await self._result(self._enqueue(model, part)))
-        return np.concatenate(done)
+            logits.append(await self._result(self._enqueue(scorer, part)))
+        return np.concatenate(logits)
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Runs a function that uses a model in the thread that all models are used in."""
+        """Returns `function(*arguments)`, run in the one thread that may use a model."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, function, *arguments)
-
-    async def close(self) -> None:
-        """Ends the queue; what waits in it is cancelled."""
-        self._consumer.cancel()
-        for waiting in self._queue:
-            waiting.logits.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._consumer
-        self._thread.shutdown(cancel_futures=True)
 
     def _parts(self, crops: np.ndarray) -> list[np.ndarray]:
         return [crops[i : i + self._max_batch] for i in range(0, len(crops), self._max_batch)]
 
-    def _enqueue(self, model: Scorer, crops: np.ndarray) -> _Waiting:
-        waiting = _Waiting(model, crops, asyncio.get_running_loop().create_future())
+    def _enqueue(self, scorer: Scorer, crops: np.ndarray) -> _Waiting:
+        waiting = _Waiting(scorer, crops, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self.num_crops += len(crops)
         self._arrived.set()
@@ -114,8 +119,8 @@ class Batcher:
     async def _room_for(self, count: int) -> None:
         self._files_waiting += 1
         try:
-            async with self._left:
-                await self._left.wait_for(lambda: self.num_crops + count <= self._max_crops)
+            async with self._room:
+                await self._room.wait_for(lambda: self.num_crops + count <= self._max_crops)
         finally:
             self._files_waiting -= 1
 
@@ -123,19 +128,19 @@ class Batcher:
         while True:
             await self._arrived.wait()
             if self.num_crops < self._max_batch:
-                await asyncio.sleep(self._seconds)
+                await asyncio.sleep(self._batch_seconds)
             batch = self._take()
-            async with self._left:
-                self._left.notify_all()
+            async with self._room:
+                self._room.notify_all()
             if batch:
                 await self._score(batch)
 
     def _take(self) -> list[_Waiting]:
-        """Removes the next batch from the queue: of one model, in order of arrival."""
+        """Removes the next batch from the queue: for one model, in order of arrival."""
         batch, count = [], 0
         while self._queue:
             first = self._queue[0]
-            other_model = bool(batch) and first.model is not batch[0].model
+            other_model = bool(batch) and first.scorer is not batch[0].scorer
             if other_model or count + len(first.crops) > self._max_batch:
                 break
             batch.append(self._queue.popleft())
@@ -150,14 +155,14 @@ class Batcher:
         self._observe(len(crops))
         began = time.monotonic()
         try:
-            logits = await self.run(batch[0].model.logits, crops)
-        except Exception as error:  # whatever a runtime raises ends these requests, not the queue
+            logits = await self.run(batch[0].scorer.logits, crops)
+        except Exception as error:  # what a runtime raises ends these requests, not the queue
             for waiting in batch:
                 if not waiting.logits.done():
                     waiting.logits.set_exception(error)
             return
-        each = (time.monotonic() - began) / len(crops)
-        self._seconds_per_crop += 0.2 * (each - self._seconds_per_crop)
+        taken = (time.monotonic() - began) / len(crops)
+        self._seconds_per_crop += 0.2 * (taken - self._seconds_per_crop)
         ends = np.cumsum([len(waiting.crops) for waiting in batch])
         for waiting, part in zip(batch, np.split(logits, ends[:-1]), strict=True):
             if not waiting.logits.done():

@@ -1,4 +1,7 @@
-"""Bytes from clients to faces and crops, by sandboxed processes; a bounded number of them waits."""
+"""Bytes from clients to faces and crops, by sandboxed processes with a bounded queue.
+
+Nothing in this process parses media: `serve.tasks` does, in the sandbox.
+"""
 
 import asyncio
 import concurrent.futures
@@ -20,27 +23,28 @@ from dfjax.serve.spool import Spool
 
 
 class Decoder:
-    """Processes that decode and search, and the folder that they read from.
+    """Processes that decode media and extract faces, and the folder that they read from.
 
     Attributes:
-      num_waiting: tasks that were given and are not begun.
+      sandbox: the processes.
+      num_waiting: tasks that no process has begun.
     """
 
     def __init__(self, *, workers: int, max_waiting: int):
-        """Raises RuntimeError where no process starts."""
+        """Starts the processes; raises RuntimeError where none starts."""
         self.sandbox = Sandbox("dfjax.serve.tasks", workers=workers)
         self._spool = Spool()
         self._threads = concurrent.futures.ThreadPoolExecutor(workers, "decode")
         self._workers, self._max_waiting, self.num_waiting = workers, max_waiting, 0
-        self._seconds_each = 1.0  # a moving average
+        self._seconds_per_task = 1.0  # a moving average
 
     def check_room(self) -> None:
-        """Raises RequestError, 429, where as many tasks wait as may."""
+        """Raises RequestError (429) if the queue is full."""
         if self.num_waiting >= self._max_waiting:
-            wait = math.ceil(self.num_waiting * self._seconds_each / self._workers)
+            wait = math.ceil(self.num_waiting * self._seconds_per_task / self._workers)
             raise errors.overloaded(f"{self.num_waiting} files are waiting", max(1, wait))
 
-    async def find(
+    async def extract(
         self,
         data: bytes,
         spec: CropSpec,
@@ -49,19 +53,19 @@ class Decoder:
         seconds: float,
         progress: Callable[[float], None] | None = None,
     ) -> ExtractedFaces:
-        """Returns who is seen in the picture or video with these bytes, when its turn has come.
+        """Returns the faces in the picture or video with these bytes; waits for its turn.
 
         Raises:
           MediaError, TimeLimitError, WorkerError: see `Sandbox.run`.
         """
         arguments = {"spec": spec.to_json(), "num_frames": num_frames}
-        run = functools.partial(self._find, data, arguments, seconds, progress)
+        run = functools.partial(self._extract, data, arguments, seconds, progress)
         return _unpack(*await self._run(run), size=spec.size)
 
     async def decode_crops(
         self, pictures: Sequence[bytes], spec: CropSpec, *, seconds: float
     ) -> np.ndarray:
-        """Returns pictures of faces as crops uint8 [N, S, S, 3]; raises as `find`."""
+        """Returns pictures of faces as crops uint8 [N, S, S, 3]; raises as `extract`."""
         arguments = {"spec": spec.to_json()}
         run = functools.partial(
             self.sandbox.run, "decode_crops", arguments, pictures, seconds=seconds
@@ -76,7 +80,7 @@ class Decoder:
         self._threads.shutdown()
         self._spool.close()
 
-    def _find(
+    def _extract(
         self,
         data: bytes,
         arguments: dict[str, Any],
@@ -84,8 +88,8 @@ class Decoder:
         progress: Callable[[float], None] | None,
     ) -> tuple[dict[str, Any], Arrays]:
         with self._spool.file(data) as path:
-            given = {**arguments, "path": path}
-            return self.sandbox.run("find_faces", given, seconds=seconds, progress=progress)
+            arguments = {**arguments, "path": path}
+            return self.sandbox.run("extract_faces", arguments, seconds=seconds, progress=progress)
 
     async def _run(self, run: Callable[[], Any]) -> Any:
         loop = asyncio.get_running_loop()
@@ -96,7 +100,8 @@ class Decoder:
             try:
                 return run()
             finally:
-                self._seconds_each += 0.2 * (time.monotonic() - began - self._seconds_each)
+                taken = time.monotonic() - began
+                self._seconds_per_task += 0.2 * (taken - self._seconds_per_task)
 
         self.num_waiting += 1
         future = self._threads.submit(begin)
@@ -112,7 +117,7 @@ class Decoder:
 
 
 def _unpack(reply: dict[str, Any], arrays: Arrays, *, size: int) -> ExtractedFaces:
-    """What a worker answered, which may be nonsense if a file took it over."""
+    """The answer of a worker as objects; it may be nonsense if a file took the worker over."""
     try:
         count = len(reply["faces"])
         if count:
@@ -123,7 +128,7 @@ def _unpack(reply: dict[str, Any], arrays: Arrays, *, size: int) -> ExtractedFac
         )
         return ExtractedFaces(MediaFacts(**reply["facts"]), faces, dict(reply["seconds"]))
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise WorkerError("the process that decoded it answered nonsense: try again") from error
+        raise _nonsense() from error
 
 
 def _crop(arrays: Arrays, index: int) -> Crop:
@@ -133,5 +138,9 @@ def _crop(arrays: Arrays, index: int) -> Crop:
 
 def _checked(crops: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
     if crops is None or crops.dtype != np.uint8 or crops.shape != shape:
-        raise WorkerError("the process that decoded it answered nonsense: try again")
+        raise _nonsense()
     return crops
+
+
+def _nonsense() -> WorkerError:
+    return WorkerError("the process that decoded the file answered nonsense: try again")

@@ -1,4 +1,4 @@
-"""Files to reports: at once, or as a job to be fetched."""
+"""Routes from files to reports: at once, or as a job that is fetched later."""
 
 import asyncio
 from typing import Any
@@ -19,8 +19,8 @@ async def detect(request: Request) -> JSONResponse:
     """The report on a picture or a short video."""
     service: Service = request.app.state.service
     service.decoder.check_room()
-    sent = await _read(request)
-    return JSONResponse(await service.detect(sent, service.settings.request_seconds))
+    file = await _read(request)
+    return JSONResponse(await service.detect(file, service.settings.request_seconds))
 
 
 @router.post("/jobs")
@@ -33,18 +33,18 @@ async def start_job(request: Request) -> JSONResponse:
     return JSONResponse(content, 202, {"location": href})
 
 
-@router.get("/jobs/{number}")
-async def show_job(request: Request, number: str) -> JSONResponse:
-    """How far a job is; its report when it is done."""
-    job = request.app.state.service.jobs.get(number)
+@router.get("/jobs/{job_id}")
+async def show_job(request: Request, job_id: str) -> JSONResponse:
+    """The progress of a job; its report when it is done."""
+    job = request.app.state.service.jobs.get(job_id)
     job.fetched |= job.finished
     return JSONResponse(_describe(job))
 
 
-@router.delete("/jobs/{number}")
-async def delete_job(request: Request, number: str) -> Response:
+@router.delete("/jobs/{job_id}")
+async def delete_job(request: Request, job_id: str) -> Response:
     """Stops a job and forgets it."""
-    request.app.state.service.jobs.delete(number)
+    request.app.state.service.jobs.delete(job_id)
     return Response(status_code=204)
 
 

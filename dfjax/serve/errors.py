@@ -1,4 +1,4 @@
-"""What a request can fail of, beside the file itself: a status, a stable code and a sentence."""
+"""Errors of a request: HTTP status, stable code, message."""
 
 from dfjax.media.errors import MediaError
 from dfjax.media.sandbox import TimeLimitError, WorkerError
@@ -7,26 +7,37 @@ _STATUS_OF_MEDIA = {"too_large": 413, "unsupported": 415}  # the others: 422
 
 
 class RequestError(Exception):
-    """Ends a request with `status`; `retry_after` is in seconds, None where trying is no use."""
+    """Ends a request.
+
+    Attributes:
+      status: of HTTP.
+      code: a word for programs; it never changes its meaning.
+      retry_after: seconds after which the request may succeed; None: it will not.
+    """
 
     def __init__(self, status: int, code: str, message: str, *, retry_after: int | None = None):
         super().__init__(message)
         self.status, self.code, self.retry_after = status, code, retry_after
 
 
-def overloaded(what: str, retry_after: int) -> RequestError:
+def bad_request(message: str) -> RequestError:
+    """Returns the error for a request that does not follow its protocol."""
+    return RequestError(400, "bad_request", message)
+
+
+def overloaded(reason: str, retry_after: int) -> RequestError:
     """Returns the error for a queue that is full."""
-    message = f"{what}: try again in {retry_after} s"
+    message = f"{reason}: try again in {retry_after} s"
     return RequestError(429, "overloaded", message, retry_after=retry_after)
 
 
 def draining() -> RequestError:
-    """Returns the error of a server that was told to stop."""
+    """Returns the error of a server that is stopping."""
     return RequestError(503, "draining", "the server is stopping: try again", retry_after=1)
 
 
 def from_exception(error: Exception) -> RequestError:
-    """Returns what a client is told about `error`; nothing of an unexpected one."""
+    """Returns what the client may learn of `error`: nothing, where it is unexpected."""
     if isinstance(error, RequestError):
         return error
     if isinstance(error, MediaError):

@@ -1,10 +1,11 @@
-"""What every request passes: limits on its body and its time, the drain, headers, counters, log.
+"""What every request passes: limits on body and time, the drain, headers, counters, the log.
 
-ASGI, outside of all routes. The body is read here, counted as it comes, and handed on whole. A
-request whose client has gone is cancelled.
+ASGI, outside of all routes. The body is read here, counted as it arrives, and handed on whole. A
+request is cancelled when its client disconnects.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -13,7 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dfjax.serve import errors
 from dfjax.serve.errors import RequestError
-from dfjax.serve.service import Service
+from dfjax.serve.load import Load
+from dfjax.serve.monitoring import Monitoring
+from dfjax.serve.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +32,7 @@ _HEADERS = {
 }
 _RAW_HEADERS = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
 _METHODS = ("GET", "POST", "DELETE")  # counted by name: a client cannot make up labels
+_METHODS_WITHOUT_BODY = ("GET", "HEAD")  # these are answered while the server drains, too
 _PROTOCOL_PATHS = ("/v1/models", "/v2")
 
 
@@ -37,7 +41,7 @@ class _ClientGoneError(Exception):
 
 
 def error_response(path: str, error: RequestError) -> JSONResponse:
-    """Returns an error as the API that `path` belongs to words it."""
+    """Returns an error in the words of the API that `path` belongs to."""
     described = {"code": error.code, "message": str(error)}
     content = {"error": str(error) if path.startswith(_PROTOCOL_PATHS) else described}
     headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
@@ -45,10 +49,11 @@ def error_response(path: str, error: RequestError) -> JSONResponse:
 
 
 class Gate:
-    """Middleware around all routes of a service."""
+    """Middleware around all routes."""
 
-    def __init__(self, app: ASGIApp, service: Service):
-        self._app, self._service = app, service
+    def __init__(self, app: ASGIApp, *, settings: Settings, load: Load, monitoring: Monitoring):
+        self._app, self._settings = app, settings
+        self._load, self._monitoring = load, monitoring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request; other kinds of ASGI traffic pass."""
@@ -64,64 +69,66 @@ class Gate:
                 message = {**message, "headers": [*message["headers"], *_RAW_HEADERS]}
             await send(message)
 
+        has_body = scope["method"] not in _METHODS_WITHOUT_BODY
         try:
-            await self._handle(scope, receive, send_on)
+            with self._load.request() if has_body else contextlib.nullcontext():
+                await self._handle(scope, receive, send_on, has_body=has_body)
         finally:
             self._note(scope, status, time.monotonic() - began)
 
-    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_work, body = scope["method"] not in ("GET", "HEAD"), bytearray()
-        is_whole = not is_work
-        self._service.in_flight += is_work
+    async def _handle(self, scope: Scope, receive: Receive, send: Send, *, has_body: bool) -> None:
+        body, is_read = bytearray(), not has_body
         try:
-            if is_work:
+            if has_body:
                 await self._read_body(scope, receive, body)
-                is_whole = True
+                is_read = True
             await self._answer(scope, body, receive, send)
         except _ClientGoneError:
             pass
-        except Exception as error:
-            told = errors.from_exception(error)
-            if told.status == 500:
+        except Exception as exception:
+            error = errors.from_exception(exception)
+            if error.status == 500:
                 _log.exception("a request failed")
-            response = error_response(scope["path"], told)
-            if not is_whole:
+            response = error_response(scope["path"], error)
+            if not is_read:
                 response.headers["connection"] = "close"  # the rest of the body is not read
             await response(scope, receive, send)
         finally:
-            self._service.in_flight -= is_work
-            self._service.release(len(body))
+            self._load.release(len(body))
 
     async def _read_body(self, scope: Scope, receive: Receive, body: bytearray) -> None:
         """Fills `body`; RequestError where it is too long, too slow, encoded, or too late."""
-        settings, headers = self._service.settings, dict(scope["headers"])
-        if self._service.draining:
+        headers, limit = dict(scope["headers"]), self._settings.max_body_bytes
+        if self._load.draining:
             raise errors.draining()
         if headers.get(b"content-encoding", b"identity") != b"identity":
             raise RequestError(415, "unsupported", "send the body without Content-Encoding")
         length = headers.get(b"content-length", b"0")
-        most = settings.max_body_bytes
-        if length.isdigit() and int(length) > most:
-            raise _too_large(most)
+        if length.isdigit() and int(length) > limit:
+            raise _too_large(limit)
+        seconds = self._settings.upload_seconds
         try:
-            async with asyncio.timeout(settings.upload_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise _ClientGoneError
-                    chunk = message.get("body", b"")
-                    if len(body) + len(chunk) > most:
-                        raise _too_large(most)
-                    self._service.hold(len(chunk))
-                    body += chunk
-                    if not message.get("more_body", False):
-                        return
+            async with asyncio.timeout(seconds):
+                await self._receive_all(receive, body, limit)
         except TimeoutError:
-            limit = f"the body did not arrive within {settings.upload_seconds:g} s"
-            raise RequestError(408, "upload_time", f"{limit}: send less, or faster") from None
+            message = f"the body did not arrive within {seconds:g} s: send less, or faster"
+            raise RequestError(408, "upload_time", message) from None
+
+    async def _receive_all(self, receive: Receive, body: bytearray, limit: int) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientGoneError
+            chunk = message.get("body", b"")
+            if len(body) + len(chunk) > limit:
+                raise _too_large(limit)
+            self._load.hold(len(chunk))
+            body += chunk
+            if not message.get("more_body", False):
+                return
 
     async def _answer(self, scope: Scope, body: bytearray, receive: Receive, send: Send) -> None:
-        """Runs the route until it is done, takes too long, or has nobody to answer to."""
+        """Runs the route until it ends, takes too long, or its client disconnects."""
         messages = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
         async def replay() -> Message:
@@ -130,7 +137,7 @@ class Gate:
         route = asyncio.create_task(self._app(scope, replay, send))
         gone = asyncio.create_task(_until_gone(receive))
         try:
-            async with asyncio.timeout(self._service.settings.request_seconds):
+            async with asyncio.timeout(self._settings.request_seconds):
                 await asyncio.wait((route, gone), return_when=asyncio.FIRST_COMPLETED)
             if route.done():
                 route.result()
@@ -143,9 +150,8 @@ class Gate:
         """Counts and logs a request by its route: neither names nor contents, which are private."""
         route = getattr(scope.get("route"), "path", "none")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        counters = self._service.monitoring
-        counters.requests.labels(method, route, str(status)).inc()
-        counters.seconds.labels(route).observe(seconds)
+        self._monitoring.requests.labels(method, route, str(status)).inc()
+        self._monitoring.seconds.labels(route).observe(seconds)
         _log.info("%s %s %d %.0f ms", method, route, status, 1000 * seconds)
 
 
@@ -154,5 +160,5 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-def _too_large(most: int) -> RequestError:
-    return RequestError(413, "too_large", f"the body is over {most} bytes: send less")
+def _too_large(limit: int) -> RequestError:
+    return RequestError(413, "too_large", f"the body is over {limit} bytes: send less")

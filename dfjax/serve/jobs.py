@@ -1,4 +1,4 @@
-"""Files that take longer than a request may: worked on in the background, fetched by an id."""
+"""Files that take longer than a request may: analyzed in the background, fetched by an id."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,17 @@ Progress = Callable[[float], None]
 
 @dataclasses.dataclass(eq=False)
 class Job:
-    """`status` is "queued", "running", "done" or "failed", `progress` 0 to 1."""
+    """One file in the background.
+
+    Attributes:
+      id: cannot be guessed: it is all that protects the report.
+      status: "queued", "running", "done" or "failed".
+      progress: 0 to 1.
+      report: of a job that is done.
+      error: of a job that failed.
+      fetched: the client has seen that the job ended.
+      task: what runs it.
+    """
 
     id: str
     status: str = "queued"
@@ -32,10 +42,10 @@ class Job:
 
 
 class Jobs:
-    """The jobs of a server, forgotten some minutes after they are finished."""
+    """The jobs of a server; a finished one is forgotten after a while."""
 
     def __init__(self, *, max_jobs: int, at_once: int, keep_seconds: float):
-        """`at_once` are worked on at a time; at most `max_jobs` are kept, finished or not."""
+        """At most `at_once` run at a time and at most `max_jobs` are kept, finished or not."""
         self._max_jobs, self._keep_seconds = max_jobs, keep_seconds
         self._turn = asyncio.Semaphore(at_once)
         self._jobs: dict[str, Job] = {}
@@ -46,10 +56,10 @@ class Jobs:
         return sum(not job.finished for job in self._jobs.values())
 
     def start(self, work: Callable[[Progress], Awaitable[Report]]) -> Job:
-        """Returns a new job, whose report is what `work` returns.
+        """Returns a new job; `work` makes its report.
 
         Raises:
-          RequestError: as many jobs are kept as may (429).
+          RequestError: as many jobs are kept as may be (429).
         """
         if len(self._jobs) >= self._max_jobs:
             self._forget_one()
@@ -58,16 +68,16 @@ class Jobs:
         job.task = asyncio.create_task(self._run(job, work))
         return job
 
-    def get(self, number: str) -> Job:
-        """Returns the job of this id, or raises RequestError (404)."""
-        if number not in self._jobs:
+    def get(self, job_id: str) -> Job:
+        """Returns the job, or raises RequestError (404)."""
+        if job_id not in self._jobs:
             raise RequestError(404, "no_job", "there is no such job, or it was forgotten")
-        return self._jobs[number]
+        return self._jobs[job_id]
 
-    def delete(self, number: str) -> None:
-        """Stops a job and forgets it; raises RequestError (404) where there is none."""
-        self.get(number).task.cancel()
-        del self._jobs[number]
+    def delete(self, job_id: str) -> None:
+        """Stops a job and forgets it; raises RequestError (404) if there is none."""
+        self.get(job_id).task.cancel()
+        del self._jobs[job_id]
 
     async def close(self) -> None:
         """Stops all jobs."""
@@ -90,7 +100,7 @@ class Jobs:
         asyncio.get_running_loop().call_later(self._keep_seconds, self._jobs.pop, job.id, None)
 
     def _forget_one(self) -> None:
-        """Makes room by the oldest job that was fetched."""
+        """Makes room by the oldest job whose end was fetched."""
         fetched = (job for job in self._jobs.values() if job.fetched)
         with contextlib.suppress(StopIteration):
             del self._jobs[next(fetched).id]

@@ -1,4 +1,4 @@
-"""Which model is served: the highest version on disk that passes a test, changed while serving."""
+"""Which model is served: the highest version on disk that passes a check."""
 
 import asyncio
 import dataclasses
@@ -9,32 +9,38 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dfjax import checkpoint, model_card
+from dfjax import console, model_card, run
 from dfjax.errors import UserError
 from dfjax.inference.detector import Detector
+from dfjax.inference.report import NUM_STRONGEST
 from dfjax.inference.scorer import MAX_BATCH, Scorer
 
 _log = logging.getLogger(__name__)
 
-_NUM_STRONGEST = 4  # faces of a report that get a heat map
-# What a version's files looked like: loaded or refused, it is left alone until they change.
+# A version and its files (path, size, time). Once loaded or refused, it is left alone until they
+# change.
 _State = tuple[int, tuple[tuple[str, int, int], ...]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Version:
-    """A model that serves; `number` is its folder's, or the step of a model without versions."""
+class ModelVersion:
+    """A model that serves.
+
+    Attributes:
+      number: the name of its folder, or the step of a model without versions.
+      detector: the model.
+    """
 
     number: int
     detector: Detector
 
 
-class Versions:
-    """The versions below one path.
+class ModelVersions:
+    """The versions in one folder.
 
     Attributes:
       current: the one that serves. Replaced as a whole: a request keeps what it began with.
-      num_refused: versions that were found and not taken.
+      num_refused: versions that did not load or did not pass the check.
     """
 
     def __init__(
@@ -42,62 +48,62 @@ class Versions:
         path: str | os.PathLike,
         *,
         runtime: str | None = None,
-        changed: Callable[[Version], None] = lambda _: None,
+        on_change: Callable[[ModelVersion], None] = lambda _: None,
     ):
-        """Loads the highest version that passes; `changed` is called with it and all that follow.
+        """Loads the highest version that passes; calls `on_change` with it and with later ones.
 
         Raises:
           UserError: there is none, or none passes; the message has the reason of the lowest.
         """
-        self._path, self._runtime, self._changed = pathlib.Path(path), runtime, changed
+        self._path, self._runtime, self._on_change = pathlib.Path(path), runtime, on_change
         self._refused: set[_State] = set()
         self.num_refused = 0
-        found = find_versions(self._path)
-        if not found:
+        folders = find_versions(self._path)
+        if not folders:
             raise UserError(
                 f"{path} holds no model: give a finished run, an export, or a folder of integer "
                 "versions of them"
             )
-        for number, folder in sorted(found.items(), reverse=True):
+        for number, folder in sorted(folders.items(), reverse=True):
             self._state = _state_of(number, folder)
             try:
                 self.current = load_version(number, folder, runtime)
                 break
             except Exception as error:
-                if number == min(found):
-                    raise UserError(f"{folder} does not serve: {_one_line(error)}") from error
+                if number == min(folders):
+                    raise UserError(f"{folder} does not serve: {_short(error)}") from error
                 self._refuse(number, self._state, error)
-        changed(self.current)
+        on_change(self.current)
 
     async def poll(self) -> None:
-        """Takes the highest version that passes, if it is not the one that serves already."""
-        found = await asyncio.to_thread(find_versions, self._path)
-        for number in sorted(found, reverse=True):
-            state = await asyncio.to_thread(_state_of, number, found[number])
+        """Changes to the highest version that passes, unless it serves already."""
+        folders = await asyncio.to_thread(find_versions, self._path)
+        for number in sorted(folders, reverse=True):
+            state = await asyncio.to_thread(_state_of, number, folders[number])
             if state == self._state:
                 return
-            if state not in self._refused and await self._try(number, found[number], state):
+            if state not in self._refused and await self._try(number, folders[number], state):
                 return
 
     async def _try(self, number: int, folder: pathlib.Path, state: _State) -> bool:
         try:
             version = await asyncio.to_thread(load_version, number, folder, self._runtime)
-        except Exception as error:  # of whatever kind a damaged file makes a runtime raise
+        except Exception as error:  # a damaged file makes a runtime raise anything
             self._refuse(number, state, error)
             return False
         self.current, self._state = version, state
-        self._changed(version)
+        self._on_change(version)
         _log.info("version %d serves", number)
         return True
 
     def _refuse(self, number: int, state: _State, error: Exception) -> None:
         self._refused.add(state)
         self.num_refused += 1
-        _log.error("version %d refused: %s", number, _one_line(error))
+        _log.error("version %d refused: %s", number, _short(error))
 
 
 def find_versions(path: pathlib.Path) -> dict[int, pathlib.Path]:
-    """Returns the models at `path` by version: the one that it holds itself, or its subfolders."""
+    """Returns the models at `path` by version: the one in `path` itself, or its subfolders."""
     if (path / model_card.FILE).is_file():
         return {max(1, model_card.read(path).step): path}
     if not path.is_dir():
@@ -109,41 +115,41 @@ def find_versions(path: pathlib.Path) -> dict[int, pathlib.Path]:
     }
 
 
-def load_version(number: int, folder: pathlib.Path, runtime: str | None = None) -> Version:
-    """Returns the model in `folder`, tested and compiled for every batch size.
+def load_version(number: int, folder: pathlib.Path, runtime: str | None = None) -> ModelVersion:
+    """Returns the model in `folder`, checked and compiled for every batch size.
 
     Raises:
-      UserError: its scores are no probabilities, or not the same twice.
+      UserError: its scores are not probabilities, or not the same twice.
     """
     detector = Detector.load(folder, runtime=runtime)
-    _test(detector.scorer)
-    return Version(number, detector)
+    _check(detector.scorer)
+    return ModelVersion(number, detector)
 
 
-def _test(model: Scorer) -> None:
-    size = model.card.crop_spec.size
+def _check(scorer: Scorer) -> None:
+    size = scorer.card.crop_spec.size
     crops = np.random.default_rng(0).integers(0, 256, (MAX_BATCH, size, size, 3), np.uint8)
-    # A runtime compiles once per power of two: no request shall wait for that.
+    # A runtime compiles once per power of two: do it now, so that no request waits for it.
     for count in (1 << power for power in range(MAX_BATCH.bit_length())):
-        scores = model.scores(crops[:count])
+        scores = scorer.scores(crops[:count])
         if not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
-            raise UserError(f"scores of a test batch are no probabilities: {scores[:3]}")
-    if not np.allclose(scores, model.scores(crops), rtol=0, atol=1e-6):
-        raise UserError("the same batch scores otherwise the second time")
-    for count in range(1, _NUM_STRONGEST + 1):
-        model.heat_maps(crops[:count])
+            raise UserError(f"scores of a test batch are not probabilities: {scores[:3]}")
+    if not np.allclose(scores, scorer.scores(crops), rtol=0, atol=1e-6):
+        raise UserError("the same batch has other scores the second time")
+    for count in range(1, NUM_STRONGEST + 1):
+        scorer.heat_maps(crops[:count])
 
 
 def _state_of(number: int, folder: pathlib.Path) -> _State:
-    # A run goes on writing checkpoints: its card alone says which of them is the model.
-    is_run = (folder / checkpoint.CONFIG_FILE).is_file()
+    # A run goes on writing checkpoints: only its card says which of them is the model.
+    is_run = (folder / run.CONFIG_FILE).is_file()
     files = [folder / model_card.FILE] if is_run else folder.rglob("*")
-    seen = []
+    states = []
     for file in files:
         status = file.stat()
-        seen.append((str(file.relative_to(folder)), status.st_size, status.st_mtime_ns))
-    return number, tuple(sorted(seen))
+        states.append((str(file.relative_to(folder)), status.st_size, status.st_mtime_ns))
+    return number, tuple(sorted(states))
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]
+def _short(error: Exception) -> str:
+    return console.one_line(error)[:500]

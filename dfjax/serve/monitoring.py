@@ -1,9 +1,9 @@
-"""What a server counts for Prometheus; one registry per server, names in its conventions."""
+"""What a server counts for Prometheus: one registry per server, named by its conventions."""
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from dfjax.serve.model_versions import Version
+from dfjax.serve.model_versions import ModelVersion
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
@@ -12,7 +12,7 @@ _CROPS = (1, 2, 4, 8, 16, 32)
 
 
 class Monitoring:
-    """The counters; `render` gives them as text."""
+    """The counters; `render` returns them as text."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -27,21 +27,21 @@ class Monitoring:
             "dfjax_batch_crops", "Crops scored at once", buckets=_CROPS, **bound
         )
         self.verdicts = Counter("dfjax_verdicts", "Reports by verdict", ["label"], **bound)
-        self.queue_crops = Gauge("dfjax_queue_crops", "Crops that wait for the model", **bound)
-        self.queue_files = Gauge("dfjax_queue_files", "Tasks that wait for a worker", **bound)
+        self.queue_crops = Gauge("dfjax_queue_crops", "Crops waiting for the model", **bound)
+        self.queue_files = Gauge("dfjax_queue_files", "Tasks waiting for a worker", **bound)
         self.held_bytes = Gauge("dfjax_held_bytes", "Bodies held in memory", **bound)
         self.unfinished_jobs = Gauge("dfjax_unfinished_jobs", "Jobs queued or running", **bound)
         self.worker_restarts = Gauge(
             "dfjax_worker_restarts_total", "Decode processes that died or were killed", **bound
         )
         self.refused_versions = Gauge(
-            "dfjax_refused_versions_total", "Versions of the model that failed their test", **bound
+            "dfjax_refused_versions_total", "Versions of the model that failed their check", **bound
         )
         self._model = Gauge(
             "dfjax_model_info", "The model that serves", ["version", "model", "weights"], **bound
         )
 
-    def set_version(self, version: Version) -> None:
+    def set_version(self, version: ModelVersion) -> None:
         """Notes which model serves."""
         card = version.detector.scorer.card
         self._model.clear()

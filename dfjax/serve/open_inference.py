@@ -1,12 +1,11 @@
-"""The Open Inference Protocol ("V2", KServe and Triton) for face crops, with its binary extension.
+"""Routes of the Open Inference Protocol ("V2": KServe, Triton) for crops, with binary data.
 
 A request has one input: `image` (UINT8 [N, S, S, 3]) or `image_bytes` (BYTES [N], encoded
-pictures; base64 in JSON). It gives `score` and `logit` (FP32 [N]) and `label` (BYTES [N]). See
+pictures; base64 in JSON). It returns `score` and `logit` (FP32 [N]) and `label` (BYTES [N]). See
 https://github.com/kserve/open-inference-protocol and Triton's extension_binary_data.md.
 """
 
 import asyncio
-import importlib.metadata
 import json
 import struct
 from typing import Any
@@ -15,8 +14,10 @@ import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from dfjax.serve import scoring
-from dfjax.serve.scoring import INPUT_PICTURES, INPUT_PIXELS, OUTPUTS, bad_request
+from dfjax import versions
+from dfjax.serve import protocols
+from dfjax.serve.errors import bad_request
+from dfjax.serve.protocols import INPUT_PICTURES, INPUT_PIXELS, OUTPUTS
 from dfjax.serve.service import Scores, Service
 
 router = APIRouter(prefix="/v2")
@@ -28,8 +29,8 @@ _LENGTH = struct.Struct("<I")  # before each element of BYTES
 
 @router.get("")
 async def show_server() -> JSONResponse:
-    """The server and the extensions that it speaks."""
-    version = importlib.metadata.version("dfjax")
+    """The server, its version and its extensions."""
+    version = versions.installed_version("dfjax")
     return JSONResponse({"name": "dfjax", "version": version, "extensions": ["binary_tensor_data"]})
 
 
@@ -41,8 +42,8 @@ async def show_liveness() -> JSONResponse:
 
 @router.get("/health/ready")
 async def show_readiness(request: Request) -> JSONResponse:
-    """Whether the server takes requests: 503 from when it was told to stop."""
-    ready = not request.app.state.service.draining
+    """Whether the server takes requests: 503 while it stops."""
+    ready = not request.app.state.service.load.draining
     return JSONResponse({"ready": ready}, 200 if ready else 503)
 
 
@@ -51,16 +52,16 @@ async def show_readiness(request: Request) -> JSONResponse:
 async def show_model_readiness(request: Request, number: str | None = None) -> JSONResponse:
     """Whether this version takes requests."""
     service: Service = request.app.state.service
-    service.version(number)
-    ready = not service.draining
+    service.model_version(number)
+    ready = not service.load.draining
     return JSONResponse({"name": "dfjax", "ready": ready}, 200 if ready else 503)
 
 
 @router.get("/models/dfjax")
 @router.get("/models/dfjax/versions/{number}")
 async def show_model(request: Request, number: str | None = None) -> JSONResponse:
-    """What the model takes, one of its two inputs, and what it gives."""
-    version = request.app.state.service.version(number)
+    """The two inputs of the model, of which a request has one, and its outputs."""
+    version = request.app.state.service.model_version(number)
     size = version.detector.spec.size
     return JSONResponse(
         {
@@ -85,19 +86,19 @@ async def show_model(request: Request, number: str | None = None) -> JSONRespons
 async def infer(request: Request, number: str | None = None) -> Response:
     """Scores of the crops in the request's one input."""
     service: Service = request.app.state.service
-    version = service.version(number)
+    version = service.model_version(number)
     header, binary = _split(await request.body(), request.headers.get(_JSON_LENGTH))
-    asked = await asyncio.to_thread(scoring.parse_json, header, service.settings)
-    names, in_binary = _wanted_outputs(asked)
-    name, values = await asyncio.to_thread(_read_input, asked, binary)
+    content = await asyncio.to_thread(protocols.parse_json, header, service.settings)
+    names, in_binary = _requested_outputs(content)
+    name, values = await asyncio.to_thread(_read_input, content, binary)
     if name == INPUT_PIXELS:
-        crops = scoring.check_pixels(values, version.detector.spec.size)
+        crops = protocols.check_pixels(values, version.detector.spec.size)
     else:
         crops = await service.decode_crops(version, values)
     scores = await service.score(version, crops)
     answer = {"model_name": "dfjax", "model_version": str(version.number)}
-    if "id" in asked:
-        answer["id"] = asked["id"]
+    if "id" in content:
+        answer["id"] = content["id"]
     return _write(answer, scores, names, in_binary)
 
 
@@ -110,9 +111,9 @@ def _split(body: bytes, length: str | None) -> tuple[bytes, bytes]:
     return body[: int(length)], body[int(length) :]
 
 
-def _read_input(asked: dict[str, Any], binary: bytes) -> tuple[str, Any]:
+def _read_input(content: dict[str, Any], binary: bytes) -> tuple[str, Any]:
     """(name, pixels uint8 or a list of encoded pictures) of the only input."""
-    inputs = asked.get("inputs")
+    inputs = content.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
         raise bad_request(f"send one input: {INPUT_PIXELS} or {INPUT_PICTURES}")
     tensor = inputs[0]
@@ -131,10 +132,10 @@ def _read_input(asked: dict[str, Any], binary: bytes) -> tuple[str, Any]:
 
 def _from_json(name: str, data: Any, shape: list[int]) -> Any:
     if name == INPUT_PIXELS:
-        return scoring.to_flat_pixels(data, shape)
+        return protocols.to_flat_pixels(data, shape)
     if not isinstance(data, list) or shape != [len(data)]:
         raise bad_request(f"shape {shape} is not that of the data")
-    return [scoring.to_bytes(text) for text in data]
+    return [protocols.to_bytes(text) for text in data]
 
 
 def _from_binary(name: str, binary: bytes, shape: list[int]) -> Any:
@@ -156,27 +157,27 @@ def _from_binary(name: str, binary: bytes, shape: list[int]) -> Any:
 def _shape(tensor: dict[str, Any]) -> list[int]:
     shape = tensor.get("shape")
     if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
-        raise bad_request("shape is no list of sizes")
+        raise bad_request("shape is not a list of sizes")
     return shape
 
 
 def _parameters(tensor: dict[str, Any]) -> dict[str, Any]:
     parameters = tensor.get("parameters", {})
     if not isinstance(parameters, dict):
-        raise bad_request("parameters is no object")
+        raise bad_request("parameters is not an object")
     return parameters
 
 
-def _wanted_outputs(asked: dict[str, Any]) -> tuple[list[str], list[bool]]:
-    """(names, whether each shall be binary); without a list of outputs, all."""
-    in_general = _parameters(asked).get("binary_data_output", False)
-    outputs = asked.get("outputs", [{"name": name} for name in OUTPUTS])
-    if not isinstance(outputs, list) or not all(isinstance(each, dict) for each in outputs):
-        raise bad_request("outputs is no list of objects")
-    names = [each.get("name") for each in outputs]
+def _requested_outputs(content: dict[str, Any]) -> tuple[list[str], list[bool]]:
+    """(names, whether each is requested as binary data); without a list of outputs, all."""
+    default = _parameters(content).get("binary_data_output", False)
+    outputs = content.get("outputs", [{"name": name} for name in OUTPUTS])
+    if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
+        raise bad_request("outputs is not a list of objects")
+    names = [output.get("name") for output in outputs]
     if unknown := [name for name in names if name not in OUTPUTS]:
-        raise bad_request(f"no output {unknown[0]!r}: there are {list(OUTPUTS)}")
-    return names, [bool(_parameters(o).get("binary_data", in_general)) for o in outputs]
+        raise bad_request(f"there is no output {unknown[0]!r}: send some of {list(OUTPUTS)}")
+    return names, [bool(_parameters(o).get("binary_data", default)) for o in outputs]
 
 
 def _write(

@@ -1,4 +1,4 @@
-"""What a server holds, and its two services: a file to a report, crops to scores."""
+"""What one server holds, and its two services: a file to a report, crops to scores."""
 
 import asyncio
 import contextlib
@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from dfjax.inference import detector as detectors
-from dfjax.inference import extract, report
-from dfjax.serve import errors
+from dfjax.inference import report
+from dfjax.inference.detector import Detector, Result, stack_crops
+from dfjax.inference.extract import ExtractedFaces
 from dfjax.serve.batcher import Batcher
 from dfjax.serve.decoder import Decoder
-from dfjax.serve.errors import RequestError
+from dfjax.serve.errors import RequestError, bad_request
 from dfjax.serve.jobs import Job, Jobs
-from dfjax.serve.model_versions import Version, Versions
+from dfjax.serve.load import Load
+from dfjax.serve.model_versions import ModelVersion, ModelVersions
 from dfjax.serve.monitoring import Monitoring
 from dfjax.serve.settings import Settings
 from dfjax.serve.upload import Upload
@@ -26,7 +27,12 @@ from dfjax.serve.upload import Upload
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """One row per crop: `score` is P(fake), `label` "real", "fake" or "inconclusive"."""
+    """The scores of N crops.
+
+    Attributes:
+      logit, score: float32 [N]; the score is P(fake).
+      label: "real", "fake" or "inconclusive", N of them.
+    """
 
     logit: np.ndarray
     score: np.ndarray
@@ -37,125 +43,122 @@ class Service:
     """One server's model, processes, queues and counters.
 
     Attributes:
-      draining: the server was told to stop, and takes nothing new.
-      in_flight: requests that are being worked on.
-      held_bytes: of bodies in memory.
+      settings: its limits.
+      monitoring: counters for Prometheus.
+      load: requests and bodies in progress.
+      batcher: the queue in front of the model.
+      jobs: files in the background.
+      model_versions: which model serves.
+      decoder: the processes that decode uploads.
     """
 
     def __init__(self, settings: Settings):
-        """Loads the model and starts the processes.
+        """Loads the model and starts the processes; the queues stand still until `running`.
 
         Raises:
-          UserError: there is no model at `settings.model`, or it fails its test.
+          UserError: there is no model at `settings.model`, or it fails its check.
           RuntimeError: no process starts.
         """
         self.settings, self.monitoring = settings, Monitoring()
-        self.draining, self.in_flight, self.held_bytes = False, 0, 0
-        self.versions = Versions(
-            settings.model, runtime=settings.runtime, changed=self.monitoring.set_version
+        self.load = Load(max_bytes=settings.max_total_bytes)
+        self.batcher = Batcher(
+            max_crops=settings.max_crops,
+            max_batch=settings.max_batch,
+            batch_seconds=settings.batch_seconds,
+            observe=self.monitoring.batch_crops.observe,
+        )
+        self.jobs = Jobs(
+            max_jobs=settings.max_jobs,
+            at_once=max(1, settings.workers - 1),  # one stays free for those waiting on a request
+            keep_seconds=settings.keep_seconds,
+        )
+        self.model_versions = ModelVersions(
+            settings.model, runtime=settings.runtime, on_change=self.monitoring.set_version
         )
         self.decoder = Decoder(workers=settings.workers, max_waiting=settings.max_waiting)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Runs the queues, and looks for new versions of the model, as long as it lasts."""
-        given = self.settings
-        self.batcher = Batcher(
-            max_crops=given.max_crops,
-            max_batch=given.max_batch,
-            seconds=given.batch_seconds,
-            observe=self.monitoring.batch_crops.observe,
-        )
-        # One worker stays free for those who wait for their answer.
-        at_once = max(1, given.workers - 1)
-        self.jobs = Jobs(max_jobs=given.max_jobs, at_once=at_once, keep_seconds=given.keep_seconds)
-        poller = asyncio.create_task(self._poll())
+        """Runs the queues and looks for new versions of the model while the context lasts."""
         try:
-            yield
+            async with self.batcher.running():
+                poller = asyncio.create_task(self._poll())
+                try:
+                    yield
+                finally:
+                    poller.cancel()
+                    await self.jobs.close()
         finally:
-            poller.cancel()
-            await self.jobs.close()
-            await self.batcher.close()
             self.decoder.close()
 
     @property
     def idle(self) -> bool:
-        """Nothing is being worked on."""
-        return self.in_flight == 0 and self.jobs.num_unfinished == 0
+        """No request and no job is in progress."""
+        return self.load.num_requests == 0 and self.jobs.num_unfinished == 0
 
-    def hold(self, count: int) -> None:
-        """Counts bytes as held, or raises RequestError (429) where there are too many already."""
-        if self.held_bytes + count > self.settings.max_total_bytes:
-            raise errors.overloaded("too many uploads at a time", 5)
-        self.held_bytes += count
-
-    def release(self, count: int) -> None:
-        """Counts bytes as held no more."""
-        self.held_bytes -= count
-
-    def start_job(self, upload: Upload) -> Job:
-        """Returns a job that reports on a file; raises RequestError (429) where there are too many.
-
-        The file is held in memory until its turn has come.
-        """
-        work = functools.partial(self.detect, upload, self.settings.job_seconds)
-        size = len(upload.data)
-        self.hold(size)
-        try:
-            job = self.jobs.start(work)
-        except RequestError:
-            self.release(size)
-            raise
-        job.task.add_done_callback(lambda _: self.release(size))
-        return job
-
-    def version(self, number: str | None) -> Version:
-        """Returns the version that serves; RequestError (404) where `number` is another."""
-        current = self.versions.current
+    def model_version(self, number: str | None) -> ModelVersion:
+        """Returns the version that serves; RequestError (404) if `number` is another."""
+        current = self.model_versions.current
         if number not in (None, str(current.number)):
             raise RequestError(
                 404, "no_version", f"version {number[:20]!r} is not served: {current.number} is"
             )
         return current
 
+    def start_job(self, upload: Upload) -> Job:
+        """Returns a job that reports on a file; raises RequestError (429) if there are too many.
+
+        The file stays in memory until the job ends.
+        """
+        work = functools.partial(self.detect, upload, self.settings.job_seconds)
+        size = len(upload.data)
+        self.load.hold(size)
+        try:
+            job = self.jobs.start(work)
+        except RequestError:
+            self.load.release(size)
+            raise
+        job.task.add_done_callback(lambda _: self.load.release(size))
+        return job
+
     async def detect(
         self, upload: Upload, seconds: float, progress: Callable[[float], None] | None = None
     ) -> dict[str, Any]:
-        """Returns the report on a file, which may take `seconds` to decode and search.
+        """Returns the report on a file; decoding it and extracting its faces may take `seconds`.
 
         Raises:
-          MediaError, TimeLimitError, WorkerError: see `Decoder.find`.
+          MediaError, TimeLimitError, WorkerError: see `Decoder.extract`.
         """
-        detector, settings = (
-            self.versions.current.detector,
-            {"num_frames": self.settings.num_frames},
+        detector, num_frames = self.model_versions.current.detector, self.settings.num_frames
+        extracted = await self.decoder.extract(
+            upload.data, detector.spec, num_frames=num_frames, seconds=seconds, progress=progress
         )
-        found = await self.decoder.find(
-            upload.data,
-            detector.spec,
-            num_frames=self.settings.num_frames,
-            seconds=seconds,
-            progress=progress,
+        result = await self._judge(detector, extracted)
+        # In the thread of the model: a report has heat maps.
+        written = await self.batcher.run(
+            _make_report, result, detector, upload, {"num_frames": num_frames}
         )
-        began = time.perf_counter()
-        crops = detectors.stack_crops(found.faces, detector.spec.size)
-        logits = await self.batcher.logits_of_file(detector.scorer, crops)
-        write = functools.partial(
-            _write_report, detector, found, logits, time.perf_counter() - began, upload, settings
-        )
-        written = await self.batcher.run(write)
-        self.monitoring.verdicts.labels(written["verdict"]["label"]).inc()
+        self.monitoring.verdicts.labels(result.verdict.label).inc()
         return written
 
-    async def decode_crops(self, version: Version, pictures: Sequence[bytes]) -> np.ndarray:
+    async def _judge(self, detector: Detector, extracted: ExtractedFaces) -> Result:
+        """Returns what `Detector.score` does; scores by the queue that all requests share."""
+        began = time.perf_counter()
+        crops = stack_crops(extracted.faces, detector.spec.size)
+        logits = await self.batcher.logits_of_file(detector.scorer, crops)
+        scores = detector.scorer.card.score(logits)
+        seconds = time.perf_counter() - began
+        return await asyncio.to_thread(detector.judge, extracted, scores, seconds=seconds)
+
+    async def decode_crops(self, version: ModelVersion, pictures: Sequence[bytes]) -> np.ndarray:
         """Returns encoded pictures of faces as the model takes them, uint8 [N, S, S, 3].
 
         Raises:
-          MediaError, TimeLimitError, WorkerError: see `Decoder.find`.
+          MediaError, TimeLimitError, WorkerError: see `Decoder.extract`.
           RequestError: none (400), more than can be scored at once (413), too many wait (429).
         """
         if not pictures:
-            raise RequestError(400, "bad_request", "no picture: send at least one")
+            raise bad_request("there is no picture: send at least one")
         if len(pictures) > self.settings.max_crops:
             message = f"{len(pictures)} pictures: send {self.settings.max_crops} at a time"
             raise RequestError(413, "too_large", message)
@@ -163,42 +166,36 @@ class Service:
         spec, seconds = version.detector.spec, self.settings.request_seconds
         return await self.decoder.decode_crops(pictures, spec, seconds=seconds)
 
-    async def score(self, version: Version, crops: np.ndarray) -> Scores:
+    async def score(self, version: ModelVersion, crops: np.ndarray) -> Scores:
         """Returns the scores of crops uint8 [N, S, S, 3]; raises as `Batcher.logits`."""
-        model = version.detector.scorer
-        logit = await self.batcher.logits(model, crops)
-        score, decide = model.card.score(logit), model.card.decision("frame").decide
-        label = [decide(float(each)) for each in score]
-        return Scores(logit.astype(np.float32), score.astype(np.float32), label)
+        scorer = version.detector.scorer
+        logits = await self.batcher.logits(scorer, crops)
+        scores, decision = scorer.card.score(logits), scorer.card.decision("frame")
+        labels = [decision.decide(float(score)) for score in scores]
+        return Scores(logits.astype(np.float32), scores.astype(np.float32), labels)
 
     def render_metrics(self) -> bytes:
         """Returns the counters as Prometheus reads them."""
-        now = self.monitoring
-        now.queue_crops.set(self.batcher.num_crops)
-        now.queue_files.set(self.decoder.num_waiting)
-        now.held_bytes.set(self.held_bytes)
-        now.unfinished_jobs.set(self.jobs.num_unfinished)
-        now.worker_restarts.set(self.decoder.sandbox.num_restarts)
-        now.refused_versions.set(self.versions.num_refused)
-        return now.render()
+        monitoring = self.monitoring
+        monitoring.queue_crops.set(self.batcher.num_crops)
+        monitoring.queue_files.set(self.decoder.num_waiting)
+        monitoring.held_bytes.set(self.load.held_bytes)
+        monitoring.unfinished_jobs.set(self.jobs.num_unfinished)
+        monitoring.worker_restarts.set(self.decoder.sandbox.num_restarts)
+        monitoring.refused_versions.set(self.model_versions.num_refused)
+        return monitoring.render()
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(self.settings.poll_seconds)
-            # A folder may change while it is read: the next look will find it whole.
+            # A folder may change while it is read: the next look finds it whole.
             with contextlib.suppress(OSError, ValueError):
-                await self.versions.poll()
+                await self.model_versions.poll()
 
 
-def _write_report(
-    detector: detectors.Detector,
-    found: extract.ExtractedFaces,
-    logits: np.ndarray,
-    seconds: float,
-    upload: Upload,
-    settings: dict[str, Any],
+def _make_report(
+    result: Result, detector: Detector, upload: Upload, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    result = detector.judge(found, detector.scorer.card.score(logits), seconds=seconds)
     digest = hashlib.sha256(upload.data).hexdigest()
     source = report.Source(upload.name, digest, len(upload.data))
     return report.make_report(result, detector, source, settings)

@@ -1,34 +1,33 @@
-"""What one server may be asked for and may use. Every limit is here, with its reason."""
+"""Every limit of a server, with its reason."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Where the server listens, what it serves and what a request may cost.
+    """Where a server listens, what it serves and what a request may cost.
 
     Attributes:
-      model: a run's workdir, an export's folder, or a folder of integer versions of either.
-      runtime: that scores, a key of `inference.runtimes`; None: the fastest that there is.
-      host, port: where to listen; the default can be reached from this machine alone.
-      num_frames: of a video, evenly spread; what `dfjax predict` looks at.
-      workers: processes that decode and search; each keeps one core busy.
-      max_body_bytes: of a request; a phone's clip of half a minute.
-      max_json_bytes: of JSON: 64 crops of 256 pixels as base64 of PNG files.
-      max_json_values: in JSON, about five such crops as numbers: while they are parsed, nothing
-        else runs.
-      max_total_bytes: of all bodies held at a time; while one is parsed it takes thrice that.
-      max_waiting: files that wait for a worker; more would wait longer than a person does.
-      max_crops: face crops that wait for the model: two full batches.
+      model: workdir of a run, folder of an export, or a folder of integer versions of them.
+      runtime: what scores, a key of `inference.runtimes`; None: the fastest that is installed.
+      host, port: the address to listen on; the default can be reached from this machine alone.
+      num_frames: frames of a video, evenly spread; as many as `dfjax predict` reads.
+      workers: processes that decode uploads and extract faces; each keeps one core busy.
+      max_body_bytes: length of a request's body; a phone's clip of half a minute fits.
+      max_json_bytes: length of JSON; 64 crops of 256 pixels fit as base64 of PNG files.
+      max_json_values: numbers in JSON, about five such crops; parsing them stops everything else.
+      max_total_bytes: all bodies in memory; parsing one takes three times its length.
+      max_waiting: files waiting for a worker; more would wait longer than a person does.
+      max_crops: crops waiting for the model: two full batches.
       max_batch: crops that the model scores at once.
-      batch_seconds: that a crop waits for others to share a batch with.
-      upload_seconds: in which a body has to arrive: a sender that stalls holds memory.
-      request_seconds: from the whole body to the answer; below what proxies wait (60).
-      job_seconds: to decode and search the file of a job.
-      max_jobs: that are kept, unfinished or finished; a report takes about 200 kB.
-      keep_seconds: that a finished job's report is kept.
-      drain_seconds: that a server told to stop goes on with what it has; Kubernetes kills after 30.
-      poll_seconds: between two looks for a new version of the model.
+      batch_seconds: how long a crop waits for others to share its batch.
+      upload_seconds: time for a body to arrive; a sender that stalls holds memory.
+      request_seconds: time from the whole body to the answer; less than proxies wait (60).
+      job_seconds: time to decode the file of a job and to extract its faces.
+      max_jobs: jobs that are kept, finished or not; a report takes about 200 kB.
+      keep_seconds: how long the report of a finished job is kept.
+      drain_seconds: how long a stopping server goes on with its work; Kubernetes kills after 30.
+      poll_seconds: time between two looks for a new version of the model.
     """
 
     model: str

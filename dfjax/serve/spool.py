@@ -1,6 +1,6 @@
-"""Uploads on disk: in one private folder per server, under names that nobody chose.
+"""Uploads on disk: one private folder per server, random names.
 
-A file lives as long as its request. What a killed server leaves, the next one to start removes.
+A file lives as long as its request. A server that starts removes what a killed one left.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from dfjax.media.errors import MediaError
 _PREFIX = "dfjax-serve-"
 _LOCK = "lock"
 
-# The first bytes of what is accepted: (offset, bytes, suffix). The decoder checks the rest.
+# How accepted files begin: (offset, bytes, suffix). The decoder checks the rest.
 _SIGNATURES = (
     (0, b"\xff\xd8\xff", ".jpg"),
     (0, b"\x89PNG\r\n\x1a\n", ".png"),
@@ -41,12 +41,12 @@ class Spool:
 
     @contextlib.contextmanager
     def file(self, data: bytes) -> Iterator[str]:
-        """Gives the path of a file with these bytes, as long as the context lasts.
+        """Yields the path of a file with these bytes, which lives as long as the context.
 
-        Its suffix follows from the first bytes, never from what a client calls it.
+        Its suffix follows from the first bytes, never from the name that a client sends.
 
         Raises:
-          MediaError: they are no picture or video that is accepted.
+          MediaError: they do not begin like an accepted picture or video.
         """
         path = self.path / (secrets.token_hex(16) + suffix_of(data))
         try:
@@ -63,22 +63,22 @@ class Spool:
 
 
 def suffix_of(data: bytes) -> str:
-    """Returns the suffix that the first bytes of a file call for.
+    """Returns the suffix of the kind of file that begins like `data`.
 
     Raises:
-      MediaError: no bytes, or none that an accepted file begins with.
+      MediaError: it is empty, or begins like no accepted file.
     """
     if not data:
-        raise MediaError("empty", "the file has no bytes: send it anew")
+        raise MediaError("empty", "the file has no bytes: send it again")
     for offset, signature, suffix in _SIGNATURES:
         if data.startswith(signature, offset):
             return suffix
     accepted = "JPEG, PNG, WebP, BMP, mp4, mov, mkv, webm, avi and ts"
-    raise MediaError("unsupported", f"the file is none of {accepted}: convert it")
+    raise MediaError("unsupported", f"the file is not one of {accepted}: convert it")
 
 
 def remove_abandoned() -> None:
-    """Removes the folders of this user's servers that are gone."""
+    """Removes the folders of servers of this user that no longer run."""
     for path in pathlib.Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         status = path.lstat()
         if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
@@ -89,7 +89,7 @@ def remove_abandoned() -> None:
 
 
 def _take(path: pathlib.Path) -> int:
-    """Locks a folder; OSError where its server is alive. A lock ends with its process."""
+    """Locks a folder; OSError if its server runs. A lock ends with its process."""
     lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
-"""What the decode processes do for the server: the only code of it that sees what files hold.
+"""Tasks of the decode processes: the only code of the server that decodes uploaded media.
 
-Runs in a sandboxed process and imports neither JAX nor the web framework. The other half, which
-turns the arrays into objects again, is `serve.decoder`.
+Runs in a sandboxed process and imports neither JAX nor the web framework. `serve.decoder` makes
+objects of the arrays again.
 """
 
 import dataclasses
@@ -21,28 +21,28 @@ from dfjax.media.sandbox_worker import Arrays, Task
 CROP_FIELDS = tuple(field.name for field in dataclasses.fields(Crop))
 
 
-def find_faces(
+def extract_faces(
     arguments: dict[str, Any], _: Sequence[bytes], progress: Callable[[float], None]
 ) -> tuple[dict[str, Any], Arrays]:
-    """`FaceExtractor.file` for the file `path`, with `spec` and `num_frames`.
+    """Returns what `FaceExtractor.file` does for the file `path`, with `spec` and `num_frames`.
 
-    The array of each field of `Crop` has one row per face, that of `track` too.
+    Each field of `Crop` is an array with one row per face.
     """
     path = arguments["path"]
-    searcher = FaceExtractor(CropSpec.from_json(arguments["spec"]))
+    extractor = FaceExtractor(CropSpec.from_json(arguments["spec"]))
     try:
-        found = searcher.file(path, num_frames=arguments["num_frames"], progress=progress)
+        extracted = extractor.file(path, num_frames=arguments["num_frames"], progress=progress)
     except MediaError as error:
         raise MediaError(error.code, str(error).replace(path, "the file")) from error
     reply = {
-        "facts": dataclasses.asdict(found.facts),
-        "seconds": found.seconds,
-        "faces": [(face.frame, face.time, face.track) for face in found.faces],
+        "facts": dataclasses.asdict(extracted.facts),
+        "seconds": extracted.seconds,
+        "faces": [(face.frame, face.time, face.track) for face in extracted.faces],
     }
-    if not found.faces:
+    if not extracted.faces:
         return reply, {}
     return reply, {
-        name: np.stack([np.asarray(getattr(face.crop, name)) for face in found.faces])
+        name: np.stack([np.asarray(getattr(face.crop, name)) for face in extracted.faces])
         for name in CROP_FIELDS
     }
 
@@ -50,14 +50,14 @@ def find_faces(
 def decode_crops(
     arguments: dict[str, Any], blobs: Sequence[bytes], _: Callable[[float], None]
 ) -> tuple[dict[str, Any], Arrays]:
-    """Encoded pictures of faces, stretched to the side of `spec`: `crops` uint8 [N, S, S, 3]."""
+    """Returns encoded pictures of faces, stretched to the size of `spec`: `crops` [N, S, S, 3]."""
     spec, crops = CropSpec.from_json(arguments["spec"]), []
-    for number, blob in enumerate(blobs):
+    for index, blob in enumerate(blobs):
         try:
             crops.append(align.resize_crop(media_image.decode_image(blob), spec).image)
         except MediaError as error:
-            raise MediaError(error.code, f"picture {number}: {error}") from error
+            raise MediaError(error.code, f"picture {index}: {error}") from error
     return {}, {"crops": np.stack(crops)}
 
 
-TASKS: dict[str, Task] = {"find_faces": find_faces, "decode_crops": decode_crops}
+TASKS: dict[str, Task] = {"extract_faces": extract_faces, "decode_crops": decode_crops}

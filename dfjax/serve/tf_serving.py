@@ -1,19 +1,21 @@
-"""TensorFlow Serving's REST API for face crops, as an exported SavedModel answers it.
+"""Routes of TensorFlow Serving's REST API for face crops, with the signatures of a SavedModel.
 
 Signatures: `serving_default` takes encoded pictures (`image_bytes`), `crops` takes pixels (`image`,
-uint8 [N, S, S, 3]). Each gives `score`, `logit` and `label`. See
+uint8 [N, S, S, 3]). Both return `score`, `logit` and `label`. See
 https://www.tensorflow.org/tfx/serving/api_rest
 """
 
 import asyncio
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from dfjax.serve import scoring
-from dfjax.serve.model_versions import Version
-from dfjax.serve.scoring import INPUT_PICTURES, INPUT_PIXELS, bad_request
+from dfjax.serve import protocols
+from dfjax.serve.errors import bad_request
+from dfjax.serve.model_versions import ModelVersion
+from dfjax.serve.protocols import INPUT_PICTURES, INPUT_PIXELS
 from dfjax.serve.service import Scores, Service
 
 router = APIRouter(prefix="/v1/models")
@@ -25,7 +27,7 @@ _SIGNATURES = {"serving_default": INPUT_PICTURES, "crops": INPUT_PIXELS}
 @router.get("/dfjax/versions/{number}")
 async def show_status(request: Request, number: str | None = None) -> JSONResponse:
     """The version that serves."""
-    version = request.app.state.service.version(number)
+    version = request.app.state.service.model_version(number)
     status = {
         "version": str(version.number),
         "state": "AVAILABLE",
@@ -38,7 +40,7 @@ async def show_status(request: Request, number: str | None = None) -> JSONRespon
 @router.get("/dfjax/versions/{number}/metadata")
 async def show_metadata(request: Request, number: str | None = None) -> JSONResponse:
     """The signatures, in the JSON form of TensorFlow's protocol buffers."""
-    version = request.app.state.service.version(number)
+    version = request.app.state.service.model_version(number)
     size = version.detector.spec.size
     inputs = {
         INPUT_PICTURES: _tensor("DT_STRING", -1),
@@ -51,11 +53,11 @@ async def show_metadata(request: Request, number: str | None = None) -> JSONResp
     }
     signatures = {
         name: {
-            "inputs": {given: inputs[given]},
+            "inputs": {input_name: inputs[input_name]},
             "outputs": outputs,
             "method_name": "tensorflow/serving/predict",
         }
-        for name, given in _SIGNATURES.items()
+        for name, input_name in _SIGNATURES.items()
     }
     spec = {"name": "dfjax", "signature_name": "", "version": str(version.number)}
     metadata = {"signature_def": {"signature_def": signatures}}
@@ -67,49 +69,51 @@ async def show_metadata(request: Request, number: str | None = None) -> JSONResp
 async def predict(request: Request, number: str | None = None) -> JSONResponse:
     """Scores of `instances` (a row each) or `inputs` (a column each)."""
     service: Service = request.app.state.service
-    version = service.version(number)
-    asked = await asyncio.to_thread(scoring.parse_json, await request.body(), service.settings)
-    if ("instances" in asked) == ("inputs" in asked):
-        raise bad_request("send either instances or inputs")
-    signature = asked.get("signature_name", "serving_default")
+    version = service.model_version(number)
+    body = await request.body()
+    content = await asyncio.to_thread(protocols.parse_json, body, service.settings)
+    if ("instances" in content) == ("inputs" in content):
+        raise bad_request("send instances or inputs, and not both")
+    signature = content.get("signature_name", "serving_default")
     if signature not in _SIGNATURES:
-        raise bad_request(f"no such signature: send one of {sorted(_SIGNATURES)}")
-    given = _SIGNATURES[signature]
-    values = _rows(asked["instances"], given) if "instances" in asked else _column(asked, given)
-    crops = await _to_crops(service, version, values, given)
+        raise bad_request(f"unknown signature_name: send one of {sorted(_SIGNATURES)}")
+    name, in_rows = _SIGNATURES[signature], "instances" in content
+    values = _rows(content["instances"], name) if in_rows else _column(content["inputs"], name)
+    crops = await _to_crops(service, version, values, name)
     scores = await service.score(version, crops)
-    if "instances" in asked:
+    if in_rows:
         return JSONResponse({"predictions": _as_rows(scores)})
     return JSONResponse({"outputs": _as_columns(scores)})
 
 
-def _rows(instances: Any, given: str) -> list[Any]:
-    """The values of a list of rows: `{"name": value}`, or the value alone."""
+def _rows(instances: Any, name: str) -> list[Any]:
+    """The values of a list of rows: `{name: value}`, or the value alone."""
     if not isinstance(instances, list) or not instances:
-        raise bad_request("instances is no list of at least one row")
-    named = [row[given] if isinstance(row, dict) and given in row else row for row in instances]
-    return named
+        raise bad_request("instances is not a list of at least one row")
+    return [row[name] if isinstance(row, dict) and name in row else row for row in instances]
 
 
-def _column(asked: dict[str, Any], given: str) -> list[Any]:
-    inputs = asked["inputs"]
+def _column(inputs: Any, name: str) -> list[Any]:
+    """The values of a column: `{name: values}`, or the values alone."""
     if isinstance(inputs, dict):
-        if set(inputs) != {given}:
-            raise bad_request(f"inputs are {sorted(inputs)[:5]}: this signature takes {given}")
-        inputs = inputs[given]
+        if set(inputs) != {name}:
+            raise bad_request(f"inputs are {sorted(inputs)[:5]}: this signature takes {name}")
+        inputs = inputs[name]
     if not isinstance(inputs, list) or not inputs:
-        raise bad_request("inputs is no list of at least one value")
+        raise bad_request("inputs is not a list of at least one value")
     return inputs
 
 
-async def _to_crops(service: Service, version: Version, values: list[Any], given: str):
-    if given == INPUT_PIXELS:
-        return await asyncio.to_thread(scoring.to_pixels, values, version.detector.spec.size)
+async def _to_crops(
+    service: Service, version: ModelVersion, values: list[Any], name: str
+) -> np.ndarray:
+    if name == INPUT_PIXELS:
+        return await asyncio.to_thread(protocols.to_pixels, values, version.detector.spec.size)
     pictures = []
     for value in values:
         if not isinstance(value, dict) or set(value) != {"b64"}:
             raise bad_request('a picture is {"b64": "..."}: base64 of the bytes of its file')
-        pictures.append(scoring.to_bytes(value["b64"]))
+        pictures.append(protocols.to_bytes(value["b64"]))
     return await service.decode_crops(version, pictures)
 
 

@@ -1,4 +1,4 @@
-"""The one file of a form, out of a body that is all in memory."""
+"""Parses the one file out of a multipart form that is in memory."""
 
 import dataclasses
 
@@ -6,25 +6,30 @@ import python_multipart
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from dfjax.serve.errors import RequestError
+from dfjax.serve.errors import RequestError, bad_request
 
-_MAX_NAME = 255  # characters; what file systems allow
-_MAX_PARTS = 16  # fields are skipped, but not by the thousand
+_MAX_NAME = 255  # characters, as in file systems
+_MAX_PARTS = 16  # other fields are skipped, but not thousands of them
 
 
 @dataclasses.dataclass(frozen=True)
 class Upload:
-    """A file's bytes, and what its sender calls it: text for the report, and for nothing else."""
+    """An uploaded file.
+
+    Attributes:
+      name: as its sender calls it; text for the report, never part of a path.
+      data: its bytes.
+    """
 
     name: str
     data: bytes
 
 
 def parse(body: bytes, content_type: str) -> Upload:
-    """Returns the file in a multipart/form-data body, whatever its field is called.
+    """Returns the file in a multipart/form-data body; the name of its field does not matter.
 
     Raises:
-      RequestError: no such body (400, or 415 for another type), no file in it, or more than one.
+      RequestError: another type of body (415), a broken one, or not exactly one file in it (400).
     """
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or b"boundary" not in options:
@@ -36,14 +41,14 @@ def parse(body: bytes, content_type: str) -> Upload:
         parser.write(body)
         parser.finalize()
     except FormParserError as error:
-        raise RequestError(400, "bad_request", f"broken multipart body: {error}") from error
+        raise bad_request(f"broken multipart body: {error}") from error
     if len(form.files) != 1 or not form.ended:
-        raise RequestError(400, "bad_request", f"{len(form.files)} files: send one, whole")
+        raise bad_request(f"{len(form.files)} files: send one, whole")
     return form.files[0]
 
 
 class _Form:
-    """Collects the files of a form as the parser comes across them."""
+    """Collects the files of a form from the parser's callbacks."""
 
     def __init__(self) -> None:
         self.files: list[Upload] = []
@@ -62,7 +67,7 @@ class _Form:
     def _begin_part(self) -> None:
         self._num_parts += 1
         if self._num_parts > _MAX_PARTS:
-            raise RequestError(400, "bad_request", "too many fields: send the file alone")
+            raise bad_request("too many fields: send the file alone")
         self._name: str | None = None
         self._field, self._value, self._data = b"", b"", bytearray()
 

@@ -1,1 +1,1 @@
-"""Weights of other libraries and of earlier runs, brought into the names of our networks."""
+"""Weights of other libraries and of earlier runs become variables of our networks."""

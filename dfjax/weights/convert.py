@@ -1,13 +1,13 @@
-"""Pretrained weights in the names and layouts of others become variables of our models.
+"""Pretrained weights in other libraries' names and layouts become variables of our models.
 
-Every tensor is accounted for: used, dropped on purpose, or an error. The files are read by
-`weights.files`; what the tensors are called is in each family's file, by `models.key_names`.
+Every tensor is accounted for: used, dropped on purpose, or an error. `weights.files` reads the
+files; each family registers the names of its tensors with `models.key_names`.
 """
 
 import dataclasses
 import itertools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -16,11 +16,11 @@ from flax import linen as nn
 
 from dfjax import tree
 from dfjax.errors import UserError
-from dfjax.models import key_names, layers
+from dfjax.models import key_names
 
 OURS = "dfjax"
 
-# What a tensor is called at its end, and our leaves that it may be, the first that exists.
+# From the last part of a tensor's name to the leaves of ours that it can be: the first that exists.
 _LEAVES = {
     "weight": ("params/{}/kernel", "params/{}/scale"),
     "kernel": ("params/{}/kernel",),
@@ -34,28 +34,28 @@ _LEAVES = {
     "moving_mean": ("batch_stats/{}/mean",),
     "moving_variance": ("batch_stats/{}/var",),
 }
-COUNTERS = ("num_batches_tracked",)  # of PyTorch's norms, which say how often and not what
+COUNTERS = ("num_batches_tracked",)  # of PyTorch's norms: how many batches they have seen
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
-    """What became of every tensor of a file and of every leaf of a model.
+class Transfer:
+    """Which tensors of a file went into which leaves of a model.
 
     Attributes:
       library: whose names the file uses; "dfjax" for ours.
-      used: (name in the file, our leaf) of each tensor taken over.
-      dropped: names in the file that were left out on purpose, counters last.
-      fresh: our leaves that keep their initialisation.
+      used: (name in the file, our leaf) of every tensor that was used.
+      dropped: names in the file that were dropped on purpose, counters last.
+      reinitialized: our leaves that keep their initial values.
     """
 
     library: str
     used: tuple[tuple[str, str], ...]
     dropped: tuple[str, ...]
-    fresh: tuple[str, ...]
+    reinitialized: tuple[str, ...]
 
     def __str__(self) -> str:
         parts = [f"{len(self.used)} tensors used, by the names of {self.library}"]
-        for label, names in (("dropped", self.dropped), ("fresh", self.fresh)):
+        for label, names in (("dropped", self.dropped), ("reinitialized", self.reinitialized)):
             if names:
                 parts.append(f"{len(names)} {label} ({_few(names)})")
         return "; ".join(parts)
@@ -63,7 +63,13 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class _Place:
-    """Where a tensor goes: a leaf of ours, or a part of one, perhaps with the sign changed."""
+    """Where a tensor goes.
+
+    Attributes:
+      leaf: of ours.
+      index, count: the part of the leaf, as in `key_names.Part`.
+      negated: change the sign.
+    """
 
     leaf: str
     index: int = 0
@@ -72,21 +78,21 @@ class _Place:
 
 
 def convert(
-    tensors: Mapping[str, np.ndarray], model: nn.Module, like: dict[str, Any], *, fresh: str
-) -> tuple[dict[str, Any], Report]:
-    """(variables of `model`, what became of each tensor).
+    tensors: Mapping[str, np.ndarray], model: nn.Module, like: dict[str, Any], *, reinit: str
+) -> tuple[dict[str, Any], Transfer]:
+    """Returns (variables of `model`, which tensors went into which of them).
 
     `like` gives names and shapes of the variables {"params", "batch_stats"}, as arrays or abstract.
-    Leaves whose names (without the collection) match the regular expression `fresh` stay those of
+    Leaves whose names (without the collection) match the regular expression `reinit` stay those of
     `like`, whatever the file holds; "" is none. All others are float32 arrays from `tensors`.
 
     Raises:
-      UserError: a tensor that has no place, a leaf that no tensor fills, another shape, a value
-        that is not finite, a `fresh` that matches nothing.
+      UserError: a tensor without a place, a leaf without a tensor, a wrong shape, a value that is
+        not finite, a `reinit` that matches nothing.
     """
     leaves = dict(zip(tree.leaf_names(like), jax.tree.leaves(like), strict=True))
     shapes = {name: leaf.shape for name, leaf in leaves.items()}
-    kept = _matching(like, fresh)
+    kept = _matching(like, reinit)
     library, places = _choose_library(tensors, model, shapes, kept)
     pieces: dict[str, dict[int, np.ndarray]] = {}
     used, dropped = [], []
@@ -103,48 +109,18 @@ def convert(
     }
     converted = [values.get(name, leaf) for name, leaf in leaves.items()]
     dropped.sort(key=lambda name: name.endswith(COUNTERS))
-    report = Report(library, tuple(used), tuple(dropped), tuple(n for n in leaves if n in kept))
-    return jax.tree.unflatten(jax.tree.structure(like), converted), report
+    reinitialized = tuple(name for name in leaves if name in kept)
+    transfer = Transfer(library, tuple(used), tuple(dropped), reinitialized)
+    return jax.tree.unflatten(jax.tree.structure(like), converted), transfer
 
 
-def require_normalisation(
-    stated: Mapping[str, Any], model: nn.Module, library: str, *, chosen: Collection[str] = ()
-) -> None:
-    """Makes sure that the weights were trained on images as `model` normalises them.
-
-    `stated` is what the file says: "mean" and "std", three numbers each in the 0..1 range of RGB.
-    Where it is silent, what all weights by the names of `library` have counts. Where those differ,
-    ImageNet's constants pass, for most weights have them, and others only if they are among the
-    fields `chosen` for this model: the family's defaults would be a guess.
-
-    Raises:
-      UserError: they are others, or nobody says which they are.
-    """
-    known = key_names.normalisation(model, library) | stated
-    for name in ("mean", "std"):
-        given, ours = known.get(name), getattr(model, name)
-        where = f"(config.model.{name}, or --set {name}=...)"
-        if given is not None and not np.allclose(given, ours, atol=1e-3):
-            raise UserError(
-                f"the weights were trained with {name} {tuple(given)}, and the model normalises by "
-                f"{tuple(ours)}: set its {name} {where}"
-            )
-        usual = np.allclose(ours, layers.BY_IMAGENET[name], atol=1e-3)
-        if given is None and not usual and name not in chosen:
-            raise UserError(
-                f"the file does not state the {name} of its training images, which differs between "
-                f"weights by the names of {library}: set the model's {name} {where} to what their "
-                f"publisher states; its default is {tuple(ours)}"
-            )
-
-
-def _matching(like: dict[str, Any], fresh: str) -> set[str]:
-    """The leaves of `like` that a rule without collections names."""
-    if not fresh:
+def _matching(like: dict[str, Any], rule: str) -> set[str]:
+    """The leaves of `like` whose names, without the collection, match the rule."""
+    if not rule:
         return set()
+    tree.match(like["params"], rule)  # refuses a rule that matches nothing
     names = tree.leaf_names(like)
-    tree.match(like["params"], fresh)  # refuses what matches nothing
-    return {name for name in names if re.fullmatch(fresh, name.split("/", 1)[1])}
+    return {name for name in names if re.fullmatch(rule, name.split("/", 1)[1])}
 
 
 def _choose_library(
@@ -153,7 +129,7 @@ def _choose_library(
     shapes: dict[str, tuple[int, ...]],
     kept: set[str],
 ) -> tuple[str, dict[str, _Place | None]]:
-    """(library, place of every tensor) of the library whose names fit without exception."""
+    """(library, place of every tensor) for the library whose names all fit."""
     if any(name.startswith("params/") for name in tensors):
         candidates = {OURS: {name: _Place(name) for name in tensors}}
     else:
@@ -164,7 +140,7 @@ def _choose_library(
         }
         if not candidates:
             raise UserError(
-                f"{type(model).__name__} knows no names but its own, and the file has others "
+                f"{type(model).__name__} has no names of other libraries, and the file has such "
                 f"({_few(list(tensors))}): give weights that dfjax wrote"
             )
     problems = {name: _problems(places, shapes, kept) for name, places in candidates.items()}
@@ -172,7 +148,7 @@ def _choose_library(
     if problems[best]:
         raise UserError(
             f"the weights do not fit the model, by the names of {best}: {_few(problems[best])}: "
-            "choose the model that they are of, or name what shall start fresh (reinit)"
+            "choose the model that they belong to, or reinitialize what does not fit (reinit)"
         )
     return best, candidates[best]
 
@@ -181,7 +157,7 @@ def _find_place(
     name: str, names: key_names.Names, shapes: dict[str, tuple[int, ...]]
 ) -> _Place | str | None:
     """The place of a tensor; None: dropped on purpose; a string: what is wrong with it."""
-    name = name.removeprefix("module.")  # of a network saved inside PyTorch's DataParallel
+    name = name.removeprefix("module.")  # of a network that was saved inside a DataParallel
     module, _, kind = re.fullmatch(r"(?:(.*)([./]))?([^./]*)", name).groups()
     if name in names:
         value, forms = names[name], ("params/{}",)
@@ -192,12 +168,12 @@ def _find_place(
     if value is None or kind in COUNTERS:
         return None
     path = value if isinstance(value, str) else value.module
-    found = [leaf for leaf in (form.format(path) for form in forms) if leaf in shapes]
-    if not found:
+    leaf = next((leaf for form in forms if (leaf := form.format(path)) in shapes), None)
+    if leaf is None:
         return f"{name} has no place in {path}"
     if isinstance(value, key_names.Part):
-        return _Place(found[0], value.index, value.count)
-    return _Place(found[0], negated=isinstance(value, key_names.Negated))
+        return _Place(leaf, value.index, value.count)
+    return _Place(leaf, negated=isinstance(value, key_names.Negated))
 
 
 def _problems(
@@ -228,18 +204,18 @@ def _arrange(value: np.ndarray, name: str, place: _Place, shape: tuple[int, ...]
             arranged = value.swapaxes(2, 3)
     if not _merges(arranged.shape, shape):
         raise UserError(
-            f"{name} has shape {list(value.shape)}, and {place.leaf} needs {list(shape)}: the "
-            "weights are of another model, or of other settings"
+            f"{name} has shape {list(value.shape)}, and {place.leaf} needs {list(shape)}: choose "
+            "the model, and its settings, that the weights belong to"
         )
     arranged = np.asarray(arranged, np.float32).reshape(shape)
     if not np.isfinite(arranged).all():
-        raise UserError(f"{name} has values that are not finite: the file is damaged")
+        raise UserError(f"{name} has values that are not finite: the file is damaged, get it again")
     return -arranged if place.negated else arranged
 
 
 def _merges(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
-    """Whether `new` comes of `old` by joining neighbouring axes, axes of one set aside."""
-    # Cumulative sizes from the front: joining axes leaves some of them out and adds none.
+    """Whether joining adjacent axes of `old` gives `new`; axes of size 1 do not count."""
+    # Cumulative sizes from the front: joining axes removes some of them and adds none.
     ends = [set(itertools.accumulate((n for n in s if n > 1), int.__mul__)) for s in (old, new)]
     return np.prod(old) == np.prod(new) and ends[1] <= ends[0]
 

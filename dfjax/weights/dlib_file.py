@@ -1,37 +1,35 @@
-"""Reads the network that dlib serialised for face recognition, without dlib.
+"""Reads the network that dlib serialized for face recognition, without dlib.
 
-The format, of dlib 19 and 20 (serialize.h, dnn/core.h, dnn/layers.h, dnn/tensor.h):
-an integer is a byte with its sign and length, then its magnitude, least byte first; a float is an
-integer mantissa and an integer exponent of two; a string its length and its bytes; a tensor four
-sizes and 32-bit floats, least byte first. The layers lie inside each other: first the version of
-every one from the loss inwards, then the input, then on the way out what each of them holds.
+The format, of dlib 19 and 20 (serialize.h, dnn/core.h, dnn/layers.h, dnn/tensor.h): an integer is a
+byte with its sign and length, then its magnitude, least byte first; a float is an integer mantissa
+and an integer exponent of two; a string is its length and its bytes; a tensor is four sizes and
+32-bit floats, least byte first. The layers are nested: first comes the version of each from the
+loss inwards, then the input, then the content of each layer from the input outwards.
 """
 
 import math
 
 import numpy as np
 
-from dfjax.errors import UserError
-
-_TAG, _LAYER, _INNERMOST = 1, 2, 3  # versions, which tell these kinds of layers apart
+_TAG, _LAYER, _INNERMOST = 1, 2, 3  # versions, one for each of these kinds of layers
 _MAX_LAYERS = 10_000
 _MAX_NAME = 64  # bytes
 
 
-def starts_like_one(head: bytes) -> bool:
-    """Whether a file of these first bytes may be a network of dlib: a version and a loss."""
+def is_dlib_network(head: bytes) -> bool:
+    """Whether a file begins like a network of dlib: with a version and a loss."""
     return head[:3] == b"\x01\x01\x01" and head[4:9] == b"loss_"
 
 
 def parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, tuple[float, ...]]]:
-    """(tensors in PyTorch's layouts, {"mean", "std"} of RGB in 0..1) of a network.
+    """Returns (tensors in PyTorch's layouts, {"mean", "std"} of RGB in 0..1) of a network.
 
     Convolutions and dense layers are counted from the input: "con1.weight", "con1.bias",
     "fc1.weight". The affine layer that follows a convolution (its BatchNorm, frozen) is merged
     into it.
 
     Raises:
-      UserError: the bytes are cut off, damaged, or another network of dlib.
+      ValueError: the bytes are cut off, damaged, or another network of dlib.
     """
     reader = _Reader(data)
     reader.expect(1, "the loss layer")
@@ -41,7 +39,7 @@ def parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, tuple[float, ..
     versions = [reader.integer()]
     while versions[-1] != _INNERMOST:
         if versions[-1] not in (_TAG, _LAYER) or len(versions) > _MAX_LAYERS:
-            raise UserError(f"a layer of version {versions[-1]}")
+            raise ValueError(f"a layer of version {versions[-1]}")
         versions.append(reader.integer())
     reader.expect("input_rgb_image_sized", "the input layer")
     mean = tuple(reader.float() / 255 for _ in range(3))
@@ -63,7 +61,7 @@ def parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, tuple[float, ..
 
 
 class _Network:
-    """Collects the parameters of layers that come one after the other."""
+    """Collects the parameters of consecutive layers."""
 
     def __init__(self):
         self.tensors: dict[str, np.ndarray] = {}
@@ -81,7 +79,7 @@ class _Network:
         elif kind in ("max_pool_2", "avg_pool_2"):
             reader.integers(6)  # window, strides, padding
         elif kind not in ("relu_", "add_prev_"):
-            raise UserError(f"a layer of kind {kind!r}")
+            raise ValueError(f"a layer of kind {kind!r}")
         self._last = kind
 
     def _add_convolution(self, reader: "_Reader") -> None:
@@ -97,11 +95,11 @@ class _Network:
         scale, shift = (part.reshape(-1) for part in reader.cut(reader.tensor()))
         reader.integer()  # mode: over channels
         if self._last != "con_4":
-            raise UserError(f"an affine layer after {self._last!r}")
+            raise ValueError(f"an affine layer after {self._last!r}")
         name = f"con{self._counts['con']}"
         weight, bias = self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]
         if not len(scale) == len(shift) == len(bias) == len(weight):
-            raise UserError(f"an affine layer of {len(scale)} channels after {len(weight)}")
+            raise ValueError(f"an affine layer of {len(scale)} channels after {len(weight)}")
         scale = scale.astype(np.float64)
         merged = weight * scale[:, None, None, None]
         self.tensors[f"{name}.weight"] = merged.astype(np.float32)
@@ -123,7 +121,7 @@ class _Network:
 
 
 class _Reader:
-    """A position in bytes; every read makes sure first that they are there."""
+    """A position in bytes; a read beyond their end is an error."""
 
     def __init__(self, data: bytes):
         self._data = memoryview(data)
@@ -131,7 +129,7 @@ class _Reader:
 
     def _take(self, count: int) -> memoryview:
         if count > len(self._data) - self._position:
-            raise UserError(f"it ends at byte {len(self._data)}, inside the network")
+            raise ValueError(f"it ends at byte {len(self._data)}, inside the network")
         self._position += count
         return self._data[self._position - count : self._position]
 
@@ -139,7 +137,7 @@ class _Reader:
         control = self._take(1)[0]
         size, negative = control & 0x0F, control & 0x80
         if control & 0x70 or not 1 <= size <= 8:
-            raise UserError(f"no integer at byte {self._position - 1}")
+            raise ValueError(f"not an integer at byte {self._position - 1}")
         value = int.from_bytes(self._take(size), "little")
         return -value if negative else value
 
@@ -149,7 +147,7 @@ class _Reader:
     def float(self) -> float:
         mantissa, exponent = self.integers(2)
         if abs(exponent) > 900:  # beyond float64; dlib's infinities and NaN are 32000 and more
-            raise UserError(f"no finite number before byte {self._position}")
+            raise ValueError(f"not a finite number before byte {self._position}")
         return math.ldexp(mantissa, exponent)
 
     def floats(self, count: int) -> list[float]:
@@ -158,13 +156,13 @@ class _Reader:
     def string(self) -> str:
         size = self.integer()
         if not 0 <= size <= _MAX_NAME:
-            raise UserError(f"no name before byte {self._position}")
+            raise ValueError(f"not a name before byte {self._position}")
         return bytes(self._take(size)).decode("ascii", "replace")
 
     def flag(self) -> bool:
         value = bytes(self._take(1))
         if value not in (b"0", b"1"):
-            raise UserError(f"no truth value at byte {self._position - 1}")
+            raise ValueError(f"not a truth value at byte {self._position - 1}")
         return value == b"1"
 
     def tensor(self) -> np.ndarray:
@@ -174,28 +172,28 @@ class _Reader:
         return np.frombuffer(data, "<f4").astype(np.float32).reshape(shape)
 
     def cut(self, params: np.ndarray) -> list[np.ndarray]:
-        """The two tensors that `params` holds one behind the other, by the shapes read here."""
+        """The two tensors that `params` holds one after the other, by the shapes read here."""
         shapes = []
         for _ in range(2):
             self.expect(1, "a part of a tensor")
             shapes.append(self._shape())
         sizes = [math.prod(shape) for shape in shapes]
         if sum(sizes) != params.size:
-            raise UserError(f"{params.size} parameters where {sum(sizes)} belong")
+            raise ValueError(f"{params.size} parameters instead of {sum(sizes)}")
         parts = np.split(params.reshape(-1), [sizes[0]])
         return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def _shape(self) -> tuple[int, ...]:
         shape = tuple(self.integers(4))
         if min(shape) < 0:
-            raise UserError(f"a negative size before byte {self._position}")
+            raise ValueError(f"a negative size before byte {self._position}")
         return shape
 
     def expect(self, value: int | str, what: str) -> None:
-        found = self.integer() if isinstance(value, int) else self.string()
-        if found != value:
-            raise UserError(f"{what} is {found!r}, and only {value!r} is known")
+        actual = self.integer() if isinstance(value, int) else self.string()
+        if actual != value:
+            raise ValueError(f"{what} is {actual!r}, and only {value!r} is known")
 
     def expect_end(self) -> None:
         if self._position != len(self._data):
-            raise UserError(f"more bytes after its end at {self._position}")
+            raise ValueError(f"more bytes after its end at {self._position}")

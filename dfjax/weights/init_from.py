@@ -1,4 +1,4 @@
-"""The weights that a run starts from: a file of anybody's, or a run of ours."""
+"""The weights that a run starts from: a file of any library, or an earlier run."""
 
 import pathlib
 from collections.abc import Collection
@@ -8,48 +8,49 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from dfjax import checkpoint, models, steps, tree
-from dfjax.weights import convert, files
+from dfjax import checkpoint, steps, tree
+from dfjax.run import Run
+from dfjax.weights import convert, files, normalization
 
 
-def initialise(
+def initialize(
     state: steps.TrainState,
     model: nn.Module,
     source: str,
     *,
-    fresh: str,
+    reinit: str,
     chosen: Collection[str] = (),
-) -> tuple[steps.TrainState, convert.Report]:
-    """(the state at step 0 with the weights of `source`, what became of each of them).
+) -> tuple[steps.TrainState, convert.Transfer]:
+    """Returns (the state at step 0 with the weights of `source`, which of them went where).
 
     `source` is a file of weights as `files.read` takes it, the workdir of a run (its best
     checkpoint), or WORKDIR/checkpoints/STEP. Parameters whose names match the regular expression
-    `fresh` stay as they are; "" is none. `chosen` are the fields of `model` that were set, not left
-    to its family.
+    `reinit` stay as they are; "" is none. `chosen` are the fields of `model` that are not its
+    family's defaults.
 
     Raises:
       UserError: the weights cannot be read, do not fit the model, or were trained on images that
-        were normalised otherwise, or nobody says how.
+        were normalized differently, or in an unknown way.
     """
-    tensors, normalisation = _read(source)
+    tensors, stated = _read(source)
     like = {"params": state.params, "batch_stats": state.batch_stats}
-    variables, report = convert.convert(tensors, model, like, fresh=fresh)
-    convert.require_normalisation(normalisation, model, report.library, chosen=chosen)
+    variables, transfer = convert.convert(tensors, model, like, reinit=reinit)
+    normalization.require_same(stated, model, transfer.library, chosen=chosen)
     placed = jax.tree.map(lambda new, old: jax.device_put(new, old.sharding), variables, like)
-    # A copy: the average is donated beside the values it starts from.
+    # A copy: the average is donated together with the values it starts from.
     ema = None if state.ema is None else jax.tree.map(jnp.copy, placed)
-    return state.replace(**placed, ema=ema), report
+    return state.replace(**placed, ema=ema), transfer
 
 
 def _read(source: str) -> tuple[dict[str, np.ndarray], dict[str, tuple[float, float, float]]]:
-    """(tensors by name, mean and std of the images, where they are known)."""
+    """(tensors by name, mean and std of the images if they are stated)."""
     path = pathlib.Path(source)
     if not path.is_dir():
         file = files.read(source)
-        return file.tensors, file.normalisation
+        return file.tensors, file.normalization
     is_step = path.parent.name == checkpoint.FOLDER and path.name.isdecimal()
     workdir, step = (path.parent.parent, int(path.name)) if is_step else (path, None)
-    donor = models.build(**checkpoint.stored_config(workdir)["model"])
-    variables, _ = checkpoint.load_variables(workdir, step)
+    run = Run.open(workdir)
+    variables, _ = run.variables(step)
     tensors = dict(zip(tree.leaf_names(variables), jax.tree.leaves(variables), strict=True))
-    return tensors, {"mean": donor.mean, "std": donor.std}
+    return tensors, {"mean": run.model.mean, "std": run.model.std}

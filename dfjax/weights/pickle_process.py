@@ -1,8 +1,8 @@
 """Turns a pickle of PyTorch into safetensors: a script, run with SOURCE and DESTINATION.
 
-A process of its own, within limits on memory, processor time and files, because a pickle is a
-program: PyTorch's restricted unpickler runs none of it, but has had holes. It imports nothing of
-dfjax, so that it starts quickly and has little to lose.
+A pickle is a program. PyTorch's restricted unpickler does not run it, but has had holes, so the
+file is opened in a separate process with limits on memory, processor time and files. The script
+must not import dfjax: it starts quickly, and code in a pickle would find little.
 """
 
 import os
@@ -10,15 +10,15 @@ import resource
 import sys
 from typing import Any
 
-_MEMORY = 4 * 2**30  # bytes beside four times the file
+_MEMORY = 4 * 2**30  # bytes, in addition to four times the file
 _CPU_SECONDS = 240
-# Before it, a file could corrupt memory in spite of weights_only (CVE-2025-32434, CVE-2026-24747).
+# Earlier ones let a file corrupt memory despite weights_only (CVE-2025-32434, CVE-2026-24747).
 _LEAST_TORCH = (2, 10)
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
 def main(source: str, destination: str) -> str | None:
-    """Converts a file; returns what went wrong, in one line."""
+    """Converts a file; returns None, or what went wrong, in one line."""
     try:
         import torch
         from safetensors import torch as safetensors
@@ -33,7 +33,7 @@ def main(source: str, destination: str) -> str | None:
         loaded = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:
         if "weights_only" in str(error) or "Unsupported" in str(error):
-            return "it holds code, and not weights alone: save model.state_dict()"
+            return "it holds code, not only weights: save model.state_dict()"
         return " ".join(str(error).split())[:200] or type(error).__name__
     tensors = _tensors_of(loaded, torch.Tensor)
     if not tensors:
@@ -55,7 +55,7 @@ def _limit(size: int) -> None:
 
 
 def _tensors_of(loaded: Any, tensor: type) -> dict[str, Any]:
-    """The tensors by name, which a checkpoint holds beside the epoch, the optimiser and others."""
+    """The tensors by name, without the epoch, the optimizer and others in a checkpoint."""
     for wrapper in _WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
             loaded = loaded[wrapper]

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from dfjax.corpora.synthetic import corpus as synthetic
-from dfjax.corpora.synthetic import forgery, portrait
+from dfjax.corpora.synthetic import forgery, portrait, scene
 from dfjax.faces import detect
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import video
 
 SETTINGS = synthetic.Settings(seed=3, identities=18, frames=2)
+SIDES = (scene.SIZE, scene.SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_clips_decode_to_what_the_manifest_promises(root):
     rows = read_rows(root)
     assert {row["path"] for row in rows} == {f"clips/{p.name}" for p in (root / "clips").iterdir()}
     clip = video.read_video(root / rows[0]["path"])
-    assert (clip.num_decoded, clip.fps, clip.frames[0].shape) == (2, 25.0, (320, 320, 3))
+    assert (clip.num_decoded, clip.fps, clip.frames[0].shape) == (2, 25.0, (*SIDES, 3))
     original = synthetic.film(SETTINGS, 0, 0).frames[0]
     assert np.abs(clip.frames[0].astype(int) - original).mean() < 5
 
@@ -98,7 +99,7 @@ def test_a_fake_differs_inside_the_face_and_nowhere_else(block):
         # An open mouth moves the chin by less than these pixels.
         face = cv2.convexHull(points).reshape(-1, 2)
         face = face.mean(0) + 1.4 * (face - face.mean(0))
-        inside = cv2.fillConvexPoly(np.zeros((320, 320), np.uint8), face.astype(np.int32), 1) > 0
+        inside = cv2.fillConvexPoly(np.zeros(SIDES, np.uint8), face.astype(np.int32), 1) > 0
         changed = (real_frame != fake_frame).any(-1)
         assert changed[inside].mean() > 0.05
         assert not changed[~inside].any()
@@ -108,7 +109,7 @@ def test_the_mask_of_a_part_ends_where_it_says():
     original = synthetic.film(SETTINGS, 0, 0)
     points = original.sitter.landmarks(original.poses[0])
     for part, (grow, seam) in itertools.product(portrait.PARTS, [(2, 4), (5, 8)]):
-        mask = forgery.part_mask((320, 320), points, part, grow, seam)
+        mask = forgery.part_mask(SIDES, points, part, grow, seam)
         hull = cv2.convexHull(points[list(portrait.PARTS[part])])
         y, x = np.nonzero(mask)
         distance = [

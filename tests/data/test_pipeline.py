@@ -33,9 +33,7 @@ def _train(
         augment=augment,
         seed=seed,
         start=start,
-        num_workers=workers,
-        num_threads=threads,
-        prefetch=2,
+        reading=pipeline.Reading(workers, threads, prefetch=2),
         process_index=process[0],
         process_count=process[1],
     )
@@ -49,9 +47,7 @@ def _eval(source, *, batch_size=8, process=(0, 1), workers=0):
         pipeline.eval_stream(
             source,
             batch_size=batch_size,
-            num_workers=workers,
-            num_threads=2,
-            prefetch=2,
+            reading=pipeline.Reading(workers, num_threads=2, prefetch=2),
             process_index=process[0],
             process_count=process[1],
         )

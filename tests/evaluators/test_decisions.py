@@ -176,5 +176,5 @@ def test_the_threshold_s_interval_covers_what_other_draws_choose():
 
 @pytest.mark.parametrize("rate", [0.0, 0.5, -0.1])
 def test_rate_out_of_range_is_named(rate):
-    with pytest.raises(ValueError, match="more than 0 and less than"):
+    with pytest.raises(ValueError, match=r"use one between 0 and 0\.5"):
         decisions.fit_decision(single_faces([0, 1], [0.1, 0.9]), rate)

@@ -31,7 +31,7 @@ def make_scores(rows) -> frame.Scores:
 
 
 def make_card(**decisions) -> model_card.ModelCard:
-    fields = {"model": "m", "arguments": {}, "image_size": 32, "weights": "", "step": 0}
+    fields = {"model_name": "m", "model_arguments": {}, "image_size": 32, "weights": "", "step": 0}
     return model_card.ModelCard(
         **fields, crop_spec=CropSpec(), decisions=decisions, synthetic=False, protocol={}
     )

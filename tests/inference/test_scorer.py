@@ -14,6 +14,7 @@ import pytest
 
 from dfjax import metrics, model_card, steps, tree
 from dfjax.inference import runtimes, scorer
+from dfjax.run import Run
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -30,7 +31,7 @@ def loaded(run, exported):
 @pytest.fixture(scope="module")
 def expected(run, crops):
     """Logits of the network itself, without the package's batching."""
-    card, model, variables = scorer.load_run(run)
+    card, model, variables = Run.open(run).evaluated()
     predict = functools.partial(steps.predict, model=model, image_size=card.image_size)
     return np.asarray(jax.jit(predict)(variables, crops))
 
@@ -106,6 +107,9 @@ def test_what_cannot_be_loaded_is_told(run, exported, tmp_path):
         scorer.load(exported, "tensorrt")
     with pytest.raises(ValueError, match=r"is a run, for runtime flax: export it to use onnx"):
         scorer.load(run, "onnx")
+    with pytest.raises(ValueError, match=r"holds neither a run .* nor an export"):
+        scorer.load(tmp_path)
+    shutil.copy(exported / "export.json", tmp_path)
     with pytest.raises(ValueError, match=r"has no model_card.json"):
         scorer.load(tmp_path)
     shutil.copy(exported / model_card.FILE, tmp_path)
@@ -118,7 +122,7 @@ def test_card_of_another_checkpoint_is_refused(run, tmp_path):
     shutil.copytree(run, later)
     card = json.loads((later / model_card.FILE).read_text())
     (later / model_card.FILE).write_text(json.dumps({**card, "step": 2}))
-    with pytest.raises(ValueError, match=r"has a better checkpoint \(4\) than .* \(2\): run"):
+    with pytest.raises(ValueError, match=r"has a better checkpoint \(4\) than .* \(2\): evaluate"):
         scorer.load(later)
 
 
@@ -147,14 +151,14 @@ def test_a_flipped_bit_is_no_other_model(run, tmp_path):
     folder = tmp_path / "run" / "checkpoints"
     largest = max(folder.rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
     sound = largest.read_bytes()
-    expected = tree.digest(scorer.load_run(run)[2])
+    expected = tree.digest(Run.open(run).evaluated()[2])
     refused = []
     for place in np.linspace(0, len(sound) - 1, 12, dtype=int):
         flipped = bytearray(sound)
         flipped[place] ^= 1
         largest.write_bytes(flipped)
         try:  # what the bit was of may not be read at all
-            assert tree.digest(scorer.load_run(tmp_path / "run")[2]) == expected
+            assert tree.digest(Run.open(tmp_path / "run").evaluated()[2]) == expected
         except ValueError as error:
             refused.append(str(error))
     assert any("are not those of its model card" in message for message in refused)

@@ -183,7 +183,7 @@ def corpus(tmp_path_factory):
 
 def find(pool, path):
     arguments = {"path": str(path), "spec": CropSpec(size=64).to_json(), "num_frames": 32}
-    return run(pool, "find_faces", arguments, seconds=30.0)
+    return run(pool, "extract_faces", arguments, seconds=30.0)
 
 
 def code_of(pool, path) -> tuple[str, str]:

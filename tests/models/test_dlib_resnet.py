@@ -149,7 +149,7 @@ def test_a_truncated_network_is_refused(network_file, length):
         ({1: 7}, "the loss layer is 7, and only 1 is known"),
         ({4: ord("x")}, "the loss is 'xoss_metric_2', and only 'loss_metric_2'"),
         ({342: 3}, "a tensor is 3, and only 2 is known"),
-        ({343: 9}, "no integer at byte 343"),
+        ({343: 9}, "not an integer at byte 343"),
         ({345: 0xFF, 347: 0xFF}, "it ends at byte 22466066"),  # 17 million numbers
         ({30: 9}, "a layer of version 9"),
     ],

@@ -1,4 +1,4 @@
-"""Folding changes how a network computes, and not what."""
+"""A folded network computes the same function."""
 
 import jax
 import jax.numpy as jnp
@@ -42,9 +42,9 @@ def test_folded_model_gives_the_same_logits(name):
     both = jax.jit(lambda v, c: (model.apply(v, image), folded.apply(c, image)))
     expected, found = both(variables, constants)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    # No formality: were the statistics fresh ones, the logits would be others.
-    fresh = {**variables, "batch_stats": jax.tree.map(np.ones_like, variables["batch_stats"])}
-    other, _ = both(fresh, constants)
+    # Negative control: with other statistics the logits differ.
+    reset = {**variables, "batch_stats": jax.tree.map(np.ones_like, variables["batch_stats"])}
+    other, _ = both(reset, constants)
     assert np.abs(other - expected).max() > 0.01
 
 
@@ -62,7 +62,7 @@ def test_a_norm_without_a_convolution_of_its_name_is_refused():
     model, variables, _ = _trained("resnet18")
     params = dict(variables["params"])
     params["conv_first"] = params.pop("conv_stem")
-    with pytest.raises(ValueError, match="norm bn_stem has no convolution conv_stem beside it"):
+    with pytest.raises(ValueError, match="norm bn_stem has no convolution conv_stem next to it"):
         fold.fold(model, {**variables, "params": params})
 
 

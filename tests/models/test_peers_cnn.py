@@ -78,14 +78,14 @@ def _abstract(model) -> dict:
 
 def _converted(network, model) -> dict:
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), _abstract(model))
-    variables, _ = convert.convert(peers.tensors_of(network), model, like, fresh="head/.*")
+    variables, _ = convert.convert(peers.tensors_of(network), model, like, reinit="head/.*")
     return variables
 
 
 def _for_torch(images: np.ndarray, model):
-    """Images as the peer takes them, [B, 3, H, W], normalised as our model does."""
-    normalised = (images - np.float32(model.mean)) / np.float32(model.std)
-    return torch.from_numpy(normalised).permute(0, 3, 1, 2)
+    """Images as the peer takes them, [B, 3, H, W], normalized as our model does."""
+    normalized = (images - np.float32(model.mean)) / np.float32(model.std)
+    return torch.from_numpy(normalized).permute(0, 3, 1, 2)
 
 
 def _classifier(network):
@@ -189,16 +189,16 @@ def _keras_mesonet(name: str):
             branches.append(convolve(width, 3, dilation_rate=dilation)(y))
         return keras.layers.Concatenate()(branches)
 
-    def normalise_and_pool(x, window):
+    def normalize_and_pool(x, window):
         x = keras.layers.BatchNormalization()(x)
         return keras.layers.MaxPooling2D(window, padding="same")(x)
 
     x = image = keras.layers.Input((256, 256, 3))
     plain = name == "meso4"
-    x = normalise_and_pool(convolve(8, 3)(x) if plain else inception(x, 1, 4, 4, 2), 2)
-    x = normalise_and_pool(convolve(8, 5)(x) if plain else inception(x, 2, 4, 4, 2), 2)
-    x = normalise_and_pool(convolve(16, 5)(x), 2)
-    x = normalise_and_pool(convolve(16, 5)(x), 4)
+    x = normalize_and_pool(convolve(8, 3)(x) if plain else inception(x, 1, 4, 4, 2), 2)
+    x = normalize_and_pool(convolve(8, 5)(x) if plain else inception(x, 2, 4, 4, 2), 2)
+    x = normalize_and_pool(convolve(16, 5)(x), 2)
+    x = normalize_and_pool(convolve(16, 5)(x), 4)
     x = keras.layers.Dropout(0.5)(keras.layers.Flatten()(x))
     x = keras.layers.LeakyReLU(negative_slope=0.1)(keras.layers.Dense(16)(x))
     x = keras.layers.Dense(1, activation="sigmoid")(keras.layers.Dropout(0.5)(x))
@@ -226,8 +226,8 @@ def _keras_tensors(network) -> dict[str, np.ndarray]:
 
 
 def _from_keras(tensors, model) -> dict:
-    variables, report = convert.convert(tensors, model, _abstract(model), fresh="")
-    assert not report.dropped
+    variables, transfer = convert.convert(tensors, model, _abstract(model), reinit="")
+    assert not transfer.dropped
     return variables
 
 

@@ -152,9 +152,9 @@ def _images(size: int) -> np.ndarray:
 
 
 def _for_torch(images: np.ndarray, model):
-    """Images as the peer takes them, [B, 3, H, W], normalised as our model does."""
-    normalised = (images - np.float32(model.mean)) / np.float32(model.std)
-    return torch.from_numpy(normalised).permute(0, 3, 1, 2)
+    """Images as the peer takes them, [B, 3, H, W], normalized as our model does."""
+    normalized = (images - np.float32(model.mean)) / np.float32(model.std)
+    return torch.from_numpy(normalized).permute(0, 3, 1, 2)
 
 
 def _settle(network, images) -> None:
@@ -181,7 +181,7 @@ def _abstract(model) -> dict:
 
 def _converted(tensors, model):
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), _abstract(model))
-    return convert.convert(tensors, model, like, fresh="head/.*")
+    return convert.convert(tensors, model, like, reinit="head/.*")
 
 
 def _embedding(network, images):
@@ -308,10 +308,10 @@ def _renamed(tensors, replacements: dict[str, str], qkv: str) -> dict[str, np.nd
 def _assert_same(tensors, renamed, model, library: str):
     """Both become the same variables; returns what was left out of the second."""
     expected, _ = _converted(tensors, model)
-    found, report = _converted(renamed, model)
-    assert report.library == library
+    found, transfer = _converted(renamed, model)
+    assert transfer.library == library
     jax.tree.map(np.testing.assert_array_equal, found, expected)
-    return set(report.dropped)
+    return set(transfer.dropped)
 
 
 HUGGINGFACE_VIT = {
@@ -497,7 +497,7 @@ def test_the_rules_of_the_config_move_the_norms_and_the_head_alone(fields):
         matches = (f for pattern, f in config.optimizer.lr_rules if re.fullmatch(pattern, name))
         if next(matches) > 0:
             moving.add(name)
-    # Norms alone have a scale, and beside it a bias.
+    # Only norms have a scale, and a bias next to it.
     scales = [n.removesuffix("scale") for n in tree.leaf_names(params) if n.endswith("/scale")]
     norms = {f"{start}{kind}" for start in scales for kind in ("scale", "bias")}
     assert moving == norms | {"head/logit/kernel", "head/logit/bias"}

@@ -1,4 +1,4 @@
-"""A server in a process of its own, the model it serves, and a drawn face to show it."""
+"""A server in a process of its own, its model, and uploads that show a drawn face."""
 
 import contextlib
 import dataclasses
@@ -38,20 +38,23 @@ class Server:
     def metric(self, name: str) -> float:
         """The sum over all labels of a counter."""
         lines = self.client.get("/metrics").text.splitlines()
-        found = [line for line in lines if line.partition("{")[0].partition(" ")[0] == name]
-        assert found, name
-        return sum(float(line.rpartition(" ")[2]) for line in found)
+        samples = [line for line in lines if line.partition("{")[0].partition(" ")[0] == name]
+        assert samples, name
+        return sum(float(line.rpartition(" ")[2]) for line in samples)
 
     def workers(self) -> list[int]:
         """The process ids of its decode workers."""
         task = pathlib.Path(f"/proc/{self.process.pid}/task")
-        children = [each.read_text().split() for each in task.glob("*/children")]
+        children = [path.read_text().split() for path in task.glob("*/children")]
         return [int(pid) for pids in children for pid in pids]
 
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory):
-    """A function that starts a server on a model, with settings, and gives it when it is ready."""
+    """A context manager that starts a server on a model and waits until it is ready.
+
+    Every batch takes `slow` seconds longer.
+    """
     cache = tmp_path_factory.mktemp("compiled")
     environment = {
         **os.environ,
@@ -65,12 +68,12 @@ def start(tmp_path_factory):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        given = {"model": str(model), "port": port, **settings}
+        settings = {"model": str(model), "port": port, **settings}
         folder = tmp_path_factory.mktemp("server")
         log = tmp_path_factory.mktemp("log") / "log"
         with open(log, "w") as file:
             process = subprocess.Popen(
-                [sys.executable, str(SCRIPT), "serve", json.dumps(given), str(slow)],
+                [sys.executable, str(SCRIPT), "serve", json.dumps(settings), str(slow)],
                 env={**environment, "TMPDIR": str(folder)},
                 stderr=file,
             )
@@ -100,7 +103,7 @@ def _wait_until_ready(server):
 
 @pytest.fixture(scope="session")
 def model(run, tmp_path_factory):
-    """The tiny run, said to be of aligned crops of 40 px: it looks for faces."""
+    """The tiny run with a card that says aligned crops of 40 px, so that faces are detected."""
     workdir = tmp_path_factory.mktemp("aligned") / "run"
     shutil.copytree(run, workdir)
     card = model_card.read(workdir)
@@ -110,7 +113,7 @@ def model(run, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def server(start, model):
-    """A server that tests share; they leave it as they found it."""
+    """A server that tests share; they leave it as it was."""
     with start(model) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""Crops of many requests are scored together, in order, in bounded turn; who leaves, leaves."""
+"""Crops of many requests are scored together and in order; the queue is bounded and can be left."""
 
 import asyncio
 import threading
@@ -31,16 +31,16 @@ def crops(*values):
 
 
 def play(scene, **settings):
-    """Runs a coroutine function of (batcher, model), and returns what it does."""
+    """Runs a coroutine function of (batcher, model), and returns its result."""
 
     async def run():
-        settings.setdefault("max_crops", 8)
-        batcher, model = Batcher(**{"max_batch": 4, "seconds": 0.01, **settings}), Model()
-        try:
-            return await scene(batcher, model)
-        finally:
-            model.go.set()
-            await batcher.close()
+        defaults = {"max_crops": 8, "max_batch": 4, "batch_seconds": 0.01}
+        batcher, model = Batcher(**{**defaults, **settings}), Model()
+        async with batcher.running():
+            try:
+                return await scene(batcher, model)
+            finally:
+                model.go.set()
 
     return asyncio.run(run())
 
@@ -51,10 +51,10 @@ async def until(condition):
             await asyncio.sleep(0.001)
 
 
-def test_requests_share_batches_and_get_their_own():
+def test_requests_share_batches_and_get_their_own_logits():
     async def scene(batcher, model):
-        asked = [crops(1), crops(2, 3), crops(4), crops(5)]
-        got = await asyncio.gather(*(batcher.logits(model, each) for each in asked))
+        requests = [crops(1), crops(2, 3), crops(4), crops(5)]
+        got = await asyncio.gather(*(batcher.logits(model, request) for request in requests))
         assert [part.tolist() for part in got] == [[1], [2, 3], [4], [5]]
         assert model.batches == [[1, 2, 3, 4], [5]]
         assert batcher.num_crops == 0
@@ -77,7 +77,7 @@ def test_a_large_request_is_split_and_put_together():
     play(scene)
 
 
-def test_a_full_queue_says_when_to_come_again():
+def test_a_full_queue_says_when_to_try_again():
     async def scene(batcher, model):
         model.go.clear()
         busy = asyncio.create_task(batcher.logits(model, crops(0)))
@@ -94,7 +94,7 @@ def test_a_full_queue_says_when_to_come_again():
     play(scene)
 
 
-def test_who_leaves_is_not_scored_and_makes_room():
+def test_a_cancelled_request_is_not_scored_and_makes_room():
     async def scene(batcher, model):
         model.go.clear()
         busy = asyncio.create_task(batcher.logits(model, crops(0)))
@@ -117,8 +117,8 @@ def test_who_leaves_is_not_scored_and_makes_room():
 def test_models_are_never_mixed_in_a_batch():
     async def scene(batcher, old):
         new = Model()
-        asked = [(old, 1), (old, 2), (new, 3), (old, 4)]
-        await asyncio.gather(*(batcher.logits(model, crops(n)) for model, n in asked))
+        requests = [(old, 1), (old, 2), (new, 3), (old, 4)]
+        await asyncio.gather(*(batcher.logits(model, crops(n)) for model, n in requests))
         assert (old.batches, new.batches) == ([[1, 2], [4]], [[3]])
 
     play(scene)
@@ -131,3 +131,18 @@ def test_a_model_that_fails_fails_its_batch_alone():
         assert (await batcher.logits(model, crops(1))).tolist() == [1]
 
     play(scene)
+
+
+def test_the_end_cancels_what_waits():
+    async def run():
+        batcher, model = Batcher(max_crops=8, max_batch=4, batch_seconds=60.0), Model()
+        early = asyncio.create_task(batcher.logits(model, crops(1)))
+        await until(lambda: batcher.num_crops == 1)  # it may be used before it runs
+        async with batcher.running():
+            late = asyncio.create_task(batcher.logits(model, crops(2)))
+            await until(lambda: batcher.num_crops == 2)
+        ends = await asyncio.gather(early, late, return_exceptions=True)
+        assert [type(end) for end in ends] == [asyncio.CancelledError] * 2
+        assert (model.batches, batcher.num_crops) == ([], 0)
+
+    asyncio.run(run())

@@ -1,4 +1,4 @@
-"""A file gets the report that the detector gives it on this machine, at once or as a job."""
+"""A file gets the report of the detector, at once or as a job."""
 
 import json
 import os
@@ -10,6 +10,9 @@ import pytest
 
 from dfjax.inference import report
 from dfjax.inference.detector import Detector
+from dfjax.serve import app
+
+PAGE = pathlib.Path(app.__file__).with_name("page")
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +21,7 @@ def detector(model):
 
 
 def check_equal(got, result):
-    """The report says what the result does, and nothing that its schema does not know."""
+    """Checks that the report agrees with the result and its schema."""
     jsonschema.validate(got, json.loads(report.SCHEMA_FILE.read_text()))
     assert got["verdict"]["label"] == result.verdict.label
     assert got["verdict"]["score"] == pytest.approx(result.verdict.score, abs=1e-5)
@@ -73,7 +76,7 @@ def test_a_job_on_a_broken_file_fails_with_its_code(server, clip):
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "<script>alert(1)</script>.png", "-rf", "a" * 200, "ä\u202e.png"]
 )
-def test_a_name_is_text_and_nothing_else(server, picture, name):
+def test_a_name_is_only_text(server, picture, name):
     answer = server.client.post("/v1/detect", files={"file": (name, picture)})
     assert answer.status_code == 200
     assert answer.json()["media"]["name"] == name
@@ -82,7 +85,7 @@ def test_a_name_is_text_and_nothing_else(server, picture, name):
     assert name not in server.log
 
 
-def test_what_is_refused_is_named(server, clip, picture):
+def test_refusals_have_a_status_and_a_code(server, clip, picture):
     def send(**request):
         answer = server.client.post("/v1/detect", **request)
         error = answer.json()["error"]
@@ -108,13 +111,20 @@ def test_what_is_refused_is_named(server, clip, picture):
 
 
 def test_the_page_comes_with_a_strict_policy(server):
-    for path in ("/", "/app.js", "/style.css"):
-        answer = server.client.get(path)
+    files = {file.name for file in PAGE.iterdir()}
+    assert {"index.html", "app.js", "words.js", "style.css"} <= files
+    kinds = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+    for name in files:
+        answer = server.client.get("/" if name == "index.html" else f"/{name}")
         assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(kinds[pathlib.Path(name).suffix])
+        assert answer.text == (PAGE / name).read_text()
         policy = answer.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
         assert "unsafe" not in policy
         assert answer.headers["referrer-policy"] == "no-referrer"
+    for path in ("/index.html", "/../app.py", "/%2e%2e/app.py", "/app.py"):
+        assert server.client.get(path).status_code == 404
 
 
 def test_real_faces_get_the_report_of_the_detector(server, detector):

@@ -1,4 +1,4 @@
-"""Workers die, models change and servers stop, and nobody who was being served notices."""
+"""Workers die, models change and servers stop, and every request in progress is answered."""
 
 import base64
 import concurrent.futures
@@ -23,7 +23,7 @@ PREDICT = "/v1/models/dfjax:predict"
 
 
 @pytest.fixture(scope="module")
-def asked(crops):
+def request_body(crops):
     text = base64.b64encode(image.encode_image(crops[0], "png")).decode()
     return {"instances": [{"b64": text}]}
 
@@ -35,13 +35,12 @@ def until(condition):
         time.sleep(0.05)
 
 
-def test_a_server_that_is_told_to_stop_finishes_what_it_has(start, model, asked, clip):
+def test_a_server_that_stops_finishes_its_work(start, model, request_body, clip):
     with start(model, slow=1.0, max_batch=4) as server:
         with concurrent.futures.ThreadPoolExecutor(8) as threads:
-            answers = [threads.submit(server.client.post, PREDICT, json=asked) for _ in range(7)]
-            answers.append(
-                threads.submit(server.client.post, "/v1/detect", files={"file": ("a.mp4", clip)})
-            )
+            post = server.client.post
+            answers = [threads.submit(post, PREDICT, json=request_body) for _ in range(7)]
+            answers.append(threads.submit(post, "/v1/detect", files={"file": ("a.mp4", clip)}))
             until(lambda: server.metric("dfjax_batch_crops_count") > 0)
             time.sleep(0.3)
             server.process.send_signal(signal.SIGTERM)
@@ -49,7 +48,7 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_has(start, model, asked,
             assert server.client.get("/v2/health/live").status_code == 200
             late = server.client.post("/v1/detect", files={"file": ("a.mp4", clip)})
             assert (late.status_code, late.json()["error"]["code"]) == (503, "draining")
-            assert [each.result().status_code for each in answers] == [200] * 8
+            assert [answer.result().status_code for answer in answers] == [200] * 8
         assert server.process.wait(30) == 0
         assert list(server.folder.iterdir()) == []
 
@@ -68,7 +67,7 @@ def test_a_worker_that_is_killed_fails_its_request_alone(server, picture, clip):
         time.sleep(0.3)
         os.kill(before[0], signal.SIGKILL)
         os.kill(before[1], signal.SIGCONT)
-        statuses = sorted(each.result().status_code for each in answers)
+        statuses = sorted(answer.result().status_code for answer in answers)
     assert statuses == [200, 503]
     assert server.metric("dfjax_worker_restarts_total") == restarts + 1
     assert [send().status_code for _ in range(2)] == [200, 200]
@@ -96,7 +95,7 @@ def put(model, folder, **changes):
     half.rename(folder)
 
 
-def test_a_new_version_takes_over_and_a_corrupt_one_does_not(start, model, asked, tmp_path):
+def test_a_new_version_takes_over_and_a_corrupt_one_does_not(start, model, request_body, tmp_path):
     root = tmp_path / "versions"
     root.mkdir()
     put(model, root / "1")
@@ -111,7 +110,7 @@ def test_a_new_version_takes_over_and_a_corrupt_one_does_not(start, model, asked
 
         def keep_asking():
             while not done.wait(0.05):
-                answer = server.client.post(PREDICT, json=asked)
+                answer = server.client.post(PREDICT, json=request_body)
                 scores.append(answer.json()["predictions"][0]["score"])
 
         with concurrent.futures.ThreadPoolExecutor(1) as threads:
@@ -139,7 +138,7 @@ def test_a_new_version_takes_over_and_a_corrupt_one_does_not(start, model, asked
         (root / "5" / model_card.FILE).write_text("{")
         until(lambda: server.metric("dfjax_refused_versions_total") == 2)
         assert served() == "3"
-        assert server.client.post(PREDICT, json=asked).status_code == 200
+        assert server.client.post(PREDICT, json=request_body).status_code == 200
         assert "version 4 refused" in server.log
         shutil.rmtree(root / "3")
         until(lambda: served() == "2")

@@ -1,4 +1,4 @@
-"""Bodies that are too long, too slow, too many or abandoned cost little and hurt nobody else."""
+"""Bodies that are too long, too slow, too many or abandoned cost little and harm no others."""
 
 import concurrent.futures
 import json
@@ -57,11 +57,11 @@ def test_an_encoded_body_is_refused(strict):
     assert strict.client.post(INFER, content=b"x", headers=headers).status_code == 415
 
 
-def test_stalled_uploads_end_and_hurt_nobody(strict):
+def test_stalled_uploads_end_and_harm_no_other_request(strict):
     connections = [stalled(strict, 1000, 10) for _ in range(50)]
     assert strict.client.get("/v2/health/ready").status_code == 200
     assert strict.client.post("/v1/detect", content=b"x").status_code == 415
-    assert {status_of(each) for each in connections} == {408}
+    assert {status_of(connection) for connection in connections} == {408}
 
 
 def test_all_bodies_together_are_bounded(strict):
@@ -70,7 +70,7 @@ def test_all_bodies_together_are_bounded(strict):
     answer = strict.client.post("/v1/detect", content=bytes(180_000))
     assert (answer.status_code, answer.json()["error"]["code"]) == (429, "overloaded")
     assert int(answer.headers["retry-after"]) >= 1
-    assert [status_of(each) for each in waiting] == [408, 408]
+    assert [status_of(connection) for connection in waiting] == [408, 408]
     until(lambda: strict.metric("dfjax_held_bytes") == 0)
 
 
@@ -87,7 +87,7 @@ def request_of(crops: np.ndarray) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + head + crops.tobytes()
 
 
-def test_who_hangs_up_leaves_the_queue(strict):
+def test_a_client_that_hangs_up_leaves_the_queue(strict):
     crops = np.zeros((32, 40, 40, 3), np.uint8)
     connections = []
     for _ in range(3):
@@ -103,7 +103,7 @@ def test_who_hangs_up_leaves_the_queue(strict):
     assert strict.metric("dfjax_batch_crops_sum") == scored
 
 
-def test_a_full_queue_answers_at_once_with_when_to_come_again(start, model):
+def test_a_full_queue_answers_at_once_when_to_try_again(start, model):
     crops = np.zeros((1, 40, 40, 3), np.uint8)
     body = request_of(crops).split(b"\r\n\r\n", 1)[1]
     headers = {"Inference-Header-Content-Length": str(len(body) - crops.size)}
@@ -117,11 +117,11 @@ def test_a_full_queue_answers_at_once_with_when_to_come_again(start, model):
 
         with concurrent.futures.ThreadPoolExecutor(60) as threads:
             answers = list(threads.map(ask, range(60)))
-        refused = [(each, took) for each, took in answers if each.status_code == 429]
-        served = [took for each, took in answers if each.status_code == 200]
+        refused = [(answer, took) for answer, took in answers if answer.status_code == 429]
+        served = [took for answer, took in answers if answer.status_code == 200]
         assert len(refused) + len(served) == 60
         # Three seconds of four crops a second, of which two are scored at a time.
         assert 8 <= len(served) <= 30
-        assert all(int(each.headers["retry-after"]) >= 1 for each, _ in refused)
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer, _ in refused)
         assert np.median([took for _, took in refused]) < np.median(served) / 2
         assert server.client.post(INFER, content=body, headers=headers).status_code == 200

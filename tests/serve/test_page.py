@@ -1,5 +1,6 @@
 """The page in a real browser, against a real server."""
 
+import graphlib
 import hashlib
 import json
 import pathlib
@@ -33,20 +34,20 @@ def browser():
 
 @pytest.fixture
 def page(browser, server):
-    """The page, opened; at the end it must have kept to its server, its policy and its silence."""
+    """The open page; at the end it must have asked only its server and logged nothing."""
     context = browser.new_context(permissions=["camera"])
     page = context.new_page()
     page.set_default_timeout(30_000)
-    asked, complaints = [], []
-    page.on("request", lambda request: asked.append(request.url))
+    requests, complaints = [], []
+    page.on("request", lambda request: requests.append(request.url))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(f"{message.text} {message.location}"))
     page.goto(server.url)
     yield page
     context.close()
-    assert [url for url in asked if not url.startswith((server.url, "blob:", "data:"))] == []
-    # Chromium itself notes every answer from 400 on.
-    assert [each for each in complaints if not re.search("status of 4.*/v1/", each)] == []
+    assert [url for url in requests if not url.startswith((server.url, "blob:", "data:"))] == []
+    # Chromium itself logs every answer from 400 on.
+    assert [text for text in complaints if not re.search("status of 4.*/v1/", text)] == []
 
 
 def give(page, name, data):
@@ -67,35 +68,35 @@ def fits(page):
 @needs_browser
 def test_a_picture_gets_a_verdict_with_boxes_and_heat_maps(page, picture):
     give(page, "face.png", picture)
-    found, download = wait_for_report(page)
+    written, download = wait_for_report(page)
     assert download.suggested_filename == "face.png.report.json"
-    assert found["media"]["sha256"] == hashlib.sha256(picture).hexdigest()
-    assert page.locator("#headline").text_content() == found["verdict"]["headline"]
-    assert page.locator("#meaning").text_content() == found["verdict"]["meaning"]
+    assert written["media"]["sha256"] == hashlib.sha256(picture).hexdigest()
+    assert page.locator("#headline").text_content() == written["verdict"]["headline"]
+    assert page.locator("#meaning").text_content() == written["verdict"]["meaning"]
     assert page.evaluate("document.activeElement.id") in ("headline", "download")
-    assert found["media"]["sha256"] in page.locator("#facts").text_content()
+    assert written["media"]["sha256"] in page.locator("#facts").text_content()
     assert page.locator("#time").is_hidden()
 
-    (box,) = (face["box"] for entry in found["timeline"] for face in entry["faces"])
+    (box,) = (face["box"] for entry in written["timeline"] for face in entry["faces"])
     stage = page.locator("#stage").bounding_box()
     drawn = page.locator("#boxes .line").bounding_box()
-    scale = stage["width"] / found["media"]["width"]
+    scale = stage["width"] / written["media"]["width"]
     assert drawn["x"] - stage["x"] == pytest.approx(scale * box[0], abs=3)
     assert drawn["height"] == pytest.approx(scale * (box[3] - box[1]), abs=6)
 
     face = page.locator("#strongest img")
-    assert face.get_attribute("src") == found["strongest"][0]["heat_map"]
+    assert face.get_attribute("src") == written["strongest"][0]["heat_map"]
     page.locator("#heat").focus()
     page.keyboard.press("Space")
-    assert face.get_attribute("src") == found["strongest"][0]["crop"]
+    assert face.get_attribute("src") == written["strongest"][0]["crop"]
     assert face.get_attribute("alt") == "Face of track 0"
 
 
 @needs_browser
 def test_the_timeline_leads_through_the_video(page, clip):
     give(page, "clip.mp4", clip)
-    found, _ = wait_for_report(page)
-    assert found["media"]["frames"]["analysed"] == len(found["timeline"]) == 12
+    written, _ = wait_for_report(page)
+    assert written["media"]["frames"]["analysed"] == len(written["timeline"]) == 12
     timeline = page.locator("#timeline")
     chart = page.locator("#timeline > svg").bounding_box()
 
@@ -109,8 +110,8 @@ def test_the_timeline_leads_through_the_video(page, clip):
     timeline.click(position={"x": left + chart["width"] / 2, "y": 60})
     time, words = moment()
     assert time == pytest.approx(0.26, abs=1e-3)
-    likelihood = report.percent(found["timeline"][6]["faces"][0]["score"])
-    label = {"inconclusive": "no verdict"}.get(label := found["tracks"][0]["label"], label)
+    likelihood = report.percent(written["timeline"][6]["faces"][0]["score"])
+    label = {"inconclusive": "no verdict"}.get(label := written["tracks"][0]["label"], label)
     assert words == f"0:00.2, track 0: {label}, {likelihood} here"
     assert page.locator("#moment").text_content() == f"{words}."
     for key, expected in (("ArrowRight", 7), ("Home", 0), ("ArrowLeft", 0), ("End", 11)):
@@ -118,7 +119,7 @@ def test_the_timeline_leads_through_the_video(page, clip):
         time, _ = moment()
         assert time == pytest.approx((expected + 0.5) / 25, abs=1e-3)
         assert timeline.get_attribute("aria-valuenow") == str(expected)
-        assert page.locator("#boxes .line").count() == len(found["timeline"][expected]["faces"])
+        assert page.locator("#boxes .line").count() == len(written["timeline"][expected]["faces"])
     timeline.press("Home")
     page.locator("#play").click()
     page.get_by_role("button", name="Pause").wait_for()
@@ -127,15 +128,15 @@ def test_the_timeline_leads_through_the_video(page, clip):
     assert timeline.get_attribute("aria-valuenow") == "11"
     page.locator("#strongest button").first.click()
     time, _ = moment()
-    assert time == pytest.approx(found["strongest"][0]["time_s"] + 0.02, abs=1e-3)
+    assert time == pytest.approx(written["strongest"][0]["time_s"] + 0.02, abs=1e-3)
 
 
 @needs_browser
 @pytest.mark.parametrize("name", ["<script>window.hacked=1</script>.png", "../../x.png"])
 def test_a_name_is_text(page, picture, name):
     give(page, name, picture)
-    found, download = wait_for_report(page)
-    assert found["media"]["name"] == name
+    written, download = wait_for_report(page)
+    assert written["media"]["name"] == name
     assert page.locator("#name").text_content() == name
     assert page.evaluate("window.hacked") is None
     assert re.fullmatch(r"[A-Za-z0-9_.-]+\.report\.json", download.suggested_filename)
@@ -146,8 +147,8 @@ def test_a_large_file_becomes_a_job(page, picture, server):
     with page.expect_response("**/v1/jobs") as started:
         give(page, "large.png", picture + bytes(9 * 2**20))
     with page.expect_request(lambda request: request.method == "DELETE") as forgotten:
-        found, _ = wait_for_report(page)
-    assert found["media"]["bytes"] == len(picture) + 9 * 2**20
+        written, _ = wait_for_report(page)
+    assert written["media"]["bytes"] == len(picture) + 9 * 2**20
     href = started.value.json()["href"]
     assert forgotten.value.url == server.url + href
     forgotten.value.response()
@@ -155,12 +156,17 @@ def test_a_large_file_becomes_a_job(page, picture, server):
 
 
 @needs_browser
-def test_a_broken_file_is_explained(page, picture):
+def test_a_broken_file_is_explained(page, picture, server):
     give(page, "face.png", picture)
     wait_for_report(page)
-    give(page, "broken.png", picture[:1000])
+    broken = picture[:1000]
+    answer = server.client.post("/v1/detect", files={"file": ("broken.png", broken)})
+    message = answer.json()["error"]["message"]
+    assert "save the picture" in message
+    give(page, "broken.png", broken)
     page.locator("#failure").wait_for()
-    assert "save the picture anew" in page.get_by_role("alert").text_content()
+    text = page.get_by_role("alert").text_content()
+    assert text == f"{message[0].upper()}{message[1:]}."
     assert page.locator("#result").is_hidden()
     assert page.locator("#busy").is_hidden()
 
@@ -195,9 +201,9 @@ def test_waiting_can_be_cancelled(page, picture):
 def test_the_camera_takes_a_picture(page):
     page.locator("#camera-open").click()
     page.locator("#camera-take").click()
-    found, _ = wait_for_report(page)
-    assert found["media"]["name"] == "camera.jpg"
-    assert found["verdict"]["reason"] == "no_face"  # Chromium's own test picture
+    written, _ = wait_for_report(page)
+    assert written["media"]["name"] == "camera.jpg"
+    assert written["verdict"]["reason"] == "no_face"  # Chromium's own test picture
     assert page.locator("#camera").is_hidden()
     assert page.evaluate("document.getElementById('camera-video').srcObject") is None
 
@@ -209,27 +215,47 @@ def test_page_and_report_fit_a_phone(page, browser, clip, tmp_path, scheme):
     page.set_viewport_size({"width": 320, "height": 640})
     assert fits(page)
     give(page, "clip.mp4", clip)
-    found, _ = wait_for_report(page)
+    written, _ = wait_for_report(page)
     assert fits(page)
-    (tmp_path / "report.html").write_text(report.render_html(found))
+    (tmp_path / "report.html").write_text(report.render_html(written))
     context = browser.new_context(java_script_enabled=False, color_scheme=scheme)
     alone = context.new_page()
-    asked, complaints = [], []
-    alone.on("request", lambda request: asked.append(request.url))
+    requests, complaints = [], []
+    alone.on("request", lambda request: requests.append(request.url))
     alone.on("console", lambda message: complaints.append(message.text))
     alone.set_viewport_size({"width": 320, "height": 640})
     alone.goto((tmp_path / "report.html").as_uri())
-    assert alone.locator("h1").text_content() == found["verdict"]["headline"]
+    assert alone.locator("h1").text_content() == written["verdict"]["headline"]
     assert fits(alone)
-    assert [url for url in asked if not url.startswith("data:")] == [alone.url]
+    assert [url for url in requests if not url.startswith("data:")] == [alone.url]
     assert complaints == []
     context.close()
 
 
 def test_the_page_keeps_to_its_own_rules():
     text = (PAGE / "index.html").read_text()
-    script = (PAGE / "app.js").read_text()
+    scripts = {file.name: file.read_text() for file in PAGE.glob("*.js")}
+    script = "\n".join(scripts.values())
     assert re.findall(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?://", text) == []
     assert re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", script) == []
     named = set(re.findall(r'\$\("([\w-]+)"\)', script))
     assert named - {"cursor"} <= set(re.findall(r'id="([\w-]+)"', text))
+    imports = {name: set(re.findall(r'\bfrom "(.+)"', code)) for name, code in scripts.items()}
+    assert set().union(*imports.values()) == {f"./{name}" for name in scripts if name != "app.js"}
+    assert re.findall(r"import\s*\(|import\s+\"", script) == []
+    graph = {f"./{name}": names for name, names in imports.items()}
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@needs_browser
+def test_scores_and_times_read_as_in_the_report(page):
+    scores = [0, 0.004, 0.0099, 0.01, 0.126, 0.5, 0.99, 0.9901, 1]
+    times = [0, 0.04, 0.26, 9.96, 59.97, 65.2, 600, 3725.5]
+    program = """async ([scores, times]) => {
+        const { clock, percent } = await import("/words.js");
+        return [scores.map(percent), times.map(clock)];
+    }"""
+    expected = ["0:00.0", "0:00.0", "0:00.3", "0:10.0", "1:00.0", "1:05.2", "10:00.0", "62:05.5"]
+    percents, clocks = page.evaluate(program, [scores, times])
+    assert percents == [report.percent(score) for score in scores]
+    assert clocks == expected

@@ -50,8 +50,8 @@ def test_tensorflow_serving_by_rows(server, local, some, encoded, want):
         decide = local.card.decision("frame").decide
         labels = [decide(float(score)) for score in want]
         assert [row["label"] for row in predictions] == labels
-    asked = {"signature_name": "crops", "instances": some.tolist()}
-    answer = server.client.post(PREDICT, json=asked).json()
+    content = {"signature_name": "crops", "instances": some.tolist()}
+    answer = server.client.post(PREDICT, json=content).json()
     close([row["score"] for row in answer["predictions"]], want)
 
 
@@ -61,16 +61,16 @@ def test_tensorflow_serving_by_columns(server, local, some, encoded, want):
         outputs = server.client.post(PREDICT, json={"inputs": inputs}).json()["outputs"]
         close(outputs["score"], want)
         assert set(outputs) == {"score", "logit", "label"}
-    asked = {"signature_name": "crops", "inputs": {"image": some.tolist()}}
+    content = {"signature_name": "crops", "inputs": {"image": some.tolist()}}
     number = local.card.step
-    answer = server.client.post(f"/v1/models/dfjax/versions/{number}:predict", json=asked)
+    answer = server.client.post(f"/v1/models/dfjax/versions/{number}:predict", json=content)
     close(answer.json()["outputs"]["score"], want)
 
 
 def test_tensorflow_serving_describes_itself(server, local):
     status = server.client.get("/v1/models/dfjax").json()["model_version_status"]
     number = str(local.card.step)
-    assert [(each["version"], each["state"]) for each in status] == [(number, "AVAILABLE")]
+    assert [(entry["version"], entry["state"]) for entry in status] == [(number, "AVAILABLE")]
     described = server.client.get("/v1/models/dfjax/metadata").json()
     assert described["model_spec"] == {"name": "dfjax", "signature_name": "", "version": number}
     signatures = described["metadata"]["signature_def"]["signature_def"]
@@ -83,16 +83,16 @@ def test_open_inference_in_json(server, some, encoded, want):
     pictures = {"name": "image_bytes", "shape": [5], "datatype": "BYTES", "data": encoded}
     pictures["parameters"] = {"content_type": "base64"}
     nested, flat = some.tolist(), some.ravel().tolist()
-    for given in ({**pixels, "data": nested}, {**pixels, "data": flat}, pictures):
-        answer = server.client.post(INFER, json={"id": "42", "inputs": [given]}).json()
+    for tensor in ({**pixels, "data": nested}, {**pixels, "data": flat}, pictures):
+        answer = server.client.post(INFER, json={"id": "42", "inputs": [tensor]}).json()
         assert (answer["id"], answer["model_name"]) == ("42", "dfjax")
-        outputs = {each["name"]: each for each in answer["outputs"]}
+        outputs = {output["name"]: output for output in answer["outputs"]}
         assert set(outputs) == {"score", "logit", "label"}
         assert (outputs["score"]["datatype"], outputs["score"]["shape"]) == ("FP32", [5])
         close(outputs["score"]["data"], want)
-    asked = {"inputs": [pictures], "outputs": [{"name": "score"}]}
-    answer = server.client.post(INFER, json=asked).json()
-    assert [each["name"] for each in answer["outputs"]] == ["score"]
+    content = {"inputs": [pictures], "outputs": [{"name": "score"}]}
+    answer = server.client.post(INFER, json=content).json()
+    assert [output["name"] for output in answer["outputs"]] == ["score"]
     assert "id" not in answer
 
 
@@ -180,7 +180,7 @@ def test_open_inference_refuses(server, name):
         b"\xff\xfe",
     ],
 )
-def test_what_is_no_request_is_refused_by_both(server, body):
+def test_malformed_requests_are_refused_by_both(server, body):
     for path in (PREDICT, INFER):
         answer = server.client.post(path, content=body)
         assert answer.status_code == 400, answer.text
@@ -188,7 +188,7 @@ def test_what_is_no_request_is_refused_by_both(server, body):
         assert len(answer.text) < 1000
 
 
-def test_json_that_would_hold_up_everybody_is_not_parsed(server):
+def test_json_that_would_block_the_server_is_not_parsed(server):
     many = b'{"instances": [' + b"[]," * 2**20 + b"[], []]}"
     for body in (many, b'{"instances": "' + bytes(16 * 2**20) + b'"}'):
         for path in (PREDICT, INFER):
@@ -220,8 +220,8 @@ def test_broken_pictures_are_named(server, encoded):
 def test_other_versions_and_models_are_not_found(server, encoded):
     for path in ("/v1/models/dfjax/versions/99", "/v2/models/dfjax/versions/99", "/v2/models/x"):
         assert server.client.get(path).status_code == 404
-    asked = {"instances": [{"b64": encoded[0]}]}
-    answer = server.client.post("/v1/models/dfjax/versions/99:predict", json=asked)
+    content = {"instances": [{"b64": encoded[0]}]}
+    answer = server.client.post("/v1/models/dfjax/versions/99:predict", json=content)
     assert answer.status_code == 404
     assert "99" in answer.json()["error"]
 

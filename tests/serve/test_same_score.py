@@ -9,7 +9,6 @@ import pytest
 import tritonclient.http
 from PIL import Image
 
-from configs import resnet
 from dfjax import evaluate, export, train
 from dfjax.corpora import folder
 from dfjax.corpora.synthetic import corpus as synthetic
@@ -19,6 +18,7 @@ from dfjax.inference import runtimes
 from dfjax.inference.detector import Detector
 from dfjax.media import image, video
 from dfjax.preparation import prepare
+from tests import tiny_run
 
 TOLERANCE = 1e-5
 SPEC = CropSpec(size=64, working_size=320, detection_border=0.0)
@@ -42,7 +42,7 @@ def corpus(tmp_path_factory):
     rows = ["path,label,split"]
     for person in range(8):
         original = synthetic.film(settings, person, 0)
-        # Dark enough to be learnt in a few steps: scores of a model that knows nothing are alike.
+        # Dark enough to be learned in a few steps: an untrained model scores all faces alike.
         fake = [frame // 2 for frame in synthetic.forge(settings, person, 0, original)]
         for label, frames in enumerate((original.frames, fake)):
             name = f"{person}_{label}.png"
@@ -63,7 +63,7 @@ def corpus(tmp_path_factory):
     return root
 
 
-# What a camera held so does to an upright picture: the inverse of what the tag asks for.
+# What such a camera does to an upright picture: the inverse of what the tag asks for.
 _UNDO = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -85,26 +85,19 @@ def data(corpus, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])
 def trained(request, data, tmp_path_factory):
-    """The workdir of a run on the corpus, trained in either type, and its test scores by
+    """A run on the corpus, in either type: its workdir, its test scores and its crops by
     (file, frame).
     """
-    config = resnet.get_config()
-    config.update_from_flattened_dict(
-        {
-            "data.dir": str(data),
-            "data.image_size": 48,  # not the crops' size: resizing is part of the model
-            "model.width": 8,
-            "model.dtype": request.param,
-            "batch_size": 8,
-            "num_steps": 12,
-            "optimizer.warmup_steps": 2,
-            "log_every": 12,
-            "eval_every": 12,
-            "checkpoint_every": 12,
-            "eval.batch_size": 8,
-            "eval.trivial_cues": 0,
-        }
-    )
+    changes = {
+        "data.image_size": 48,  # not the crops' size: resizing is part of the model
+        "model.dtype": request.param,
+        "num_steps": 12,
+        "optimizer.warmup_steps": 2,
+        "evals.val.every": 12,
+        "checkpoint_every": 12,
+        "eval.trivial_cues": 0,
+    }
+    config = tiny_run.make_config(data, **changes)
     workdir = tmp_path_factory.mktemp("run_of_faces")
     train.train(config, workdir)
     evaluate.evaluate(config, workdir)
@@ -130,9 +123,9 @@ def files_of(corpus):
     return [*(f"exif{orientation}.jpg" for orientation in range(1, 9)), "turned.mp4"]
 
 
-def assert_same(found, scores):
-    assert found.keys() == scores.keys()
-    worst = max(abs(found[key] - scores[key]) for key in scores)
+def assert_same(got, scores):
+    assert got.keys() == scores.keys()
+    worst = max(abs(got[key] - scores[key]) for key in scores)
     assert worst <= TOLERANCE, worst
 
 
@@ -146,11 +139,11 @@ def test_scores_differ_between_faces(trained):
 def test_files_score_as_the_pipeline_does(corpus, trained, exported, runtime):
     workdir, scores, _ = trained
     detector = Detector.load(workdir if runtime == "flax" else exported, runtime=runtime)
-    found = {}
+    got = {}
     for name in files_of(corpus):
         result = detector.file(corpus / name, num_frames=4)
-        found |= {(name, face.frame): face.score for face in result.faces}
-    assert_same(found, scores)
+        got |= {(name, face.frame): face.score for face in result.faces}
+    assert_same(got, scores)
 
 
 def test_server_scores_as_the_pipeline_does(corpus, trained, exported, start):
@@ -170,12 +163,12 @@ def test_server_scores_as_the_pipeline_does(corpus, trained, exported, start):
         instances = [{"b64": base64.b64encode(stored[key]).decode()} for key in keys]
         answer = server.client.post("/v1/models/dfjax:predict", json={"instances": instances})
         assert answer.status_code == 200, answer.text
-        predicted = [each["score"] for each in answer.json()["predictions"]]
+        predicted = [row["score"] for row in answer.json()["predictions"]]
         assert_same(dict(zip(keys, predicted, strict=True)), scores)
 
         client = tritonclient.http.InferenceServerClient(f"127.0.0.1:{server.port}")
         crops = np.stack([image.decode_image(stored[key]) for key in keys])
-        given = tritonclient.http.InferInput("image", list(crops.shape), "UINT8")
-        given.set_data_from_numpy(crops)
-        answer = client.infer("dfjax", [given])
+        pixels = tritonclient.http.InferInput("image", list(crops.shape), "UINT8")
+        pixels.set_data_from_numpy(crops)
+        answer = client.infer("dfjax", [pixels])
         assert_same(dict(zip(keys, answer.as_numpy("score").tolist(), strict=True)), scores)

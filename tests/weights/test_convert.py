@@ -1,6 +1,4 @@
-"""Every tensor of others gets its place, its layout and its sign, or is named in an error."""
-
-import contextlib
+"""Every tensor of another library gets its place, layout and sign, or is named in an error."""
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +7,9 @@ import pytest
 from flax import linen as nn
 
 from dfjax import models, tree
-from dfjax.models import key_names, layers
+from dfjax.models import key_names
 from dfjax.weights import convert
-from tests.models import foreign_tensors
+from tests.models import pytorch_tensors
 
 
 class Toy(nn.Module):
@@ -85,7 +83,7 @@ def _leaves(variables: dict) -> dict[str, np.ndarray]:
 
 
 def test_layouts_of_pytorch_become_ours():
-    variables, report = convert.convert(TORCH, Toy(), LIKE, fresh="")
+    variables, transfer = convert.convert(TORCH, Toy(), LIKE, reinit="")
     params = variables["params"]
     for row, column, entered, left in ((0, 0, 0, 0), (4, 2, 1, 3), (3, 1, 0, 2)):
         expected = TORCH["stem.0.weight"][left, entered, row, column]
@@ -105,9 +103,9 @@ def test_layouts_of_pytorch_become_ours():
     np.testing.assert_array_equal(params["token"][0, 0], TORCH["cls"])
     np.testing.assert_array_equal(params["head"]["logit"]["kernel"], -TORCH["out.weight"].T)
     np.testing.assert_array_equal(params["head"]["logit"]["bias"], -TORCH["out.bias"])
-    assert report.library == "torch"
-    assert report.dropped == ("fc.weight", "norm.num_batches_tracked")
-    assert report.fresh == ()
+    assert transfer.library == "torch"
+    assert transfer.dropped == ("fc.weight", "norm.num_batches_tracked")
+    assert transfer.reinitialized == ()
 
 
 def test_layouts_of_keras_are_kept_but_for_depthwise_kernels():
@@ -123,7 +121,7 @@ def test_layouts_of_keras_are_kept_but_for_depthwise_kernels():
         "dense_1/kernel": _draw(4, 1),
         "dense_1/bias": _draw(1),
     }
-    variables, report = convert.convert(tensors, Toy(), LIKE, fresh="")
+    variables, transfer = convert.convert(tensors, Toy(), LIKE, reinit="")
     params = variables["params"]
     np.testing.assert_array_equal(params["conv"]["kernel"], tensors["conv2d_1/kernel"])
     np.testing.assert_array_equal(
@@ -134,26 +132,26 @@ def test_layouts_of_keras_are_kept_but_for_depthwise_kernels():
     np.testing.assert_array_equal(
         variables["batch_stats"]["bn"]["var"], tensors["batch_normalization_1/moving_variance"]
     )
-    assert report.library == "keras"
-    assert len(report.used) == len(tensors)
+    assert transfer.library == "keras"
+    assert len(transfer.used) == len(tensors)
 
 
 def test_our_own_names_and_those_of_data_parallel_are_known():
-    converted, _ = convert.convert(TORCH, Toy(), LIKE, fresh="")
+    converted, _ = convert.convert(TORCH, Toy(), LIKE, reinit="")
     parallel = {f"module.{name}": value for name, value in TORCH.items()}
     for tensors in (_leaves(converted), parallel):
-        again, _ = convert.convert(tensors, Toy(), LIKE, fresh="")
+        again, _ = convert.convert(tensors, Toy(), LIKE, reinit="")
         jax.tree.map(np.testing.assert_array_equal, again, converted)
 
 
-def test_what_shall_start_fresh_stays_and_may_be_missing_or_there():
+def test_reinitialized_leaves_stay_whether_the_file_holds_them_or_not():
     without = {name: value for name, value in TORCH.items() if not name.startswith("out")}
     for tensors in (TORCH, without):
-        variables, report = convert.convert(tensors, Toy(), LIKE, fresh="head/.*|bn/.*")
+        variables, transfer = convert.convert(tensors, Toy(), LIKE, reinit="head/.*|bn/.*")
         assert variables["params"]["head"] == LIKE["params"]["head"]
         assert variables["params"]["bn"] == LIKE["params"]["bn"]
         assert variables["batch_stats"] == LIKE["batch_stats"]
-        assert len(report.fresh) == 6
+        assert len(transfer.reinitialized) == 6
     np.testing.assert_array_equal(variables["params"]["token"][0, 0], TORCH["cls"])
 
 
@@ -180,16 +178,16 @@ def _without(*names: str) -> dict[str, np.ndarray]:
 )
 def test_tensors_without_a_place_and_places_without_a_tensor_are_named(tensors, message):
     with pytest.raises(ValueError, match=message) as caught:
-        convert.convert(tensors, Toy(), LIKE, fresh="")
+        convert.convert(tensors, Toy(), LIKE, reinit="")
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_that_nobody_else_has_takes_our_names_alone():
+def test_a_model_without_names_of_other_libraries_takes_only_ours():
     class Unknown(nn.Module):
         pass
 
-    with pytest.raises(ValueError, match="Unknown knows no names but its own"):
-        convert.convert(TORCH, Unknown(), LIKE, fresh="")
+    with pytest.raises(ValueError, match="Unknown has no names of other libraries"):
+        convert.convert(TORCH, Unknown(), LIKE, reinit="")
 
 
 def _abstract(name: str, **settings):
@@ -212,50 +210,7 @@ def _abstract(name: str, **settings):
 def test_weights_of_another_depth_are_refused(given, wanted, message):
     model, variables = _abstract(given)
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), variables)
-    tensors = foreign_tensors.as_pytorch(zeros, model, "torchvision, timm")
+    tensors = pytorch_tensors.as_pytorch(zeros, model, "torchvision, timm")
     model, like = _abstract(wanted)
     with pytest.raises(ValueError, match=message):
-        convert.convert(tensors, model, like, fresh="head/.*")
-
-
-def test_normalisation_of_the_weights_is_that_of_the_model():
-    model, library = models.build("resnet18"), "torchvision, timm"
-    convert.require_normalisation({}, model, library)
-    convert.require_normalisation({"mean": [0.485, 0.456, 0.406]}, model, library)
-    with pytest.raises(ValueError, match=r"with std \(0\.5, 0\.5, 0\.5\).*config\.model\.std"):
-        convert.require_normalisation({"std": (0.5, 0.5, 0.5)}, model, library)
-
-
-HALVES = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}  # the defaults of vit_b16 and xception
-
-
-@pytest.mark.parametrize(
-    ("name", "library", "settings", "message"),
-    [
-        # All of torchvision's weights have ImageNet's constants.
-        ("vit_b16", "torchvision", {}, r"with mean \(0\.485.* by \(0\.5.*config\.model\.mean"),
-        ("vit_b16", "torchvision", {"mean": layers.IMAGENET_MEAN}, r"trained with std \(0\.229"),
-        ("vit_b16", "torchvision", HALVES, r"trained with mean \(0\.485"),
-        ("vit_b16", "torchvision", layers.BY_IMAGENET, ""),
-        ("vit_b16", "vision_transformer", {}, ""),
-        ("xception", "timm", {}, ""),
-        ("meso4", "MesoNet (Keras)", {}, ""),
-        # Of timm's and Hugging Face's vision transformers some have these, some have those.
-        ("vit_b16", "timm", {}, r"not state the mean .*names of timm: .*config\.model\.mean"),
-        ("vit_b16", "timm", {"mean": (0.5, 0.5, 0.5)}, "not state the std"),
-        ("vit_b16", "timm", HALVES, ""),
-        ("dinov2_vit_b14", "timm", {}, ""),
-        ("clip_vit_b16", "Hugging Face CLIP", {}, "not state the mean"),
-    ],
-)
-def test_where_the_file_is_silent_its_library_or_the_caller_speaks(
-    name, library, settings, message
-):
-    model = models.build(name, **settings)
-    assert library in key_names.names(model)
-    expected = pytest.raises(ValueError, match=message) if message else contextlib.nullcontext()
-    with expected:
-        convert.require_normalisation({}, model, library, chosen=settings)
-    # What the file states counts more.
-    stated = {"mean": model.mean, "std": model.std}
-    convert.require_normalisation(stated, model, library)
+        convert.convert(tensors, model, like, reinit="head/.*")

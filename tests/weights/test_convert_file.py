@@ -10,7 +10,7 @@ import pytest
 
 from dfjax import cli, models, tree
 from dfjax.weights import files
-from tests.models import foreign_tensors
+from tests.models import pytorch_tensors
 
 SMALL = {"stage_sizes": (1, 1), "width": 4}
 SET = [f"--set={field}={json.dumps(value)}" for field, value in SMALL.items()]
@@ -28,17 +28,17 @@ def variables() -> dict:
 
 
 @pytest.fixture
-def foreign_file(variables, tmp_path):
+def pytorch_file(variables, tmp_path):
     model = models.build("resnet18", **SMALL)
-    tensors = foreign_tensors.as_pytorch(variables, model, "torchvision, timm")
+    tensors = pytorch_tensors.as_pytorch(variables, model, "torchvision, timm")
     path = tmp_path / "theirs.safetensors"
     files.write(path, {**tensors, "fc.weight": np.zeros((1000, 8), np.float32)}, {})
     return path
 
 
-def test_weights_of_others_become_ours(foreign_file, variables, tmp_path, capsys):
+def test_weights_of_pytorch_become_ours(pytorch_file, variables, tmp_path, capsys):
     out = tmp_path / "ours.safetensors"
-    command = ["convert-weights", str(foreign_file), "--model=resnet18", f"--out={out}", *SET]
+    command = ["convert-weights", str(pytorch_file), "--model=resnet18", f"--out={out}", *SET]
     assert cli.main(command) == 0
     table = capsys.readouterr().out
     (fc,) = (line for line in table.splitlines() if "fc" in line)
@@ -56,8 +56,8 @@ def test_weights_of_others_become_ours(foreign_file, variables, tmp_path, capsys
     assert file.metadata["model"] == "resnet18"
     assert json.loads(file.metadata["settings"]) == {"stage_sizes": [1, 1], "width": 4}
     assert file.metadata["source"] == "theirs.safetensors"
-    assert file.metadata["sha256"] == files.read(foreign_file).sha256
-    assert file.normalisation["mean"] == (0.485, 0.456, 0.406)
+    assert file.metadata["sha256"] == files.read(pytorch_file).sha256
+    assert file.normalization["mean"] == (0.485, 0.456, 0.406)
     assert out.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
     again = tmp_path / "again.safetensors"  # ours are read as others' are
@@ -71,17 +71,17 @@ def _umask() -> int:
     return mask
 
 
-def test_weights_of_images_normalised_otherwise_are_refused(foreign_file, tmp_path, capsys):
+def test_weights_of_images_with_another_normalization_are_refused(pytorch_file, tmp_path, capsys):
     config = {"pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.229, 0.224, 0.225]}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     out = tmp_path / "ours.safetensors"
-    command = ["convert-weights", str(foreign_file), "--model=resnet18", f"--out={out}", *SET]
+    command = ["convert-weights", str(pytorch_file), "--model=resnet18", f"--out={out}", *SET]
     assert cli.main(command) == 2
     assert "trained with mean (0.5, 0.5, 0.5)" in capsys.readouterr().err
     assert not out.exists()
     assert cli.main([*command, "--set=mean=[0.5, 0.5, 0.5]"]) == 0
     (tmp_path / "config.json").unlink()
-    assert files.read(out).normalisation["mean"] == (0.5, 0.5, 0.5)
+    assert files.read(out).normalization["mean"] == (0.5, 0.5, 0.5)
 
 
 def test_the_installed_network_of_dlib_is_converted(tmp_path, capsys):
@@ -99,14 +99,14 @@ def test_the_installed_network_of_dlib_is_converted(tmp_path, capsys):
         (["--model=resnet19"], "unknown model 'resnet19'"),
         ([*SET, "--set=depth=3"], "resnet18 has no setting depth"),
         (["--set=width"], "--set width: use FIELD=VALUE"),
-        ([*SET, "--fresh=haed/.*"], "rule 'haed/.*' matches no parameter"),
-        ([*SET, "--fresh="], "head/logit/bias [1] is missing"),
-        ([*SET, "--format=npz"], "no file of format npz, but of safetensors"),
+        ([*SET, "--reinit=haed/.*"], "rule 'haed/.*' matches no parameter"),
+        ([*SET, "--reinit="], "head/logit/bias [1] is missing"),
+        ([*SET, "--format=npz"], "has the format safetensors, not npz"),
     ],
 )
-def test_what_does_not_fit_is_said_in_one_line(foreign_file, tmp_path, capsys, changes, message):
+def test_what_does_not_fit_is_said_in_one_line(pytorch_file, tmp_path, capsys, changes, message):
     out = tmp_path / "ours.safetensors"
-    command = ["convert-weights", str(foreign_file), "--model=resnet18", f"--out={out}", *changes]
+    command = ["convert-weights", str(pytorch_file), "--model=resnet18", f"--out={out}", *changes]
     assert cli.main(command) == 2
     said = capsys.readouterr().err
     assert message in said

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import checkpoint, train, tree
+from dfjax import train, tree
+from dfjax.run import Run
 from dfjax.weights import files, init_from
 from tests import tiny_run
 
@@ -25,46 +26,46 @@ def _leaves(variables) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("place", ["workdir", "checkpoint", "file"])
 def test_state_holds_the_weights_of_the_run(run, prepared, tmp_path, place):
-    expected, step = checkpoint.load_variables(run)
+    expected, step = Run.open(run).variables()
     path = {"workdir": run, "checkpoint": run / "checkpoints" / str(step)}.get(place)
     if path is None:
         path = tmp_path / "weights.safetensors"
         files.write(path, _leaves(expected), {})
     model, state = _start(prepared)
-    started, report = init_from.initialise(state, model, str(path), fresh="")
-    assert report.library == "dfjax"
-    assert report.dropped == report.fresh == ()
+    started, transfer = init_from.initialize(state, model, str(path), reinit="")
+    assert transfer.library == "dfjax"
+    assert transfer.dropped == transfer.reinitialized == ()
     for found in (started.eval_variables, {"params": started.params}):
         for name, value in _leaves(found).items():
             np.testing.assert_array_equal(value, _leaves(expected)[name])
     assert int(started.step) == 0
 
 
-def test_normalisation_that_nobody_states_has_to_be_set(prepared, tmp_path):
+def test_normalization_that_is_not_stated_has_to_be_set(prepared, tmp_path):
     set_by_hand = {"model.mean": (0.5, 0.5, 0.5), "model.std": (0.5, 0.5, 0.5)}
     model, state = _start(prepared, **set_by_hand)
     path = str(tmp_path / "weights.safetensors")
     files.write(path, _leaves(state.eval_variables), {})
     with pytest.raises(ValueError, match=r"not state the mean .* names of dfjax: .*\(0\.5"):
-        init_from.initialise(state, model, path, fresh="")
+        init_from.initialize(state, model, path, reinit="")
     config = tiny_run.make_config(prepared, **set_by_hand, init_from=path, loss="hinge")
     with pytest.raises(ValueError, match="unknown loss"):  # the next thing that a run looks at
         train.train(config, tmp_path / "run")
 
 
-def test_head_starts_fresh_where_asked(run, prepared):
+def test_a_reinitialized_head_keeps_its_initial_values(run, prepared):
     model, state = _start(prepared)
-    started, report = init_from.initialise(state, model, str(run), fresh="head/.*")
+    started, transfer = init_from.initialize(state, model, str(run), reinit="head/.*")
     head = {"params/head/logit/kernel", "params/head/logit/bias"}
-    assert set(report.fresh) == set(report.dropped) == head
+    assert set(transfer.reinitialized) == set(transfer.dropped) == head
     before, after = _leaves({"params": state.params}), _leaves({"params": started.params})
-    expected = _leaves(checkpoint.load_variables(run)[0])
+    expected = _leaves(Run.open(run).variables()[0])
     for name, value in after.items():
         np.testing.assert_array_equal(value, (before if name in head else expected)[name])
 
 
 @pytest.mark.parametrize(
-    ("changes", "fresh", "message"),
+    ("changes", "reinit", "message"),
     [
         ({"model.width": 16}, "", r"bn_stem/mean has shape \[8\], and .* needs \[16\]"),
         ({"model.name": "resnet34"}, "", r"stage1_block3/bn1/mean \[8\] is missing"),
@@ -72,10 +73,10 @@ def test_head_starts_fresh_where_asked(run, prepared):
         ({}, "haed/.*", "rule 'haed/.*' matches no parameter"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(run, prepared, changes, fresh, message):
+def test_weights_that_do_not_fit_are_refused(run, prepared, changes, reinit, message):
     model, state = _start(prepared, **changes)
     with pytest.raises(ValueError, match=message):
-        init_from.initialise(state, model, str(run), fresh=fresh)
+        init_from.initialize(state, model, str(run), reinit=reinit)
 
 
 def test_only_what_a_rule_names_is_trained_and_a_resumed_run_does_not_start_again(
@@ -94,8 +95,8 @@ def test_only_what_a_rule_names_is_trained_and_a_resumed_run_does_not_start_agai
     said = capsys.readouterr().out
     assert "2 dropped (params/head/logit/bias, params/head/logit/kernel)" in said
     assert "\nhead/.* starts afresh, 2 parameters: reinit='' takes over all\n" in said
-    expected = _leaves(checkpoint.load_variables(run)[0])
-    ends = _leaves(checkpoint.load_variables(tmp_path, 4)[0])
+    expected = _leaves(Run.open(run).variables()[0])
+    ends = _leaves(Run.open(tmp_path).variables(4)[0])
     for name, value in ends.items():
         frozen = name.startswith("params/") and "head" not in name
         assert frozen == np.array_equal(value, expected[name]), name
@@ -103,5 +104,5 @@ def test_only_what_a_rule_names_is_trained_and_a_resumed_run_does_not_start_agai
     (tmp_path / "checkpoints" / "4").rename(pathlib.Path(tmp_path, "later"))
     train.train(config, tmp_path)
     assert "starting from" not in capsys.readouterr().out
-    for name, value in _leaves(checkpoint.load_variables(tmp_path, 4)[0]).items():
+    for name, value in _leaves(Run.open(tmp_path).variables(4)[0]).items():
         np.testing.assert_array_equal(value, ends[name])

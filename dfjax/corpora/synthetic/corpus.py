@@ -35,8 +35,8 @@ class Settings:
     """What the corpus is a function of; `frames` is the length of a clip."""
 
     seed: int = 0
-    identities: int = 90
-    frames: int = 16
+    identities: int = 108
+    frames: int = 6
 
 
 DEFAULTS = Settings()

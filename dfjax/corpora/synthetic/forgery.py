@@ -89,8 +89,8 @@ def _make_craft(take: scene.Take, part: str, rng: np.random.Generator) -> Craft:
     coarse, fine = (0.35, 0.6) if part == "face" else (0.25, 0.45)
     return Craft(
         resolution=rng.uniform(coarse, fine),
-        grow=int(rng.integers(2, 6)),
-        seam=int(rng.integers(4, 9)),
+        grow=int(rng.integers(2, 5)),
+        seam=int(rng.integers(3, 7)),
         match=rng.uniform(0.9, 1),
         cast=np.float32(rng.uniform(2, 5) * cast / np.linalg.norm(cast)),
         noise=take.noise * rng.uniform(0, 1.2),

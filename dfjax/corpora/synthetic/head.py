@@ -14,7 +14,7 @@ import math
 import cv2
 import numpy as np
 
-UNIT = 76  # canvas pixels per distance between the pupils
+UNIT = 54  # canvas pixels per distance between the pupils
 LEFT, TOP, RIGHT, BOTTOM = -1.8, -2.4, 1.8, 2.7
 MOUTH = 1.14  # where the lips meet
 CHIN = 1.72

@@ -9,7 +9,7 @@ from dfjax.corpora.synthetic import head
 from dfjax.corpora.synthetic.head import Identity, Light, blend, ramp
 from dfjax.corpora.synthetic.portrait import Portrait, Pose
 
-SIZE = 320
+SIZE = 224  # dlib's HOG sees faces from 75 pixels, and these are 80 to 110
 FPS = 25
 
 
@@ -17,7 +17,8 @@ FPS = 25
 class Take:
     """A recording and what was in front of the camera.
 
-    `frames` are uint8 [320, 320, 3]; `noise` is the standard deviation of the sensor noise, of 255.
+    `frames` are uint8 [SIZE, SIZE, 3]; `noise` is the standard deviation of the sensor noise, of
+    255.
     """
 
     frames: list[np.ndarray]
@@ -61,9 +62,9 @@ def _motion(num_frames: int, rng: np.random.Generator) -> list[Pose]:
     """Poses of a head that sways, talks and now and then blinks."""
     seconds = np.arange(num_frames) / FPS
     sway = {
-        "x": (SIZE / 2, 12, 2.5),
-        "y": (132, 8, 2.0),
-        "scale": (59.0, 4.0, 0.4),
+        "x": (SIZE / 2, 8, 1.8),
+        "y": (92, 5.5, 1.4),
+        "scale": (42.0, 2.5, 0.3),
         "yaw": (0, 0.13, 0.05),
         "pitch": (0, 0.07, 0.03),
         "roll": (0, 0.06, 0.02),
@@ -96,7 +97,7 @@ def _background(rng: np.random.Generator) -> np.ndarray:
     base = rng.uniform(0.25, 0.75) + rng.uniform(-0.13, 0.13, 3)
     picture = np.full((SIZE, SIZE, 3), base, np.float32)
     rng.choice([_plain, _shelf, _lamps, _panes, _leaves])(picture, rng)
-    picture = cv2.GaussianBlur(picture, None, rng.uniform(2, 6), borderType=cv2.BORDER_REFLECT)
+    picture = cv2.GaussianBlur(picture, None, rng.uniform(1.4, 4.2), borderType=cv2.BORDER_REFLECT)
     fall = 1 + rng.uniform(-0.3, 0.3) * (x - 0.5) - rng.uniform(0, 0.35) * (y - 0.4)
     return (picture * fall[..., None]).clip(0, 1)
 
@@ -108,14 +109,14 @@ def _plain(picture: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def _shelf(picture: np.ndarray, rng: np.random.Generator) -> None:
-    for top in range(-int(rng.integers(20)), SIZE, 72):
+    for top in range(-int(rng.integers(14)), SIZE, 50):
         x = 0
         while x < SIZE:
-            wide, tall = rng.integers(7, 20), rng.integers(44, 62)
+            wide, tall = rng.integers(5, 14), rng.integers(31, 43)
             colour = tuple(rng.uniform(0.1, 0.75) + rng.uniform(-0.2, 0.2, 3))
-            cv2.rectangle(picture, (x, int(top + 64 - tall)), (int(x + wide), top + 64), colour, -1)
-            x += int(wide) + (int(rng.integers(30)) if rng.uniform() < 0.12 else 1)
-        cv2.rectangle(picture, (0, top + 64), (SIZE, top + 70), (0.36, 0.26, 0.18), -1)
+            cv2.rectangle(picture, (x, int(top + 45 - tall)), (int(x + wide), top + 45), colour, -1)
+            x += int(wide) + (int(rng.integers(21)) if rng.uniform() < 0.12 else 1)
+        cv2.rectangle(picture, (0, top + 45), (SIZE, top + 49), (0.36, 0.26, 0.18), -1)
 
 
 def _lamps(picture: np.ndarray, rng: np.random.Generator) -> None:
@@ -124,7 +125,7 @@ def _lamps(picture: np.ndarray, rng: np.random.Generator) -> None:
         centre = tuple(rng.integers(0, SIZE, 2).tolist())
         glow = np.array([1.0, 0.8, 0.5]) * rng.uniform(0.4, 1) + rng.uniform(-0.15, 0.15, 3)
         disc = np.zeros_like(picture)
-        cv2.circle(disc, centre, int(rng.integers(6, 20)), tuple(glow), -1, cv2.LINE_AA)
+        cv2.circle(disc, centre, int(rng.integers(4, 14)), tuple(glow), -1, cv2.LINE_AA)
         picture += 0.6 * disc
 
 
@@ -133,8 +134,8 @@ def _panes(picture: np.ndarray, rng: np.random.Generator) -> None:
     sky = (0.78, 0.86, 0.93)
     for column in range(2):
         for row in range(3):
-            corner = left + column * wide // 2, -30 + row * 85
-            end = corner[0] + wide // 2 - 8, corner[1] + 77
+            corner = left + column * wide // 2, -20 + row * 60
+            end = corner[0] + wide // 2 - 6, corner[1] + 54
             cv2.rectangle(picture, corner, end, sky, -1)
 
 
@@ -142,7 +143,7 @@ def _leaves(picture: np.ndarray, rng: np.random.Generator) -> None:
     picture[:] = (0.3, 0.42, 0.24)
     for _ in range(260):
         centre = tuple(rng.integers(0, SIZE, 2).tolist())
-        axes = tuple(rng.integers(4, 22, 2).tolist())
+        axes = tuple(rng.integers(3, 16, 2).tolist())
         green = np.array([0.35, 0.5, 0.22]) * rng.uniform(0.4, 1.7) + rng.uniform(-0.06, 0.06, 3)
         cv2.ellipse(picture, centre, axes, float(rng.uniform(0, 180)), 0, 360, tuple(green), -1)
 

@@ -1,4 +1,4 @@
-"""Our variables as the weight file of another library, by the names that a family registers."""
+"""Our variables as a weight file of PyTorch, by the names that a family registers."""
 
 from typing import Any
 

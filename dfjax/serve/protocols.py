@@ -1,4 +1,4 @@
-"""What both scoring protocols share: strict JSON in, arrays of pixels out of it, and versions."""
+"""What both protocols for face crops share: names of tensors, strict JSON, arrays of pixels."""
 
 import base64
 import binascii
@@ -8,33 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from dfjax.errors import UserError
-from dfjax.serve.errors import RequestError
+from dfjax.serve.errors import RequestError, bad_request
 from dfjax.serve.settings import Settings
 
 INPUT_PIXELS, INPUT_PICTURES = "image", "image_bytes"
 OUTPUTS = ("score", "logit", "label")
 
 
-def bad_request(message: str) -> RequestError:
-    """Returns the error for a request that does not follow its protocol."""
-    return RequestError(400, "bad_request", message)
-
-
 def parse_json(data: bytes, settings: Settings) -> dict[str, Any]:
     """Returns the object in `data`: strict JSON, so neither NaN nor Infinity.
 
     Raises:
-      RequestError: over a limit of `settings`, no JSON, or no object.
+      RequestError: over a limit of `settings` (413), not JSON, or not an object (400).
     """
     if len(data) > settings.max_json_bytes or data.count(b",") > settings.max_json_values:
-        most = f"{settings.max_json_bytes} bytes or {settings.max_json_values} values"
-        message = f"the JSON is over {most}: send fewer crops, or binary data"
+        limit = f"{settings.max_json_bytes} bytes or {settings.max_json_values} values"
+        message = f"the JSON is over {limit}: send fewer crops, or binary data"
         raise RequestError(413, "too_large", message)
     try:
         value = json.loads(data, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise bad_request(f"the body is no JSON: {error}") from error
+        raise bad_request(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise bad_request(f"the body is a JSON {type(value).__name__}: send an object")
     return value
@@ -54,18 +48,18 @@ def to_flat_pixels(data: Any, shape: list[int]) -> np.ndarray:
 
 
 def check_pixels(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Returns the array if it is [N, size, size, 3] with a crop in it, else raises RequestError."""
+    """Returns the array if it is [N, size, size, 3] and N at least 1, else raises RequestError."""
     if pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3) or not len(pixels):
         raise bad_request(f"shape {list(pixels.shape)}: send [N, {size}, {size}, 3], N at least 1")
     return pixels
 
 
 def to_bytes(text: Any) -> bytes:
-    """Returns what a base64 string stands for."""
+    """Returns the bytes of a base64 string, or raises RequestError."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, TypeError, ValueError) as error:
-        raise bad_request("a picture is no base64: encode the bytes of the file") from error
+        raise bad_request("a picture is not base64: encode the bytes of the file") from error
 
 
 def _whole_numbers(data: Any) -> np.ndarray:
@@ -80,4 +74,4 @@ def _whole_numbers(data: Any) -> np.ndarray:
 
 
 def _refuse(token: str) -> None:
-    raise UserError(f"{token} is not part of JSON")
+    raise ValueError(f"{token} is not part of JSON")

@@ -1,0 +1,55 @@
+"""What every command does first and last: set up the process, and end it with a status.
+
+A deliberate message (UserError), a file that cannot be used (MediaError) and the operating system's
+errors end in one line and status 2; DFJAX_TRACEBACK=1 shows where they came from. Everything else
+is a fault of the program and keeps its traceback.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from dfjax.errors import UserError
+from dfjax.media import limits
+from dfjax.media.errors import MediaError
+
+
+def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Parses `argv` (None: the process's own), calls what it names, and returns the exit status.
+
+    The parser sets `run`, a function from the arguments to the status. Where it also sets
+    `takes_overrides`, what it does not know itself goes to `arguments.overrides`.
+    """
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and not getattr(arguments, "takes_overrides", False):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.overrides = rest
+    _set_up()
+    try:
+        return arguments.run(arguments)
+    except (UserError, MediaError, OSError) as error:
+        if os.environ.get("DFJAX_TRACEBACK") == "1":
+            traceback.print_exc()
+        print(f"dfjax: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("dfjax: interrupted: the same command continues", file=sys.stderr)
+        return 130
+
+
+def use_compile_cache(folder: str) -> None:
+    """Keeps compiled programs in `folder` from one process to the next; "" keeps none."""
+    import jax
+
+    if folder:
+        jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
+
+
+def _set_up() -> None:
+    if "cv2" not in sys.modules:
+        limits.limit_opencv()
+    # Silence TensorFlow's start-up log: CLU's writers load it.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")

@@ -1,0 +1,48 @@
+"""What is scored: a split of a prepared dataset, named "DIR:SPLIT" in configs and commands."""
+
+import dataclasses
+
+from dfjax.data import builder
+from dfjax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalTarget:
+    """A split of an open dataset.
+
+    Attributes:
+      name: "DIR:SPLIT" as it was given.
+      dataset: the dataset in DIR.
+      split: the name of the split.
+    """
+
+    name: str
+    dataset: builder.Dataset
+    split: str
+
+    @classmethod
+    def open(cls, name: str) -> "EvalTarget":
+        """Returns the target of this name.
+
+        Raises:
+          UserError: it is not DIR:SPLIT, or DIR holds a dataset that cannot be read.
+          FileNotFoundError: DIR holds no dataset.
+        """
+        data_dir, _, split = name.rpartition(":")
+        if not data_dir:
+            raise UserError(f"{name!r} is not a split: give DIR:SPLIT, for example data/mine:test")
+        return cls(name, builder.open_dataset(data_dir), split)
+
+    @classmethod
+    def of(cls, dataset: builder.Dataset, split: str) -> "EvalTarget":
+        """Returns the target of a split of a dataset that is open."""
+        return cls(f"{dataset.path}:{split}", dataset, split)
+
+    @property
+    def records(self) -> builder.Records:
+        """The records to score.
+
+        Raises:
+          UserError: the dataset has no such split.
+        """
+        return self.dataset.records(self.split)

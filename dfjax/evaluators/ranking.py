@@ -1,0 +1,31 @@
+"""How well scores rank fakes above reals: the metrics that need no threshold."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from dfjax import metrics, registry
+from dfjax.data import builder
+from dfjax.evaluators import frame, video
+
+
+@registry.register("evaluator", "ranking")
+@dataclasses.dataclass(frozen=True)
+class Ranking:
+    """auc, ap, eer and log_loss of crops; video_auc where the split holds videos of both classes.
+
+    Attributes:
+      records: the split to score.
+      scorer: what scores it.
+    """
+
+    records: builder.Records
+    scorer: frame.FrameScorer
+
+    def run(self, variables: Any) -> Iterator[tuple[str, float]]:
+        """Yields (metric, value)."""
+        scores = self.scorer.scores(variables, self.records)
+        yield from metrics.ranking_metrics(scores.label, scores.score).items()
+        videos = video.clip_scores(scores).videos
+        if set(videos.label.tolist()) == {0, 1}:
+            yield "video_auc", metrics.auc(videos.label, videos.score)

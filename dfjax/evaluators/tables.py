@@ -1,0 +1,79 @@
+"""The results of an evaluation as tables, for a terminal or a log."""
+
+from typing import Any
+
+import rich.table
+
+from dfjax import console
+from dfjax.evaluators import verdicts
+
+_COLUMNS = ("auc", "ap", "eer", "log_loss", "accuracy", "precision", "recall", "f1")
+
+
+def print_results(results: dict[str, dict[str, Any]]) -> None:
+    """Prints scores and verdicts of every target, and what a reader has to know of them."""
+    output = console.make_console()
+    for table in (_scores_table(results), _verdicts_table(results)):
+        if table.rows:
+            output.print(table)
+    for target, result in results.items():
+        for note in result["notes"]:
+            output.print(f"{target}: {note}")
+
+
+def _scores_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:
+    table = rich.table.Table(title="the model on prepared data (* see the notes)")
+    for column in ("data", "level", "real", "fake", *_COLUMNS):
+        table.add_column(column, justify="left" if column in ("data", "level") else "right")
+    for target, result in results.items():
+        for level in ("frame", "video"):
+            if level in result:
+                _add_level(table, _marked(target, result), level, result[level])
+        if result["trivial_cues"]:
+            _add_trivial_cues(table, result["trivial_cues"])
+    return table
+
+
+def _add_level(table: rich.table.Table, name: str, level: str, measured: dict[str, Any]) -> None:
+    counts = str(measured["real"]), str(measured["fake"])
+    table.add_row(name, level, *counts, *_numbers(measured))
+    if len(measured["methods"]) > 1:
+        for method, part in measured["methods"].items():
+            counts = str(measured["real"]), str(part["fake"])
+            table.add_row("", f"  {method}", *counts, *_numbers(part))
+
+
+def _numbers(measured: dict[str, Any]) -> list[str]:
+    return [f"{measured[column]:.4f}" for column in _COLUMNS]
+
+
+def _add_trivial_cues(table: rich.table.Table, cues: dict[str, Any]) -> None:
+    used = f"{cues['crops']} of {cues['of']} crops"
+    for name, aucs in cues["auc"].items():
+        name = "the model" if name == "model" else f"trivial cues, {name}"
+        for level, auc in aucs.items():
+            if auc is not None:
+                table.add_row(used, f"  {name}, {level}", "", "", f"{auc:.4f}")
+
+
+def _verdicts_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:
+    table = rich.table.Table(title="verdicts on files, as predict and serve give them")
+    for column in ("data", "files", "kind", "with a verdict", "reals called fake"):
+        table.add_column(column, justify="left" if column in ("data", "kind") else "right")
+    table.add_column("fakes called real", justify="right")
+    for target, result in results.items():
+        by_kind = result["verdicts"]
+        for kind in (kind for kind in verdicts.KINDS if kind in by_kind):
+            measured = by_kind[kind]
+            rates = [
+                "-" if measured[name] is None else f"{measured[name]:.1%}"
+                for name in ("coverage", "reals_called_fake", "fakes_called_real")
+            ]
+            table.add_row(_marked(target, result), str(measured["files"]), kind, *rates)
+        if "no_face" in by_kind:
+            table.add_row("", str(by_kind["no_face"]["files"]), "no face", "0.0%", "", "")
+    return table
+
+
+def _marked(target: str, result: dict[str, Any]) -> str:
+    return f"{target} *" if result["notes"] else target

@@ -1,0 +1,234 @@
+"""A run as an object: its config, its data, how faces were cut out, and its best weights.
+
+WORKDIR/config.json holds the config, with the number of its format (`compatibility.RUN`) among the
+fields; crop_spec.json the CropSpec; dataset.json where the prepared data lie and their digest.
+Checkpoints lie next to them (`checkpoint`), and, once the run was evaluated, its model card.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import re
+from typing import Any
+
+import jax
+import ml_collections
+from flax import linen as nn
+
+from dfjax import checkpoint, compatibility, files, model_card, models, tree
+from dfjax.data import builder, leaks
+from dfjax.errors import UserError
+from dfjax.faces.crop_spec import CropSpec
+from dfjax.model_card import ModelCard
+
+CONFIG_FILE = "config.json"
+CROP_SPEC_FILE = "crop_spec.json"
+DATASET_FILE = "dataset.json"
+_FORMAT = "format"
+
+# What evaluating, predicting and exporting read of a config, next to `model.*`: there, a missing
+# field is the family's default. The other fields matter to resuming alone.
+REQUIRED_FIELDS = (
+    "seed",
+    "select_by",
+    "model.name",
+    "data.dir",
+    "data.train_split",
+    "data.val_split",
+    "data.test_split",
+    "data.image_size",
+    "data.num_workers",
+    "data.num_threads",
+    "data.prefetch",
+)
+# What may change from one start of a run to the next, because no weight and no choice of a
+# checkpoint depends on it. Data are compared by their digest, not by their path.
+_MAY_DIFFER = re.compile(
+    r"compile_cache|log_every|checkpoint_every|keep_checkpoints|eval\..*"
+    r"|data\.(dir|test_split|allow_leaks|num_workers|num_threads|prefetch)"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A workdir, open for reading.
+
+    Attributes:
+      workdir: the folder of the run.
+      config: as the version wrote it that began the run.
+      crop_spec: how the faces were cut out that it was trained on.
+    """
+
+    workdir: pathlib.Path
+    config: ml_collections.ConfigDict
+    crop_spec: CropSpec
+
+    @classmethod
+    def open(cls, workdir: str | os.PathLike) -> "Run":
+        """Returns the run in `workdir`, finished or not.
+
+        Raises:
+          UserError: there is none, or one of a format that this version does not read; or the
+            config lacks a field that evaluating, predicting or exporting needs.
+        """
+        workdir = pathlib.Path(workdir)
+        config = _read_config(workdir)
+        if missing := [name for name in REQUIRED_FIELDS if name not in _flatten(config)]:
+            raise compatibility.RUN.unreadable(workdir, f"{CONFIG_FILE} lacks {', '.join(missing)}")
+        return cls(workdir, ml_collections.ConfigDict(config), _read_crop_spec(workdir))
+
+    @functools.cached_property
+    def dataset(self) -> builder.Dataset:
+        """The data that it was trained on: where they lay then, or else where the config says.
+
+        Raises:
+          UserError: they are gone, or their faces are cut out by another CropSpec.
+        """
+        recorded = _read_dataset(self.workdir).get("path", "")
+        paths = [path for path in (recorded, self.config.data.dir) if path]
+        there = [path for path in paths if builder.dataset_dir(path).is_dir()]
+        if not there:
+            raise UserError(
+                f"{' and '.join(dict.fromkeys(paths))}, which {self.workdir} was trained on, is "
+                "gone: prepare it again, or move it back"
+            )
+        dataset = builder.open_dataset(there[0])
+        self.crop_spec.require_equal(dataset.crop_spec, where=there[0])
+        return dataset
+
+    @functools.cached_property
+    def card(self) -> ModelCard:
+        """The model card that its evaluation wrote.
+
+        Raises:
+          UserError: it was not evaluated.
+        """
+        return model_card.read(self.workdir)
+
+    @functools.cached_property
+    def model(self) -> nn.Module:
+        """The network, in float32 whatever it was trained in.
+
+        Exports compute so, and thresholds that evaluation chooses are applied to their scores.
+        """
+        return models.build(**{**self.config.model, "dtype": "float32"})
+
+    def variables(self, step: int | None = None) -> tuple[dict[str, Any], int]:
+        """Returns (variables as numpy arrays, step) of a checkpoint; None: of the best one.
+
+        Raises:
+          UserError: there is no such checkpoint, or it is damaged.
+        """
+        return checkpoint.load_variables(self.workdir, step, select_by=self.config.select_by)
+
+    def evaluated(self) -> tuple[ModelCard, nn.Module, dict[str, Any]]:
+        """Returns (card, model, variables as numpy arrays) of a run that can be used.
+
+        Raises:
+          UserError: it was not evaluated, or trained on since; or its weights are not those that
+            were evaluated.
+        """
+        card = self.card
+        variables, step = self.variables()
+        if step != card.step:
+            raise UserError(
+                f"{self.workdir} has a better checkpoint ({step}) than the one its model card is "
+                f"of ({card.step}): evaluate it again (dfjax evaluate --model {self.workdir})"
+            )
+        # Orbax keeps no checksum of the contents: a flipped bit would be another, silent model.
+        if tree.digest(variables) != card.weights:
+            raise UserError(
+                f"{self.workdir}: the weights of checkpoint {step} are not those of its model "
+                "card: the checkpoint is damaged; restore it, or take another"
+            )
+        return card, self.model, variables
+
+
+def begin(workdir: pathlib.Path, config: ml_collections.ConfigDict, data_dir: str) -> Run:
+    """Returns the run in `workdir`, new or to be resumed, and writes down what it is.
+
+    Of a run that is there, only what can change neither weights nor the choice of a checkpoint may
+    differ: the files then say what was asked for last.
+
+    Raises:
+      UserError: the workdir holds a run of another config, crop spec or data, each difference is
+        named; or of a format that this version does not read.
+    """
+    crop_spec = builder.open_dataset(data_dir).crop_spec
+    dataset = {"path": os.path.abspath(data_dir), "digest": leaks.digest(data_dir)}
+    fields = json.loads(json.dumps(config.to_dict()))  # tuples become lists, as in the file
+    if (workdir / CONFIG_FILE).exists():
+        differences = _differences(_read_config(workdir), fields)
+        differences += _differences(_read_crop_spec(workdir).to_json(), crop_spec.to_json())
+        if _read_dataset(workdir).get("digest") != dataset["digest"]:
+            differences.append(f"{data_dir} holds other records than it was trained on")
+        if differences:
+            raise UserError(
+                f"{workdir} holds another run: {'; '.join(differences)}: use a new --workdir "
+                f"(init_from={workdir} begins with these weights), or the same settings to resume"
+            )
+    if jax.process_index() == 0:
+        files.replace_json(workdir / CROP_SPEC_FILE, crop_spec.to_json())
+        files.replace_json(workdir / DATASET_FILE, dataset)
+        # The last one, because it says that there is a run.
+        numbered = {**fields, _FORMAT: compatibility.RUN.current}
+        files.replace_json(workdir / CONFIG_FILE, numbered, sort_keys=True)
+    return Run(workdir, config, crop_spec)
+
+
+def _read_config(workdir: pathlib.Path) -> dict[str, Any]:
+    path = workdir / CONFIG_FILE
+    if not path.exists():
+        raise UserError(f"{workdir} holds no run ({CONFIG_FILE} is missing): train first")
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise compatibility.RUN.unreadable(workdir, f"{CONFIG_FILE}: {error}") from error
+    compatibility.RUN.require(config.pop(_FORMAT, None), workdir)
+    return config
+
+
+def _read_crop_spec(workdir: pathlib.Path) -> CropSpec:
+    try:
+        return CropSpec.from_json(json.loads((workdir / CROP_SPEC_FILE).read_text()))
+    except (OSError, ValueError) as error:
+        raise compatibility.RUN.unreadable(workdir, f"{CROP_SPEC_FILE}: {error}") from error
+
+
+def _read_dataset(workdir: pathlib.Path) -> dict[str, str]:
+    try:
+        return json.loads((workdir / DATASET_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise compatibility.RUN.unreadable(workdir, f"{DATASET_FILE}: {error}") from error
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What differs and matters, by dotted name.
+
+    A missing field is the same as one that is None: there is a default for that. Evaluators that do
+    not select the checkpoint may come, go and change.
+    """
+    selects = f"evals.{new.get('select_by', '').partition('/')[0]}."
+    old, new = _flatten(old), _flatten(new)
+    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    return [
+        f"{name} was {_show(old, name)}, is {_show(new, name)}"
+        for name in changed
+        if not _MAY_DIFFER.fullmatch(name)
+        and (name.startswith(selects) or not name.startswith("evals."))
+    ]
+
+
+def _show(flat: dict[str, Any], name: str) -> str:
+    return repr(flat[name]) if name in flat else "not a field"
+
+
+def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The fields of all groups by dotted name."""
+    flat = {}
+    for name, value in config.items():
+        is_group = isinstance(value, dict)
+        flat |= _flatten(value, f"{prefix}{name}.") if is_group else {f"{prefix}{name}": value}
+    return flat

@@ -1,0 +1,79 @@
+// Sends a file to the server and waits for its report.
+
+import { Failure, say } from "./status.js";
+import { sentence } from "./words.js";
+
+const MAX_DIRECT_BYTES = 8 * 2 ** 20; // a larger file becomes a job
+const POLL_MS = 1000;
+const BUSY_SECONDS = 5; // to wait if a busy server does not say how long
+
+export async function analyze(file, signal) {
+  const form = new FormData();
+  form.append("file", file, file.name);
+  if (file.size <= MAX_DIRECT_BYTES) return request("POST", "/v1/detect", form, signal);
+  const { id } = await request("POST", "/v1/jobs", form, signal);
+  const address = `/v1/jobs/${encodeURIComponent(id)}`;
+  try {
+    return await follow(address, signal);
+  } finally {
+    exchange("DELETE", address).catch(() => {}); // if it fails, the server forgets the job later
+  }
+}
+
+async function follow(address, signal) {
+  for (;;) {
+    const job = await request("GET", address, null, signal);
+    if (job.status === "done") return job.report;
+    if (job.status === "failed") throw new Failure(sentence(job.error.message));
+    if (job.status === "queued") say("Waiting for its turn.");
+    else say("Looking for faces and judging them.", job.progress);
+    await pause(POLL_MS, signal);
+  }
+}
+
+// Repeats a request for as long as the server is busy.
+async function request(method, address, body, signal) {
+  for (;;) {
+    const reply = await exchange(method, address, body, signal);
+    if (reply.status < 400 && reply.response) return reply.response;
+    const wait = reply.getResponseHeader("Retry-After");
+    if (reply.status !== 429 && !(reply.status === 503 && wait)) {
+      const message = reply.response?.error?.message;
+      throw new Failure(message ? sentence(message) : `The server answered ${reply.status}.`);
+    }
+    const seconds = Number(wait) || BUSY_SECONDS;
+    say(`The server is busy, trying again in ${seconds} s.`);
+    await pause(1000 * seconds, signal);
+  }
+}
+
+// XMLHttpRequest, because fetch does not report the progress of an upload.
+function exchange(method, address, body, signal) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open(method, address);
+    request.responseType = "json";
+    request.upload.addEventListener("progress", (event) => {
+      if (event.loaded < event.total) say("Sending the file.", event.loaded / event.total);
+      else say("Looking for faces and judging them.");
+    });
+    request.addEventListener("load", () => resolve(request));
+    const lost = "The server cannot be reached, or does not take a file of this size.";
+    request.addEventListener("error", () => reject(new Failure(lost)));
+    signal?.addEventListener("abort", () => {
+      request.abort();
+      reject(signal.reason);
+    });
+    request.send(body);
+  });
+}
+
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}
