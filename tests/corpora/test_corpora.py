@@ -48,6 +48,7 @@ VALUES = {
     "--seed": ("seed", ["0"], 0),
     "--compression": ("compression", ["c40"], "c40"),
     "--methods": ("methods", ["Deepfakes", "SimSwap"], ["Deepfakes", "SimSwap"]),
+    "--identities": ("identities", ["12"], 12),
     "--strict": ("strict", [], True),
     "--ffpp": ("ffpp_root", ["DIR"], "DIR"),
     "--celebdf": ("celebdf_root", ["DIR"], "DIR"),
@@ -67,7 +68,7 @@ def test_every_corpus_and_every_option_is_tried_below(capsys):
     # What a command line cannot set: the name in keys, and the size of the drawn corpus.
     parameters = {option for name in NAMES for option in registry.options("corpus", name)}
     assert parameters - {option for option, _, _ in VALUES.values()} == {
-        "name", "identities", "frames", "jobs",
+        "name", "frames", "jobs",
     }  # fmt: skip
 
 
