@@ -1,10 +1,11 @@
-"""Names for the things a run chooses between: models, losses, corpora, ...
+"""Names for the models, losses and corpora that a run chooses.
 
-Other modules register at import; whoever builds by name imports the package that registers first.
+Modules register their entries when they are imported. Code that builds by name must import the
+package that registers first. This module imports none of them.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dfjax.errors import UserError
@@ -16,7 +17,7 @@ def register(kind: str, name: str) -> Callable[[Callable[..., Any]], Callable[..
     """Returns a decorator that makes a callable buildable as (kind, name).
 
     Raises:
-      ValueError: the name is taken.
+      ValueError: the name is already registered.
     """
 
     def decorate(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,21 +31,21 @@ def register(kind: str, name: str) -> Callable[[Callable[..., Any]], Callable[..
 
 
 def names(kind: str) -> list[str]:
-    """The registered names of a kind, sorted."""
+    """Returns the registered names of a kind, sorted."""
     return sorted(_ENTRIES.get(kind, {}))
 
 
-def options(kind: str, name: str) -> list[str]:
-    """The names of the arguments that the entry (kind, name) takes; none if there is no entry."""
+def options(kind: str, name: str) -> Mapping[str, inspect.Parameter]:
+    """Returns the parameters of the entry (kind, name), by name; empty if there is no entry."""
     make = _ENTRIES.get(kind, {}).get(name)
-    return list(inspect.signature(make).parameters) if make else []
+    return inspect.signature(make).parameters if make else {}
 
 
 def build(kind: str, name: str, **kwargs: Any) -> Any:
-    """Returns what the entry (kind, name) makes of `kwargs`.
+    """Returns the result of calling the entry (kind, name) with `kwargs`.
 
     Raises:
-      UserError: nothing is registered under that name; the message lists what is.
+      UserError: nothing is registered under that name; the message lists the names.
     """
     if name not in _ENTRIES.get(kind, {}):
         raise UserError(f"unknown {kind} {name!r}: choose one of {', '.join(names(kind))}")

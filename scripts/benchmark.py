@@ -39,7 +39,7 @@ from dfjax.inference import live
 from dfjax.inference import runtimes as model_runtimes
 from dfjax.inference.detector import Detector
 from dfjax.media import stream as media_stream
-from dfjax.media import video
+from dfjax.media import suffix, video
 from dfjax.models import fold
 
 PEER = "onnx"  # what the others are compared with: ONNX Runtime
@@ -184,7 +184,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.videos:
             files = sorted(pathlib.Path(arguments.videos).rglob("*"))
-            files = [path for path in files if path.suffix.lower() in video.VIDEO_SUFFIXES]
+            files = [path for path in files if suffix.is_video(path)]
             _compare_preparing(arguments.videos, files[: arguments.clips], folder)
         clips = synthetic_corpus.read_synthetic(f"{folder}/drawn", identities=12, frames=16, jobs=2)
         files = [pathlib.Path(clip.path) for clip in clips[: arguments.clips]]
@@ -294,7 +294,7 @@ def _largest_faces(path: pathlib.Path, spec: CropSpec) -> list[Face | None]:
     """What `dfjax prepare` finds in the same frames."""
     finder = VideoFaceDetector(FaceDetector(spec))
     frames = video.read_video(path, FRAMES).frames
-    return [faces[0] if (faces := finder.find(frame)) else None for frame in frames]
+    return [faces[0] if (faces := finder.detect(frame)) else None for frame in frames]
 
 
 def _card(model: str, size: int) -> model_card.ModelCard:

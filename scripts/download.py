@@ -1,10 +1,10 @@
-"""Gets what the terms of a corpus let a program get, says how to get the rest, and counts the tree.
+"""Downloads the public files of a corpus, prints the steps for the rest, and counts its clips.
 
-    python scripts/download.py ffpp --out data/ffpp        # label files, then the steps by hand
-    python scripts/download.py ffpp --verify data/ffpp     # what `dfjax prepare` would read of it
+    python scripts/download.py ffpp --out data/ffpp        # label files, then the manual steps
+    python scripts/download.py ffpp --verify data/ffpp     # the clips that `dfjax prepare` reads
 
-Videos are not fetched: nearly every corpus is given out by its owners to those who accept its
-terms. What is fetched resumes where it stopped and is kept only if its sha256 is the known one.
+Videos are not downloaded: for nearly every corpus, the owners require that you accept their terms.
+Interrupted downloads resume, and a file is kept only if its sha256 is the published one.
 """
 
 import argparse
@@ -20,21 +20,23 @@ from collections.abc import Mapping, Sequence
 
 import httpx
 import rich.box
-import rich.console
 import rich.table
 
-from dfjax import corpora, progress, registry
+from dfjax import console, corpora, progress, registry
+from dfjax.corpora import ffpp
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
 from dfjax.errors import UserError
 
 _TRIES = 5
 _CLASSES = ("real", "fake")  # by label
+# Flags of --verify by parameter of the readers.
+_OPTIONS = {"compression": "--compression", "ffpp_root": "--ffpp", "celebdf_root": "--celebdf"}
 
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A file that the owners publish for everybody, and its place in the tree."""
+    """A public file of the owners, and its path in the tree."""
 
     url: str
     path: str
@@ -43,7 +45,7 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a corpus comes from; `published` are the numbers of its real and fake clips."""
+    """How to get a corpus; `published` are the numbers of its real and fake clips."""
 
     steps: str
     published: tuple[int, int] | None = None
@@ -94,25 +96,15 @@ SOURCES = {
         (1131, 4119),
     ),
     "ffiw": Source(
-        "Fill in the form of https://github.com/tfzhou/FFIW; FFIW10K-v1-release-test is a download "
-        "of its own.",
+        "Fill in the form of https://github.com/tfzhou/FFIW; FFIW10K-v1-release-test is a separate "
+        "download.",
         (9988, 9988),
     ),
     "ffpp": Source(
         "Fill in the form of https://github.com/ondyari/FaceForensics and run the script that you "
         "are sent: DIR -d all -c c23 -t videos.",
         (1000, 5000),
-        (
-            _faceforensics_split(
-                "train", "e59386911255e6fb0a79a7808ec2210536b8c0474268342694c4bca766d1b347"
-            ),
-            _faceforensics_split(
-                "val", "b48cc511f66938e05356aaa9c67e150b1e3638c355db3d745225b0022884b36e"
-            ),
-            _faceforensics_split(
-                "test", "886f5a0da623c25820692e0d8dc33d197ddb1db527a7f1cfcb9bcbca60fe4f40"
-            ),
-        ),
+        tuple(_faceforensics_split(*split) for split in ffpp.SPLIT_SHA256.items()),
     ),
     "folder": Source("Your own files: lay them out as dfjax prepare --help says."),
     "pathlist": Source(
@@ -134,23 +126,20 @@ SOURCES = {
 
 
 class DownloadError(Exception):
-    """A file that could not be had; `str(error)` is one line that names the cause and the fix."""
+    """A failed download; `str(error)` is one line that names the cause and the fix."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Fetches and explains, or verifies; returns the exit status."""
+    """Downloads and prints the steps, or verifies; returns the exit status."""
     arguments = _make_parser().parse_args(argv)
     try:
+        options = {name: value for name in _OPTIONS if (value := getattr(arguments, name))}
         if arguments.verify:
-            options = {
-                "compression": arguments.compression,
-                "ffpp_root": arguments.ffpp,
-                "celebdf_root": arguments.celebdf,
-            }
-            given = {name: value for name, value in options.items() if value}
-            return 0 if verify(arguments.name, arguments.verify, given) else 1
+            return 0 if verify(arguments.name, arguments.verify, options) else 1
+        for name in options:
+            raise UserError(f"{_OPTIONS[name]} is for --verify: leave it out")
         download(arguments.name, pathlib.Path(arguments.out))
-    except (DownloadError, ValueError, OSError) as error:
+    except (DownloadError, UserError, OSError) as error:
         print(f"download: error: {error}", file=sys.stderr)
         return 2
     return 0
@@ -162,17 +151,21 @@ def _make_parser() -> argparse.ArgumentParser:
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--out", metavar="DIR", help="folder for the corpus")
     action.add_argument("--verify", metavar="DIR", help="read the corpus there and count its clips")
-    parser.add_argument("--compression", help="of ffpp and dfd: raw, c23 (the default) or c40")
-    parser.add_argument("--ffpp", metavar="DIR", help="FaceForensics++, where reals come from it")
-    parser.add_argument("--celebdf", metavar="DIR", help="Celeb-DF v2, where reals come from it")
+    helps = {
+        "compression": f"copy of the videos: {', '.join(ffpp.COMPRESSIONS)}",
+        "ffpp_root": "folder of FaceForensics++, for corpora with its reals",
+        "celebdf_root": "folder of Celeb-DF v2, for corpora with its reals",
+    }
+    for name, flag in _OPTIONS.items():
+        parser.add_argument(flag, dest=name, metavar="NAME", help=f"{helps[name]}; with --verify")
     return parser
 
 
 def download(name: str, out: pathlib.Path) -> None:
-    """Fetches the files of a corpus that need no consent, and prints the steps for the others.
+    """Downloads the files of a corpus that need no consent, and prints the steps for the others.
 
     Raises:
-      DownloadError: a file could not be had; what came of it is continued next time.
+      DownloadError: a file cannot be downloaded; the next call resumes it.
     """
     for file in SOURCES[name].files:
         fetch(file, out)
@@ -182,17 +175,18 @@ def download(name: str, out: pathlib.Path) -> None:
 
 
 def fetch(file: File, out: pathlib.Path, *, pause: float = 1.0) -> None:
-    """Puts a file into its place in `out`, complete and verified or not at all.
+    """Downloads a file to its path in `out`, complete and verified or not at all.
 
-    A dropped connection is tried again after `pause` seconds, and twice as long each time after.
+    After a dropped connection it tries again in `pause` seconds, doubled each time.
 
     Raises:
-      DownloadError: it is refused, keeps failing, or is not the file that was published.
+      DownloadError: the server refuses or keeps failing, or the file is not the published one.
     """
     path = out / file.path
     if path.exists():
         _check(path, file)
         return
+    # Not `dfjax.files.replacing`, which removes what it did not finish: a download resumes.
     part = path.with_name(f"{path.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(_TRIES):
@@ -201,7 +195,7 @@ def fetch(file: File, out: pathlib.Path, *, pause: float = 1.0) -> None:
             break
         except (httpx.TransportError, httpx.HTTPStatusError) as error:
             if _is_refusal(error) or attempt == _TRIES - 1:
-                reason = " ".join(str(error).split())
+                reason = console.one_line(error)
                 raise DownloadError(f"{file.url}: {reason}: the same command continues") from error
             time.sleep(pause * 2**attempt)
     try:
@@ -213,12 +207,12 @@ def fetch(file: File, out: pathlib.Path, *, pause: float = 1.0) -> None:
 
 
 def _continue(url: str, part: pathlib.Path) -> None:
-    """Appends to `part` what it lacks, or begins anew if the server cannot start in the middle."""
+    """Appends the rest to `part`, or starts over if the server cannot start in the middle."""
     start = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
     with httpx.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as response:
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # there is no more: the checksum tells whether it is right
+            return  # `part` has all bytes; the checksum will say whether they are right
         response.raise_for_status()
         begin = start if response.status_code == httpx.codes.PARTIAL_CONTENT else 0
         size = begin + int(response.headers.get("Content-Length", 0))
@@ -232,7 +226,7 @@ def _continue(url: str, part: pathlib.Path) -> None:
 
 
 def _is_refusal(error: httpx.HTTPError) -> bool:
-    """Whether to ask again is no use."""
+    """Whether a second request would fail, too."""
     if not isinstance(error, httpx.HTTPStatusError):
         return False
     busy = (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS)
@@ -244,20 +238,20 @@ def _check(path: pathlib.Path, file: File) -> None:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     if digest != file.sha256:
         raise DownloadError(
-            f"{path} has sha256 {digest[:12]}, and {file.url} was published with "
-            f"{file.sha256[:12]}: if it is there, move it away, and run again"
+            f"{path} has sha256 {digest[:12]}, but {file.url} was published with "
+            f"{file.sha256[:12]}: if the file exists, move it away, and run again"
         )
 
 
 def verify(name: str, root: str, options: Mapping[str, str]) -> bool:
-    """Prints the clips of the corpus in `root`; returns whether they are as many as published.
+    """Prints the counts of the corpus in `root`; returns whether they are the published ones.
 
     Raises:
-      UserError: the tree cannot be read, or the corpus has no such option.
+      UserError: the tree cannot be read, or the corpus does not take an option.
     """
     corpora.register_all()
     for option in options.keys() - registry.options("corpus", name):
-        raise UserError(f"{name} takes no {option}: leave it out")
+        raise UserError(f"{name} takes no {_OPTIONS[option]}: leave it out")
     notes = logging.StreamHandler()
     notes.setFormatter(logging.Formatter("download: note: %(message)s"))
     logger = logging.getLogger("dfjax.corpora")
@@ -266,14 +260,14 @@ def verify(name: str, root: str, options: Mapping[str, str]) -> bool:
         clips = registry.build("corpus", name, root=root, **options)
     finally:
         logger.removeHandler(notes)
-    console = rich.console.Console(soft_wrap=True)
-    console.print(_table(clips))
-    found = collections.Counter(clip.label for clip in clips)
+    terminal = console.make_console()
+    terminal.print(_table(clips))
+    counts = collections.Counter(clip.label for clip in clips)
     published = SOURCES[name].published
     for label, kind in enumerate(_CLASSES):
         total = f" of {published[label]:,} published" if published else ""
-        console.print(f"{kind}: {found[label]:,}{total}")
-    return published is None or published == (found[0], found[1])
+        terminal.print(f"{kind}: {counts[label]:,}{total}")
+    return published is None or published == (counts[0], counts[1])
 
 
 def _table(clips: Sequence[Clip]) -> rich.table.Table:

@@ -174,7 +174,12 @@ def test_verify_counts_what_the_importer_reads(tmp_path, monkeypatch, capsys):
     assert download.main(["uadfv", "--verify", str(tmp_path / "absent")]) == 2
     assert "absent is not a folder" in capsys.readouterr().err
     assert download.main(["uadfv", "--verify", str(tmp_path), "--ffpp", "x"]) == 2
-    assert "uadfv takes no ffpp_root: leave it out" in capsys.readouterr().err
+    assert "uadfv takes no --ffpp: leave it out" in capsys.readouterr().err
+
+
+def test_options_of_verify_are_refused_without_it(tmp_path, capsys):
+    assert download.main(["ffpp", "--out", str(tmp_path), "--compression", "raw"]) == 2
+    assert "--compression is for --verify: leave it out" in capsys.readouterr().err
 
 
 def test_verify_hands_on_where_the_reals_are(tmp_path, capsys):

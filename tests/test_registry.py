@@ -1,3 +1,5 @@
+import inspect
+
 import pytest
 
 from dfjax import registry
@@ -23,5 +25,8 @@ def test_a_name_is_registered_once():
 
 def test_the_options_of_an_entry_are_its_arguments():
     registry.register("tool", "saw")(lambda *, teeth, length=1: (teeth, length))
-    assert registry.options("tool", "saw") == ["teeth", "length"]
-    assert registry.options("tool", "axe") == []
+    options = registry.options("tool", "saw")
+    assert list(options) == ["teeth", "length"]
+    assert options["teeth"].default is inspect.Parameter.empty
+    assert options["length"].default == 1
+    assert registry.options("tool", "axe") == {}

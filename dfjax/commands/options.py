@@ -1,4 +1,7 @@
-"""What subcommands share: how they are declared, and options that several have."""
+"""How subcommands are declared, and the options that several of them have.
+
+Imports nothing heavy: every `--help` loads this file.
+"""
 
 import argparse
 import os
@@ -7,11 +10,14 @@ from typing import TypeAlias
 
 EXIT_STATUS = """\
 exit status:
-  0    done; what failed for single files is listed in a file that the output names
-  1    nothing usable came out
+  0    done; failures of single files are listed in a file that the output names
+  1    done, but there is no usable result
   2    wrong usage or input; the message says what to change
   130  interrupted; the same command continues
 """
+
+RUNTIMES = ("onnx", "openvino", "savedmodel", "stablehlo", "flax")  # by falling speed
+NUM_FRAMES = 32  # of a video
 
 Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -25,7 +31,7 @@ def add_command(
     run: Callable[[argparse.Namespace], int],
     epilog: str = EXIT_STATUS,
 ) -> argparse.ArgumentParser:
-    """Returns the parser of a new subcommand; `run` gets its arguments and returns the status."""
+    """Returns the parser of a new subcommand; `run` takes its arguments and returns the status."""
     parser = subcommands.add_parser(
         name,
         help=help,
@@ -38,29 +44,29 @@ def add_command(
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Adds --model and --runtime: what scores, and by which library."""
+    """Adds --model and --runtime: the model that scores, and the library that runs it."""
     parser.add_argument(
         "--model",
         metavar="M",
         required=True,
-        help="workdir of a run, folder of an export, or a file of it",
+        help="workdir of a run, or folder or file of an export",
     )
     parser.add_argument(
         "--runtime",
-        choices=("onnx", "openvino", "savedmodel", "stablehlo", "flax"),
-        help="to score with (the fastest that is there and installed)",
+        choices=RUNTIMES,
+        help="library that runs the model (the fastest that the export has and that is installed)",
     )
 
 
 def num_cores() -> int:
-    """The processor cores that this process may use."""
+    """Returns the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def positive(text: str) -> int:
-    """The type of options that count something: an integer from 1."""
+    """Returns the number in `text`; the argparse type of options that count: an integer from 1."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text}: use 1 or more")
     return int(text)

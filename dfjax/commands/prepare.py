@@ -1,31 +1,102 @@
-"""`dfjax prepare`: a corpus becomes a dataset of face crops."""
+"""`dfjax prepare`: a corpus becomes a dataset of face crops.
+
+No option is accepted and ignored: what the corpus or the kind of crops does not take is refused.
+Names, choices and defaults come from the readers of corpora and from `CropSpec`, which are quick to
+import; everything heavy is imported in `_run`.
+"""
 
 import argparse
 import contextlib
+import inspect
 import logging
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
-from dfjax import registry
+from dfjax import corpora, registry
 from dfjax.commands import options
+from dfjax.corpora import ffpp
 from dfjax.errors import UserError
+from dfjax.faces import crop_spec
+from dfjax.faces.crop_spec import CropSpec
 
-PUBLISHED = (
-    "celebdf_pp", "celebdf_v1", "celebdf_v2", "deepfakebench", "deeperforensics", "df40", "dfd",
-    "dfdc", "dfdcp", "ffiw", "ffpp", "pathlist", "uadfv", "wilddeepfake",
-)  # fmt: skip
-_OF_CROP_SPEC = (
-    "size", "detector", "landmarks", "faces", "upsample", "search_every", "encoding",
-)  # fmt: skip
-_OWN_OPTIONS = {
-    "compression": "--compression",
-    "methods": "--methods",
-    "identities": "--identities",
-    "strict": "--strict",
-    "ffpp_root": "--ffpp",
-    "celebdf_root": "--celebdf",
+# By parameter of the readers: flag and settings of argparse.
+_CORPUS_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "root": (
+        "--root",
+        {
+            "metavar": "DIR",
+            "help": "folder of the corpus. For folder: manifest.csv with the columns path and "
+            "label, optionally split, group, method and pair; or trees real/ and fake/. For "
+            "synthetic: where to draw (DATA/synthetic)",
+        },
+    ),
+    "shares": (
+        "--splits",
+        {
+            "nargs": 3,
+            "type": float,
+            "metavar": ("TRAIN", "VAL", "TEST"),
+            "help": "shares of the splits, if the corpus names none",
+        },
+    ),
+    "seed": (
+        "--seed",
+        {"type": int, "help": "decides those splits, and what synthetic draws"},
+    ),
+    "compression": (
+        "--compression",
+        {"choices": tuple(ffpp.COMPRESSIONS), "help": "copy of the videos"},
+    ),
+    "methods": (
+        "--methods",
+        {"nargs": "+", "metavar": "METHOD", "help": "forgery methods to read (all)"},
+    ),
+    "strict": (
+        "--strict",
+        {
+            "action": "store_true",
+            "help": "drop clips that leak between the official splits; scores are then not "
+            "comparable to published ones",
+        },
+    ),
+    "identities": (
+        "--identities",
+        {"type": options.positive, "metavar": "N", "help": "people to draw"},
+    ),
+    "ffpp_root": (
+        "--ffpp",
+        {"metavar": "DIR", "help": "FaceForensics++, whose originals are the reals"},
+    ),
+    "celebdf_root": (
+        "--celebdf",
+        {"metavar": "DIR", "help": "Celeb-DF v2, whose originals are reals"},
+    ),
 }
+
+# By field of CropSpec: settings of argparse. The flag has the name of the field.
+_CROP_OPTIONS: dict[str, dict[str, Any]] = {
+    "size": {"metavar": "PIXELS", "help": "side of a crop"},
+    "encoding": {"help": "of stored crops; jpeg has quality 95, 4:4:4"},
+    "detector": {"help": "face detector of dlib"},
+    "landmarks": {
+        "help": "points to align by; the model of 5 is free, that of 68 excludes commercial use"
+    },
+    "faces": {"help": "of each frame"},
+    "upsample": {
+        "metavar": "N",
+        "help": "double frames N times for detection: detects smaller faces, takes longer",
+    },
+    "search_every": {
+        "metavar": "K",
+        "help": "search the whole frame for faces in every K-th sampled frame of a video, and near "
+        "their last boxes in between; 1 searches every frame",
+    },
+}
+_ALIGN_OPTIONS = (
+    "detector", "landmarks", "faces", "upsample", "search_every", "boxes_from_original",
+)  # fmt: skip
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -44,120 +115,81 @@ def add_to(subcommands: options.Subcommands) -> None:
         "--jobs",
         type=options.positive,
         metavar="N",
-        default=options.num_cores(),
-        help="processes (%(default)s)",
+        help=f"local processes ({options.num_cores()})",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace what other clips or settings left in DATA"
+        "--overwrite",
+        action="store_true",
+        help="replace what DATA holds of other clips or settings",
     )
+    corpora.register_readers()
     _add_corpus(parser.add_argument_group("corpus"))
     _add_crops(parser.add_argument_group("crops"))
     _add_beam(parser.add_argument_group("Apache Beam, instead of local processes"))
 
 
-def _add_corpus(group) -> None:
+def _add_corpus(group: argparse._ArgumentGroup) -> None:
+    published = [name for name in registry.names("corpus") if name not in ("folder", "synthetic")]
     group.add_argument(
         "--corpus",
         metavar="NAME",
         required=True,
         help="folder: your own files; synthetic: drawn clips; or a published corpus as its owners "
-        f"lay it out, one of {', '.join(PUBLISHED)}",
+        f"lay it out, one of {', '.join(published)}",
     )
-    group.add_argument(
-        "--root",
-        metavar="DIR",
-        help="of the corpus; for folder: manifest.csv with the columns path and label, optionally "
-        "split, group, method and pair; or trees real/ and fake/; for synthetic, where to draw "
-        "(DATA/synthetic)",
-    )
-    group.add_argument(
-        "--splits",
-        nargs=3,
-        type=float,
-        metavar=("TRAIN", "VAL", "TEST"),
-        default=(0.8, 0.1, 0.1),
-        help="shares of the splits where the corpus names none (0.8 0.1 0.1)",
-    )
-    group.add_argument(
-        "--seed", type=int, default=0, help="of these splits, or of the drawing (%(default)s)"
-    )
-    # Without a default here: not every corpus has them.
-    group.add_argument(
-        "--compression", choices=("raw", "c23", "c40"), help="which copy of the videos (c23)"
-    )
-    group.add_argument(
-        "--methods", nargs="+", metavar="METHOD", help="forgery methods to take (all)"
-    )
-    group.add_argument(
-        "--strict",
-        action="store_true",
-        default=None,
-        help="leave out what leaks between the official splits; scores are not the published ones",
-    )
-    group.add_argument(
-        "--identities", type=options.positive, metavar="N", help="people to draw, for synthetic"
-    )
-    group.add_argument(
-        "--ffpp",
-        dest="ffpp_root",
-        metavar="DIR",
-        help="FaceForensics++, whose originals are the reals of other corpora",
-    )
-    group.add_argument(
-        "--celebdf", dest="celebdf_root", metavar="DIR", help="Celeb-DF v2, whose reals are df40's"
-    )
+    for name, (flag, settings) in _CORPUS_OPTIONS.items():
+        settings = {**settings, "help": settings["help"] + _note(name)}
+        group.add_argument(flag, dest=name, default=None, **settings)
 
 
-def _add_crops(group) -> None:
+def _note(option: str) -> str:
+    """The default of an option of corpora, and which corpora take it, for its help."""
+    if option == "root":
+        return ""
+    takers = _takers(option)
+    default = registry.options("corpus", takers[0])[option].default
+    values = default if isinstance(default, tuple) else (default,)
+    text = "" if default is None or default is False else f" ({' '.join(map(str, values))})"
+    return f"{text}; for {', '.join(takers)}"
+
+
+def _takers(option: str) -> list[str]:
+    names = registry.names("corpus")
+    return [name for name in names if option in registry.options("corpus", name)]
+
+
+def _add_crops(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--crops",
-        choices=("align", "as-is"),
-        default="align",
-        help="align: find the face and align it (the default); as-is: the files show nothing but "
-        "a face, only resize them",
+        choices=crop_spec.ACCEPTED["crops"],
+        default=CropSpec.crops,
+        help="align: detect the face and align it; as-is: the files already are face crops, only "
+        "resize them (%(default)s)",
     )
     group.add_argument(
         "--frames",
         type=options.positive,
         metavar="N",
-        default=32,
+        default=options.NUM_FRAMES,
         help="frames of a video, evenly spread (%(default)s)",
     )
-    # Without a default here: CropSpec has them.
-    group.add_argument(
-        "--encoding", choices=("jpeg", "png"), help="jpeg (quality 95, 4:4:4; the default) or png"
-    )
-    group.add_argument("--size", type=int, metavar="PIXELS", help="side of a crop (256)")
-    group.add_argument("--detector", choices=("hog", "mmod"), help="dlib's HOG (default) or MMOD")
-    group.add_argument(
-        "--landmarks",
-        type=int,
-        choices=(5, 68),
-        help="to align by; the model of 5 (default) is free, that of 68 excludes commercial use",
-    )
-    group.add_argument("--faces", choices=("largest", "all"), help="of a frame (largest)")
-    group.add_argument(
-        "--upsample",
-        type=int,
-        metavar="N",
-        help="double frames N times for detection: smaller faces, more time (0)",
-    )
-    group.add_argument(
-        "--search-every",
-        type=options.positive,
-        metavar="K",
-        help="search every K-th frame that is used of a video for faces, and look where they were "
-        "in those between (8); 1 searches all",
-    )
+    for name, settings in _CROP_OPTIONS.items():
+        default = getattr(CropSpec, name)
+        # "none" and 0 belong to --crops as-is.
+        choices = [value for value in crop_spec.ACCEPTED.get(name, ()) if value not in ("none", 0)]
+        settings = {**settings, "help": f"{settings['help']} ({default})"}
+        group.add_argument(
+            _flag(name), type=type(default), choices=choices or None, default=None, **settings
+        )
     group.add_argument(
         "--boxes-from-original",
         action="store_true",
-        help="cut a fake where the faces of its original are; one whose original is missing or "
-        "differs in size or length is searched itself",
+        help="crop a fake where the faces of its original are; faces are detected in the fake "
+        "itself if the original is missing or differs in size or length",
     )
 
 
-def _add_beam(group) -> None:
+def _add_beam(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--runner", metavar="NAME", help="DirectRunner, FlinkRunner, SparkRunner, DataflowRunner, …"
     )
@@ -170,31 +202,30 @@ def _add_beam(group) -> None:
     )
 
 
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _run(arguments: argparse.Namespace) -> int:
-    from dfjax import corpora
-    from dfjax.faces.crop_spec import LICENCE_OF_68_LANDMARKS, CropSpec
     from dfjax.preparation import prepare
 
     beam_options = _beam_options(arguments)
-    given = {
-        name: value for name in _OF_CROP_SPEC if (value := getattr(arguments, name)) is not None
-    }
-    as_is = {"detector": "none", "landmarks": 0} if arguments.crops == "as-is" else {}
-    spec = CropSpec(crops=arguments.crops, **{**as_is, **given})
-    if spec.landmarks == 68:
-        print(f"dfjax: note: {LICENCE_OF_68_LANDMARKS}", file=sys.stderr)
+    spec = _crop_spec(arguments)
     corpora.register_all()
+    reader_options = _reader_options(arguments)
+    if spec.landmarks == 68:
+        print(f"dfjax: note: {crop_spec.LICENSE_OF_68_LANDMARKS}", file=sys.stderr)
     with _printed_notes("dfjax.corpora"):
-        clips = registry.build("corpus", arguments.corpus, **_corpus_options(arguments))
+        clips = registry.build("corpus", arguments.corpus, **reader_options)
     report = prepare.prepare(
         clips,
         arguments.out,
         spec=spec,
         num_frames=arguments.frames,
         boxes_from_original=arguments.boxes_from_original,
-        seed=arguments.seed,
+        seed=arguments.seed or 0,
         synthetic=arguments.corpus == "synthetic",
-        jobs=arguments.jobs,
+        jobs=arguments.jobs or options.num_cores(),
         beam_options=beam_options,
         overwrite=arguments.overwrite,
     )
@@ -202,32 +233,64 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0 if report.num_crops else 1
 
 
-def _corpus_options(arguments: argparse.Namespace) -> dict[str, object]:
-    given = {"root": arguments.root, "seed": arguments.seed, **_own_options(arguments)}
-    if arguments.corpus == "synthetic":
-        root = arguments.root or os.path.join(arguments.out, "synthetic")
-        return {**given, "root": root, "jobs": arguments.jobs}
-    if arguments.root is None and arguments.corpus in registry.names("corpus"):
-        raise UserError(f"corpus {arguments.corpus} needs --root DIR: give its folder")
-    return {**given, "splits": arguments.splits}
+def _crop_spec(arguments: argparse.Namespace) -> CropSpec:
+    """Returns the spec of the crop options.
+
+    Raises:
+      UserError: an option does not apply to crops taken as they are, or a value is not accepted.
+    """
+    as_is = arguments.crops == "as-is"
+    for name in _ALIGN_OPTIONS if as_is else ():
+        value = getattr(arguments, name)
+        if value is not None and value is not False:
+            raise UserError(f"--crops as-is detects no faces: leave {_flag(name)} out")
+    fields = {name: getattr(arguments, name) for name in _CROP_OPTIONS}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    fields |= {"detector": "none", "landmarks": 0} if as_is else {}
+    return CropSpec(crops=arguments.crops, **fields)
 
 
-def _own_options(arguments: argparse.Namespace) -> dict[str, object]:
-    """Returns the given ones of the options that only some corpora have."""
-    given = {name: value for name in _OWN_OPTIONS if (value := getattr(arguments, name))}
-    accepted = registry.options("corpus", arguments.corpus)
-    if accepted and (unknown := [name for name in given if name not in accepted]):
-        raise UserError(
-            f"corpus {arguments.corpus} has no {_OWN_OPTIONS[unknown[0]]}: leave it out"
-        )
-    return given
+def _reader_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Returns the arguments for the reader of the corpus: the options that the command line has.
+
+    Raises:
+      UserError: the corpus does not take an option, or lacks one that it needs.
+    """
+    corpus = arguments.corpus
+    accepted = registry.options("corpus", corpus)
+    if not accepted:
+        return {}  # the registry then refuses the name, and lists those that exist
+    values = {name: getattr(arguments, name) for name in _CORPUS_OPTIONS}
+    values = {name: value for name, value in values.items() if value is not None}
+    for name in values.keys() - accepted.keys():
+        flag, takers = _CORPUS_OPTIONS[name][0], ", ".join(_takers(name))
+        raise UserError(f"corpus {corpus} takes no {flag}: leave it out ({flag} is for {takers})")
+    if corpus == "synthetic":
+        values.setdefault("root", os.path.join(arguments.out, "synthetic"))
+        values["jobs"] = arguments.jobs or options.num_cores()
+    needed = accepted.get("root")
+    if needed and needed.default is inspect.Parameter.empty and "root" not in values:
+        raise UserError(f"corpus {corpus} needs --root DIR: give its folder")
+    return values
 
 
 def _beam_options(arguments: argparse.Namespace) -> list[str]:
-    if arguments.pipeline_options and not arguments.runner:
-        raise UserError("--pipeline-options are those of a pipeline: add --runner NAME")
-    runner = [f"runner={arguments.runner}"] if arguments.runner else []
-    return [f"--{option}" for option in (*runner, *arguments.pipeline_options)]
+    """Returns the command line of Beam; empty for local processes.
+
+    Raises:
+      UserError: --pipeline-options without --runner, or --jobs with it.
+    """
+    if not arguments.runner:
+        if arguments.pipeline_options:
+            raise UserError("--pipeline-options are for a Beam runner: add --runner NAME")
+        return []
+    if arguments.jobs and arguments.corpus != "synthetic":  # synthetic draws with them
+        raise UserError(
+            "--jobs is for local processes: leave it out with --runner, whose workers are set by "
+            "--pipeline-options"
+        )
+    names = (f"runner={arguments.runner}", *arguments.pipeline_options)
+    return [f"--{option}" for option in names]
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Corpora: one file per kind of corpus; a folder and its label files become a list of `Clip`."""
+"""Corpora: one file per corpus; a folder and its label files become a list of `Clip`."""
 
 import importlib
 import pkgutil
@@ -6,5 +6,15 @@ import pkgutil
 
 def register_all() -> None:
     """Imports every importer: each registers itself as a corpus."""
+    register_readers()
+    importlib.import_module(f"{__name__}.synthetic")
+
+
+def register_readers() -> None:
+    """Imports the importers that only read: all but the drawn corpus, which needs OpenCV.
+
+    They load nothing but the standard library, so that `dfjax prepare --help` stays quick.
+    """
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-        importlib.import_module(module.name)
+        if not module.ispkg:
+            importlib.import_module(module.name)

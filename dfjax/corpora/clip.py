@@ -5,25 +5,23 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """One video, picture, or folder of the frames of a video, of a corpus."""
+    """One video, picture, or folder of the frames of a video, of a corpus.
+
+    Attributes:
+      key: unique within the corpus: corpus/method/path below the root of the corpus.
+      path: the file, or a folder of pictures: the frames, in order of the numbers in their names.
+      label: 0 real, 1 fake.
+      method: "real" for label 0; otherwise the forgery method, or "fake" if it is unknown.
+      split: "train", "val" or "test".
+      origin_ids: ids of every identity, original and group in it: clips that share one belong in
+        one split.
+      original: key of the real clip that a fake was made from; "" if unknown or absent.
+    """
 
     key: str
-    """Unique within the corpus: corpus/method/path below the corpus."""
-
     path: str
-    """The file; or the folder, whose pictures in order of the numbers in their names are frames."""
-
     label: int
-    """0 real, 1 fake."""
-
     method: str
-    """"real" for label 0; else the forgery method, or "fake" where it is unknown."""
-
     split: str
-    """"train", "val" or "test"."""
-
     origin_ids: tuple[str, ...]
-    """Ids of every identity, original and group in it: clips that share one belong in one split."""
-
     original: str = ""
-    """Key of the real clip that a fake was made from, where the corpus says and has it."""

@@ -5,13 +5,16 @@ Jiang et al., CVPR 2020; https://github.com/EndlessSora/DeeperForensics-1.0. Bel
     manipulated_videos/VARIANT/071_M004.mp4    <id in FaceForensics++>_<actor>
     lists/splits/{train,val,test}.txt          703, 96 and 201 lines "071_M004.mp4"
 
-The variants are end_to_end and reenact_postprocess, and nine in which end_to_end is distorted; a
-folder videos/ or frames/ (of folders of frames) may come before the files. All of them are fake.
-The reals are the originals of FaceForensics++ in c23, a corpus of its own: source_videos/, the
-recordings of the actors, are not the reals, and a detector trained on them tells studios apart.
+The variants are end_to_end, reenact_postprocess, and nine distortions of end_to_end. All are fake.
+The files may be in a subfolder videos/, or frames/ with a folder of frames for each video.
 
-The splits are the owners', by actor; an original has that of its fakes. As published, parts of one
-YouTube video are in two splits: strict leaves out what test or val has a part of.
+The reals are the originals of FaceForensics++ in c23, a separate corpus. They are not
+source_videos/, the recordings of the actors: a detector trained on those learns to tell studios
+apart.
+
+The splits are the owners', by actor; an original is in the split of its fakes. As published, parts
+of one YouTube video are in two splits: strict drops clips of train (and val) that share a video
+with test (or val).
 """
 
 import os
@@ -20,8 +23,7 @@ import re
 from collections.abc import Sequence
 
 from dfjax import registry
-from dfjax.corpora import ffpp, layout
-from dfjax.corpora import splits as splitting
+from dfjax.corpora import ffpp, label_file, layout, splits
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
@@ -38,75 +40,77 @@ METHODS = (
 def read_deeperforensics(
     root: str | os.PathLike,
     *,
-    seed: int = 0,
-    splits: Sequence[float] = (0.8, 0.1, 0.1),
     ffpp_root: str | os.PathLike | None = None,
     methods: Sequence[str] | None = None,
     strict: bool = False,
 ) -> list[Clip]:
-    """Returns the clips of the corpus in the folder `root`, its reals from that of FaceForensics++.
+    """Returns the clips of the corpus in the folder `root`.
 
-    `seed` and `splits` have no effect: the splits are the owners'. `methods` are the variants to
-    read; None: all that are there.
+    `ffpp_root` is the folder of FaceForensics++, which has the reals. `methods` are the variants to
+    read; None: all that exist.
 
     Raises:
-      UserError: no `ffpp_root`, a split list is missing or wrong, or a variant is unknown.
+      UserError: `ffpp_root` is None, a split list is missing or wrong, or a variant is unknown.
     """
     root = layout.require_folder(root)
     layout.check_methods(methods, METHODS)
     if ffpp_root is None:
         raise UserError(
-            "deeperforensics has no reals of its own, they are FaceForensics++'s originals in c23: "
-            "give the folder of that corpus as well, --ffpp DIR"
+            "deeperforensics needs the folder of FaceForensics++, whose originals in c23 are its "
+            "reals: give it with --ffpp DIR"
         )
     split_of = _read_splits(root)
     clips = _reals(pathlib.Path(ffpp_root), split_of)
     for method in methods or METHODS:
-        found = _list_variant(root, method)
-        layout.check_counts("deeperforensics", method, found, split_of.keys())
+        paths = _list_variant(root, method)
+        layout.check_counts("deeperforensics", method, paths, split_of.keys())
         clips += [
             layout.make_clip(
                 "deeperforensics", root, path,
                 method=method, split=split_of[name], origin_ids=origin_ids(name),
             )
-            for name, path in found.items()
+            for name, path in paths.items()
             if name in split_of
         ]  # fmt: skip
     clips = layout.link_originals(clips)
-    clips = layout.drop_leaks("deeperforensics", clips) if strict else clips
+    clips = splits.drop_leaks("deeperforensics", clips) if strict else clips
     return layout.check_clips(root, clips)
 
 
 def _read_splits(root: pathlib.Path) -> dict[str, str]:
     """Returns the split of every fake ("071_M004") that the owners' lists name."""
     split_of: dict[str, str] = {}
-    for split in splitting.SPLITS:
-        for where, line in layout.read_lines(root / "lists" / "splits" / f"{split}.txt"):
+    for split in splits.SPLITS:
+        for where, line in label_file.read_lines(root / "lists" / "splits" / f"{split}.txt"):
             name = pathlib.PurePosixPath(line).stem
             if not re.fullmatch(r"\d{3}_[MW]\d{3}", name):
-                raise UserError(f"{where}: {line!r} is no name like 071_M004.mp4")
+                raise UserError(
+                    f"{where}: {line!r} is not a name like 071_M004.mp4: download the list again"
+                )
             if split_of.setdefault(name, split) != split:
-                raise UserError(f"{where}: {name} is in {split_of[name]}.txt, too: keep one")
+                raise UserError(
+                    f"{where}: {name} is also in {split_of[name]}.txt: download both again"
+                )
     layout.check_counts("deeperforensics", "lists/splits", split_of, 1000)
     return split_of
 
 
 def _reals(ffpp_root: pathlib.Path, split_of: dict[str, str]) -> list[Clip]:
-    """Returns the originals that the fakes were made from, each in the split of its fakes."""
-    # Lists are read train, val, test: the last one that has an original wins.
+    """Returns the originals of the fakes, each in the split of its fakes."""
+    # The lists were read in the order train, val, test: the last one wins.
     split_of_real = {name.split("_")[0]: split for name, split in split_of.items()}
     straddling = {name for name in split_of if split_of[name] != split_of_real[name[:3]]}
-    layout.report("deeperforensics", "fakes are in another split than their original", straddling)
-    found = ffpp.list_reals(ffpp_root, "c23")
-    missing = split_of_real.keys() - found.keys()
-    layout.report("deeperforensics", f"originals are missing in {ffpp_root}", missing)
+    layout.warn("deeperforensics", "fakes are in another split than their original", straddling)
+    paths = ffpp.list_reals(ffpp_root, "c23")
+    missing = split_of_real.keys() - paths.keys()
+    layout.warn("deeperforensics", f"originals are missing in {ffpp_root}", missing)
     return [
         layout.make_clip(
-            "deeperforensics", ffpp_root, found[name],
+            "deeperforensics", ffpp_root, paths[name],
             method="real", split=split, origin_ids=ffpp.origin_ids(name),
         )
         for name, split in split_of_real.items()
-        if name in found
+        if name in paths
     ]  # fmt: skip
 
 

@@ -3,18 +3,19 @@
 Yan et al., NeurIPS 2024; https://github.com/YZY-stack/DF40. Below the root, or below DF40/ (or
 test/) for what the owners test with, and DF40_train/ (or train/) for what they train with:
 
-    simswap/ff/frames/071_054/000.png    fakes made of FaceForensics++, named as there
-    simswap/cdf/frames/id1_id0_0007/     fakes made of Celeb-DF, named as there
-    StyleGAN2/ff/071/, DiT/cdf/...       whole faces, dealt out to folders of those names
-    stargan/{fake,real}/000001.jpg       methods that bring their reals; each picture is a clip
+    simswap/ff/frames/071_054/000.png    fakes made from FaceForensics++, with its names
+    simswap/cdf/frames/id1_id0_0007/     fakes made from Celeb-DF, with its names
+    StyleGAN2/ff/071/, DiT/cdf/...       entire faces, in folders of those names
+    stargan/{fake,real}/000001.jpg       methods that come with reals; each picture is a clip
 
-DF40_train/ may lack ff/; a folder of the archive's own name may come between (stargan/stargan/).
-The folder tells the label: real/ below a method is real, all else is fake.
+DF40_train/ may lack ff/. A folder with the name of the archive may come between (stargan/stargan/).
+The folder decides the label: real/ below a method is real, everything else is fake.
 
-The reals of ff and cdf are corpora of their own: give FaceForensics++ and Celeb-DF as DeepfakeBench
-cut them out (frames/), since faces cut otherwise than the fakes give the label away. DF40_train is
-train, without the val of FaceForensics++ if that is given, else without a share; the rest is test.
-Reals of FaceForensics++ have its splits, those of Celeb-DF are the ones in its test list.
+The reals of ff and cdf are separate corpora. Give FaceForensics++ and Celeb-DF as DeepfakeBench
+cropped them (frames/): if reals and fakes were cropped differently, the crop would reveal the
+label. DF40_train is train and val: val has the videos of FaceForensics++'s val if that corpus is
+given, otherwise a share. The rest is test. Reals of FaceForensics++ keep its splits; those of
+Celeb-DF are the ones in its test list.
 """
 
 import dataclasses
@@ -24,9 +25,9 @@ import re
 from collections.abc import Sequence
 
 from dfjax import registry
-from dfjax.corpora import celebdf, ffpp, layout
+from dfjax.corpora import celebdf, ffpp, layout, splits
 from dfjax.corpora.clip import Clip
-from dfjax.media.video import VIDEO_SUFFIXES
+from dfjax.media import suffix
 
 METHODS = (
     "blendface", "CollabDiff", "danet", "ddim", "deepfacelab", "DiT", "e4e", "e4s", "facedancer",
@@ -36,7 +37,7 @@ METHODS = (
     "StyleGANXL", "tpsm", "uniface", "VQGAN", "wav2lip", "whichfaceisreal",
 )  # fmt: skip
 
-# Nobody's video was forged here: the folders only carry the names of videos.
+# These forge no video: their folders only have the names of videos.
 _SYNTHESIS = {
     "ddim", "DiT", "MidJourney", "pixart", "RDDM", "sd2.1", "SiT", "StyleGAN2", "StyleGAN3",
     "StyleGANXL", "VQGAN", "whichfaceisreal",
@@ -53,7 +54,7 @@ def read_df40(
     root: str | os.PathLike,
     *,
     seed: int = 0,
-    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    shares: Sequence[float] = splits.SHARES,
     ffpp_root: str | os.PathLike | None = None,
     celebdf_root: str | os.PathLike | None = None,
     methods: Sequence[str] | None = None,
@@ -61,12 +62,12 @@ def read_df40(
 ) -> list[Clip]:
     """Returns the clips of the corpus in the folder `root`.
 
-    `splits` share what is in DF40_train between train and val where `ffpp_root`, the folder of
-    FaceForensics++, is not given. `celebdf_root` is that of Celeb-DF v2. `methods` are those to
-    read; None: all that are there.
+    `ffpp_root` is the folder of FaceForensics++; without it, `shares` deals out DF40_train to train
+    and val. `celebdf_root` is the folder of Celeb-DF v2. `methods` are the forgery methods to read;
+    None: all that exist.
 
     Raises:
-      UserError: no method is there, or one is unknown.
+      UserError: there is no clip, or a method is unknown.
     """
     root = layout.require_folder(root)
     layout.check_methods(methods, METHODS)
@@ -77,37 +78,37 @@ def read_df40(
         for clip in _read_method(root, tree, method, split)
     ]
     absent = set(methods or METHODS) - {clip.method for clip in clips}
-    layout.report("df40", "methods are not there", absent)
+    layout.warn("df40", "methods are missing", absent)
     if ffpp_root is not None:
         clips = _add_ffpp(clips, pathlib.Path(ffpp_root))
     if celebdf_root is not None:
         clips = _add_celebdf(clips, pathlib.Path(celebdf_root))
     if not any(clip.split == "val" for clip in clips):
-        clips = layout.hold_out_val(clips, seed=seed, shares=splits, ties="video:")
-    clips = layout.drop_leaks("df40", clips) if strict else clips
+        clips = splits.hold_out_val(clips, seed=seed, shares=shares, ties="video:")
+    clips = splits.drop_leaks("df40", clips) if strict else clips
     return layout.check_clips(root, layout.link_originals(clips))
 
 
 def _trees(root: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
-    """Returns the folders that hold the methods' folders, each with its split."""
-    found = [(layout.find_folder(root, *names), split) for split, names in _TREES.items()]
-    trees = [(tree, split) for tree, split in found if tree]
+    """Returns the folders that contain the methods' folders, each with its split."""
+    folders = [(layout.find_folder(root, *names), split) for split, names in _TREES.items()]
+    trees = [(tree, split) for tree, split in folders if tree]
     if not trees:
         is_train = layout.same_name(pathlib.Path(os.path.abspath(root)).name, "DF40_train")
         trees = [(root, "train" if is_train else "test")]
     for tree, _ in trees:
         known = [*METHODS, *_SPELLINGS["whichfaceisreal"], *_OTHERS]
-        folders = (path.name for path in tree.iterdir() if path.is_dir())
-        unknown = [f for f in folders if not any(layout.same_name(f, name) for name in known)]
-        layout.report("df40", f"folders in {tree} are no methods", unknown)
+        names = (path.name for path in tree.iterdir() if path.is_dir())
+        unknown = [n for n in names if not any(layout.same_name(n, other) for other in known)]
+        layout.warn("df40", f"folders in {tree} are not methods", unknown)
     return trees
 
 
 def _read_method(root: pathlib.Path, tree: pathlib.Path, method: str, split: str) -> list[Clip]:
     place = layout.find_folder(tree, *_SPELLINGS.get(method, (method,)))
-    found = {} if place is None else layout.list_clips(place, corpus="df40")
+    paths = {} if place is None else layout.list_clips(place, corpus="df40")
     clips = []
-    for name, path in found.items():
+    for name, path in paths.items():
         parts = name.casefold().split("/")
         is_domain = split == "train" or not {"ff", "cdf"}.isdisjoint(parts)
         clips += [
@@ -123,46 +124,49 @@ def _read_method(root: pathlib.Path, tree: pathlib.Path, method: str, split: str
 
 
 def _clips_at(path: pathlib.Path) -> list[pathlib.Path]:
-    """Returns a video or folder of its frames; of a folder of unrelated pictures, the pictures."""
+    """Returns `path` if it is one video; if it is a folder of unrelated pictures, the pictures."""
     is_one = path.is_file() or path.parent.name == "frames" or _VIDEO.fullmatch(path.name)
     return [path] if is_one else layout.list_pictures(path)
 
 
 def _origin_ids(path: pathlib.PurePath, method: str, is_domain: bool) -> tuple[str, ...]:
-    """Returns the origin ids of the clip at `path`, which FaceForensics++ or Celeb-DF may be in."""
+    """Returns the origin ids of the clip at `path`.
+
+    `is_domain` says that its folder has names of FaceForensics++ or Celeb-DF.
+    """
     own = f"video:df40/{path.as_posix()}"
-    name = path.stem if path.suffix.lower() in VIDEO_SUFFIXES else path.name
+    name = path.stem if suffix.is_video(path) else path.name
     if not is_domain or not _VIDEO.fullmatch(name):
         return (own,)
-    found = celebdf.origin_ids(name) or ffpp.origin_ids(name)
-    return (own, *found) if method in _SYNTHESIS else found
+    origin_ids = celebdf.origin_ids(name) or ffpp.origin_ids(name)
+    return (own, *origin_ids) if method in _SYNTHESIS else origin_ids
 
 
 def _add_ffpp(clips: Sequence[Clip], ffpp_root: pathlib.Path) -> list[Clip]:
-    """Returns `clips` with val as in FaceForensics++, and with its reals."""
+    """Returns `clips` with the val split of FaceForensics++, and the reals of that corpus."""
     split_of = ffpp.read_splits(ffpp_root)
     prefix = "video:ffpp/"
-    made, used = [], set()
+    fakes, used_splits = [], set()
     for clip in clips:
-        names = [source.removeprefix(prefix) for source in clip.origin_ids if prefix in source]
+        names = [origin.removeprefix(prefix) for origin in clip.origin_ids if prefix in origin]
         if names and clip.split == "train" and split_of.get(names[0]) == "val":
             clip = dataclasses.replace(clip, split="val")
-        made.append(clip)
-        used |= {clip.split} if names else set()
+        fakes.append(clip)
+        used_splits |= {clip.split} if names else set()
     reals = [
         layout.make_clip(
             "df40", ffpp_root, path,
             method="real", split=split_of[name], origin_ids=ffpp.origin_ids(name),
         )
         for name, path in ffpp.list_reals(ffpp_root, "c23", _CROPS_FIRST).items()
-        if split_of.get(name) in used
+        if split_of.get(name) in used_splits
     ]  # fmt: skip
     _check_crops(clips, reals)
-    return made + reals
+    return fakes + reals
 
 
 def _add_celebdf(clips: Sequence[Clip], celebdf_root: pathlib.Path) -> list[Clip]:
-    """Returns `clips` with the reals of the test list of Celeb-DF."""
+    """Returns `clips` and the reals of the test list of Celeb-DF."""
     reals = [
         layout.make_clip(
             "df40", celebdf_root, path,
@@ -175,10 +179,8 @@ def _add_celebdf(clips: Sequence[Clip], celebdf_root: pathlib.Path) -> list[Clip
 
 
 def _check_crops(fakes: Sequence[Clip], reals: Sequence[Clip]) -> None:
-    videos = [
-        clip.path for clip in reals if os.path.splitext(clip.path)[1].lower() in VIDEO_SUFFIXES
-    ]
+    """Warns about reals that are videos while fakes are folders of crops."""
+    videos = [clip.path for clip in reals if suffix.is_video(clip.path)]
     if any(os.path.isdir(clip.path) for clip in fakes):
-        layout.report(
-            "df40", "reals are whole videos, the fakes crops: crop the reals alike", videos
-        )
+        what = "reals are whole videos, but the fakes are crops: crop the reals in the same way"
+        layout.warn("df40", what, videos)

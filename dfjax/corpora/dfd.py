@@ -7,15 +7,14 @@ Below the root, that of FaceForensics++:
     manipulated_sequences/DeepFakeDetection/{raw,c23,c40}/videos/
         24_23__outside_talking_still_laughing__YR5OVD4S.mp4     <target>_<source>__<scene>__<code>
 
-or images/ or frames/ in place of videos, and c0 for raw. The label is the tree: original is real,
-manipulated is fake. The owners name no split; as the field does, all is test. Say which
-compression a score is of: raw and c23 differ by ten points of AUC.
+with images/ or frames/ also in place of videos/, and c0/ in place of raw/. The tree decides the
+label: original is real, manipulated is fake. The owners name no split: as usual in the field, all
+is test. State the compression with every score: raw and c23 differ by ten points of AUC.
 """
 
 import os
 import pathlib
 import re
-from collections.abc import Sequence
 
 from dfjax import registry
 from dfjax.corpora import ffpp, layout
@@ -23,7 +22,7 @@ from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
 _REAL = re.compile(r"(?P<target>\d+)__(?P<scene>\w+)")
-_FAKE = re.compile(r"(?P<target>\d+)_(?P<source>\d+)__(?P<scene>\w+)__(?P<code>[0-9A-Z]+)")
+_FAKE = re.compile(r"(?P<target>\d+)_(?P<donor>\d+)__(?P<scene>\w+)__(?P<code>[0-9A-Z]+)")
 _PARTS = {
     "real": ("original_sequences/actors", _REAL, 363),
     "DeepFakeDetection": ("manipulated_sequences/DeepFakeDetection", _FAKE, 3068),
@@ -34,13 +33,9 @@ _PARTS = {
 def read_dfd(
     root: str | os.PathLike,
     *,
-    seed: int = 0,
-    splits: Sequence[float] = (0.8, 0.1, 0.1),
     compression: str = "c23",
 ) -> list[Clip]:
-    """Returns the clips of the corpus in the folder `root`.
-
-    `seed` and `splits` have no effect: all is test.
+    """Returns the clips of the corpus in the folder `root`, all in test.
 
     Raises:
       UserError: one of the two trees is missing in that compression.
@@ -48,22 +43,22 @@ def read_dfd(
     root = layout.require_folder(root)
     clips = []
     for method, (part, pattern, count) in _PARTS.items():
-        found = _list_part(root, part, pattern, compression)
-        layout.check_counts("dfd", f"{method} {compression}", found, count)
+        paths = _list_part(root, part, pattern, compression)
+        layout.check_counts("dfd", f"{method} {compression}", paths, count)
         clips += [
             layout.make_clip(
                 "dfd", root, path, method=method, split="test", origin_ids=origin_ids(name)
             )
-            for name, path in found.items()
+            for name, path in paths.items()
         ]
     return layout.check_clips(root, layout.link_originals(clips))
 
 
 def origin_ids(name: str) -> tuple[str, ...]:
-    """Returns the origin ids of a real or a fake by its name; () if it is not one of DFD's."""
+    """Returns the origin ids of a real or a fake; () if `name` is not a name of DFD."""
     if fake := _FAKE.fullmatch(name):
-        target, source, scene, _ = fake.groups()
-        people = (target, source)
+        target, donor, scene, _ = fake.groups()
+        people = (target, donor)
     elif real := _REAL.fullmatch(name):
         target, scene = real.groups()
         people = (target,)
@@ -77,8 +72,10 @@ def _list_part(
 ) -> dict[str, pathlib.Path]:
     folder = ffpp.find_sequences(root, part, compression)
     if folder is None:
-        raise UserError(f"{root} has no {part} in {compression}: download it, or choose another")
-    found = layout.list_clips(folder, corpus="dfd")
-    unknown = [name for name in found if not pattern.fullmatch(name)]
-    layout.report("dfd", f"clips of {part} left out: their names are not DFD's", unknown)
-    return {name: path for name, path in found.items() if name not in unknown}
+        raise UserError(
+            f"{root} has no {part} in {compression}: download it, or choose another compression"
+        )
+    paths = layout.list_clips(folder, corpus="dfd")
+    unknown = [name for name in paths if not pattern.fullmatch(name)]
+    layout.warn("dfd", f"clips of {part} left out: their names are not DFD's", unknown)
+    return {name: path for name, path in paths.items() if name not in unknown}

@@ -5,18 +5,19 @@ https://www.kaggle.com/c/deepfake-detection-challenge. Below the root, any numbe
 
     train/dfdc_train_part_0/metadata.json    {"a.mp4": {"label": "FAKE", "original": "b.mp4"}}
     validation/labels.csv                    filename,label with 0 real, 1 fake
-    test/labels.csv  test/metadata.json      or {"a.mp4": {"is_fake": 1}}; both: they must agree
+    test/labels.csv  test/metadata.json      or {"a.mp4": {"is_fake": 1}}; if both, they must agree
 
-and the videos beside, or in videos/ or frames/ (of folders of frames). train/ may be left out, and
-so may test/ where the root holds labels.csv and videos/. train_sample_videos/ is a sample of the
-parts, read where there is no part. Labels are the files': a REAL has no original, a FAKE has one.
+with the videos next to these files, in videos/, or in frames/ with a folder of frames for each
+video. The level train/ is optional, and so is test/ if the root has labels.csv and videos/.
+train_sample_videos/ is a sample of the parts, read only if there is no part. The files decide the
+label: a REAL has no original, a FAKE has one.
 
-validation/ and test/ are the owners' splits. For a split that they leave open, parts are dealt out
-by the seed, never divided: a part is close to a group of actors. With fewer than three parts the
-originals, each with its fakes, are dealt out, and actors recur. The methods are not published.
+validation/ and test/ are the owners' splits. If one of them is missing, whole parts are dealt out
+to it by the seed, because a part roughly is a group of actors. With fewer than three parts the
+originals, each with its fakes, are dealt out, and actors occur in several splits. The methods are
+not published.
 """
 
-import dataclasses
 import os
 import pathlib
 import re
@@ -24,8 +25,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from dfjax import registry
-from dfjax.corpora import layout
-from dfjax.corpora import splits as splitting
+from dfjax.corpora import label_file, layout, splits
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
@@ -41,11 +41,11 @@ _READ = {"train", "validation", "test", "videos", "frames"}
 
 @registry.register("corpus", "dfdc")
 def read_dfdc(
-    root: str | os.PathLike, *, seed: int = 0, splits: Sequence[float] = (0.8, 0.1, 0.1)
+    root: str | os.PathLike, *, seed: int = 0, shares: Sequence[float] = splits.SHARES
 ) -> list[Clip]:
     """Returns the clips of the corpus in the folder `root`.
 
-    `splits` shares out the parts; the share of a split that the owners fill goes to train.
+    `shares` deals out the parts; the share of a split that the owners fill goes to train.
 
     Raises:
       UserError: a label file is missing, not understood, or contradicts another.
@@ -53,16 +53,16 @@ def read_dfdc(
     root = layout.require_folder(root)
     parts = {name: _read_part(root, folder) for name, folder in _find_parts(root).items()}
     folders = {"val": layout.find_folder(root, "validation"), "test": _find_test(root)}
-    val = 0.0 if folders["val"] else splits[1]
-    test = 0.0 if folders["test"] else splits[2]
-    clips = _deal_out(parts, seed, (sum(splits) - val - test, val, test))
+    val = 0.0 if folders["val"] else shares[1]
+    test = 0.0 if folders["test"] else shares[2]
+    clips = _deal_out(parts, seed, (sum(shares) - val - test, val, test))
     for split, folder in folders.items():
         clips += _read_held_out(root, folder, split) if folder else []
     return layout.check_clips(root, layout.link_originals(clips))
 
 
 def _find_parts(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Returns the folders of the parts by name; of the sample, where there is no part."""
+    """Returns the folders of the parts by name; if there is no part, that of the sample."""
     parts: dict[str, pathlib.Path] = {}
     for folder in sorted([*root.glob(f"{_PART}*"), *root.glob(f"train/{_PART}*")]):
         number = re.fullmatch(rf"{_PART}(\d+)", folder.name)
@@ -70,21 +70,21 @@ def _find_parts(root: pathlib.Path) -> dict[str, pathlib.Path]:
             continue
         name = f"{_PART}{int(number[1])}"
         if name in parts:
-            raise UserError(f"{parts[name]} and {folder} are both there: keep one")
-        parts[name] = layout.find_folder(folder, folder.name) or folder  # as some archives unpack
+            raise UserError(f"{parts[name]} and {folder} both exist: keep one")
+        parts[name] = layout.find_folder(folder, folder.name) or folder  # archives may add a level
     if not parts and (sample := layout.find_folder(root, _SAMPLE)):
         parts[_SAMPLE] = sample
-    _report_parts(root, parts)
+    _warn_about_parts(root, parts)
     return parts
 
 
-def _report_parts(root: pathlib.Path, parts: Collection[str]) -> None:
+def _warn_about_parts(root: pathlib.Path, parts: Collection[str]) -> None:
     if parts and _SAMPLE not in parts:
         published = {f"{_PART}{number}" for number in range(_NUM_PARTS)}
-        layout.report("dfdc", f"of {_NUM_PARTS} parts are missing", published.difference(parts))
+        layout.warn("dfdc", f"of {_NUM_PARTS} parts are missing", published.difference(parts))
     folders = {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
     unread = {name for name in folders - _READ if not name.startswith(_PART)}.difference(parts)
-    layout.report("dfdc", "folders are not read", unread)
+    layout.warn("dfdc", "folders are not read", unread)
 
 
 def _find_test(root: pathlib.Path) -> pathlib.Path | None:
@@ -95,29 +95,30 @@ def _find_test(root: pathlib.Path) -> pathlib.Path | None:
 def _read_part(root: pathlib.Path, folder: pathlib.Path) -> list[Clip]:
     path = folder / _JSON
     originals = {}
-    for name, entry in layout.read_json(path).items():
+    for name, entry in label_file.read_json(path).items():
         label, original = _check_entry(entry, f"{path}: {name}")
         originals[_stem(name)] = (_METHODS[label], _stem(original or name))
-    found = _list_videos(folder, originals)
     return [
         layout.make_clip(
             "dfdc", root, path,
             method=originals[name][0], split="train",
             origin_ids=[f"video:dfdc/{originals[name][1]}"],
         )
-        for name, path in found.items()
+        for name, path in _list_videos(folder, originals).items()
     ]  # fmt: skip
 
 
 def _check_entry(entry: Any, where: str) -> tuple[int, str]:
-    """Returns label and original of an entry of the parts; "" for the original of a real."""
+    """Returns label and original of an entry of a part; the original of a real is ""."""
     if not isinstance(entry, dict) or entry.get("label") not in ("REAL", "FAKE"):
-        raise UserError(f'{where}: {entry!r} has no "label" that is "REAL" or "FAKE"')
+        raise UserError(
+            f'{where}: {entry!r} has no "label" that is "REAL" or "FAKE": download it again'
+        )
     label, original = _LABELS[entry["label"]], entry.get("original") or ""
     if not isinstance(original, str) or bool(original) != bool(label):
         raise UserError(
             f"{where} is {entry['label']} with the original {entry.get('original')!r}: a FAKE has "
-            "one and a REAL has none, so the file is flipped or broken: get it anew"
+            "one and a REAL has none: download the file again"
         )
     return label, original
 
@@ -135,39 +136,39 @@ def _read_held_out(root: pathlib.Path, folder: pathlib.Path, split: str) -> list
 
 
 def _read_labels(folder: pathlib.Path) -> dict[str, int]:
-    """Returns the labels of the videos of validation or test, by their names without suffix."""
+    """Returns the labels of validation or test, by the videos' names without suffix."""
     readers = {folder / _CSV: _read_csv, folder / _JSON: _read_json}
     tables = [read(path) for path, read in readers.items() if path.exists()]
     if not tables:
-        raise UserError(f"{folder} has neither {_CSV} nor {_JSON}: get it from the owners")
+        raise UserError(f"{folder} has neither {_CSV} nor {_JSON}: download one from the owners")
     labels: dict[str, int] = {}
     for table in tables:
         for name, label in table.items():
             if labels.setdefault(name, label) != label:
                 raise UserError(
                     f"{folder}: {_CSV} calls {name} {_METHODS[labels[name]]} and {_JSON} calls it "
-                    f"{_METHODS[label]}; in both, 0 is real and 1 is fake: get them anew"
+                    f"{_METHODS[label]} (in both, 0 is real and 1 is fake): download them again"
                 )
     return labels
 
 
 def _read_csv(path: pathlib.Path) -> dict[str, int]:
     labels: dict[str, int] = {}
-    for where, row in layout.read_csv(path, ("filename", "label")):
+    for where, row in label_file.read_csv(path, ("filename", "label")):
         name = _stem(row["filename"])
         if name in labels:
-            raise UserError(f"{where} names {row['filename']} again: get the file anew")
+            raise UserError(f"{where} names {row['filename']} again: download the file again")
         labels[name] = _label(row["label"].upper(), where)
     return labels
 
 
 def _read_json(path: pathlib.Path) -> dict[str, int]:
     labels = {}
-    for name, entry in layout.read_json(path).items():
+    for name, entry in label_file.read_json(path).items():
         if not isinstance(entry, dict) or "is_fake" not in entry:
             raise UserError(
-                f'{path}: {name}: {entry!r} has no "is_fake": this is no file of a test set; of a '
-                "part, give the folder above it"
+                f'{path}: {name}: {entry!r} has no "is_fake", as in a test set: for a part of '
+                "train, give the folder above it"
             )
         labels[_stem(name)] = _label(str(entry["is_fake"]), f"{path}: {name}")
     return labels
@@ -175,19 +176,17 @@ def _read_json(path: pathlib.Path) -> dict[str, int]:
 
 def _label(text: str, where: str) -> int:
     if text not in _LABELS:
-        raise UserError(f"{where}: label {text!r}: 0 or REAL, 1 or FAKE are known")
+        raise UserError(f"{where}: label {text!r}: use 0 or REAL, 1 or FAKE")
     return _LABELS[text]
 
 
-def _list_videos(folder: pathlib.Path, labelled: Collection[str]) -> dict[str, pathlib.Path]:
-    """Returns the videos that have a label, by name; the others are reported."""
+def _list_videos(folder: pathlib.Path, labeled: Collection[str]) -> dict[str, pathlib.Path]:
+    """Returns the videos that have a label, by name; warns about the others."""
     videos = layout.find_folder(folder, "videos", "frames") or folder
-    found = layout.list_clips(videos, corpus="dfdc", known=(_CSV, _JSON))
-    layout.report("dfdc", f"videos of {folder.name} are missing", set(labelled) - found.keys())
-    layout.report(
-        "dfdc", f"videos of {folder.name} left out: no label", found.keys() - set(labelled)
-    )
-    return {name: path for name, path in found.items() if name in labelled}
+    paths = layout.list_clips(videos, corpus="dfdc", known=(_CSV, _JSON))
+    layout.warn("dfdc", f"videos of {folder.name} are missing", set(labeled) - paths.keys())
+    layout.warn("dfdc", f"videos of {folder.name} left out: no label", paths.keys() - set(labeled))
+    return {name: path for name, path in paths.items() if name in labeled}
 
 
 def _stem(name: str) -> str:
@@ -199,13 +198,5 @@ def _deal_out(parts: dict[str, list[Clip]], seed: int, shares: Sequence[float]) 
     if len(parts) == _NUM_PARTS:
         layout.check_counts("dfdc", "train", clips, _COUNTS["train"])
     groups = [[name] if len(parts) >= 3 else [] for name, part in parts.items() for _ in part]
-    dealt = splitting.assign_splits(
-        [clip.key for clip in clips],
-        [clip.label for clip in clips],
-        [[*clip.origin_ids, *group] for clip, group in zip(clips, groups, strict=True)],
-        seed=seed,
-        shares=shares,
-    )
-    return [
-        dataclasses.replace(clip, split=split) for clip, split in zip(clips, dealt, strict=True)
-    ]
+    ties = [[*clip.origin_ids, *group] for clip, group in zip(clips, groups, strict=True)]
+    return splits.deal_out(clips, ties, seed=seed, shares=shares)

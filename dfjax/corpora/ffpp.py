@@ -6,12 +6,13 @@ Rössler et al., ICCV 2019; https://github.com/ondyari/FaceForensics. Below the 
     manipulated_sequences/METHOD/{raw,c23,c40}/videos/071_054.mp4   <target>_<source>
     train.json  val.json  test.json    pairs of ids; also in splits/ or dataset/splits/
 
-or frames in images/071/ (as the owners extract them) or frames/071/ in place of videos; early
-downloads say c0 for raw. The label is the tree: original is real, manipulated is fake.
+or, in place of videos/, frames in images/071/ (as the owners extract them) or frames/071/. Early
+downloads have c0/ in place of raw/. The tree decides the label: original is real, manipulated is
+fake.
 
-The splits are the owners'. They leak: 1,000 ids are cut from 977 videos, and 7 videos are in two
-splits. Published numbers include them; strict leaves out what test or val has a part of.
-DeepFakeDetection, in the same tree, is the corpus dfd.
+The splits are the owners'. They leak: the 1,000 ids are cut from 977 videos, and 7 videos are in
+two splits. Published numbers include those; strict drops clips of train (and val) that share a
+video with test (or val). DeepFakeDetection, in the same tree, is the corpus dfd.
 """
 
 import hashlib
@@ -22,20 +23,20 @@ import re
 from collections.abc import Sequence
 
 from dfjax import registry
-from dfjax.corpora import layout
+from dfjax.corpora import label_file, layout, splits
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
-KINDS = ("videos", "images", "frames")  # of folders
-
-_COMPRESSIONS = {"raw": ("raw", "c0"), "c23": ("c23",), "c40": ("c40",)}
-_SHA256 = {
+KINDS = ("videos", "images", "frames")  # subfolders that may hold the files
+COMPRESSIONS = {"raw": ("raw", "c0"), "c23": ("c23",), "c40": ("c40",)}  # names of folders
+# sha256 of the owners' split files, {split}.json.
+SPLIT_SHA256 = {
     "train": "e59386911255e6fb0a79a7808ec2210536b8c0474268342694c4bca766d1b347",
     "val": "b48cc511f66938e05356aaa9c67e150b1e3638c355db3d745225b0022884b36e",
     "test": "886f5a0da623c25820692e0d8dc33d197ddb1db527a7f1cfcb9bcbca60fe4f40",
 }
-# The videos on YouTube that several ids are cut from, by the owners' conversion_dict.json.
+# YouTube videos that several ids are cut from, according to the owners' conversion_dict.json.
 _SHARED_VIDEOS = {
     "R03Sko97IDE": "331 332",
     "j8iHnieUckQ": "524 525",
@@ -67,25 +68,23 @@ _YOUTUBE = {name: video for video, names in _SHARED_VIDEOS.items() for name in n
 def read_ffpp(
     root: str | os.PathLike,
     *,
-    seed: int = 0,
-    splits: Sequence[float] = (0.8, 0.1, 0.1),
     compression: str = "c23",
     methods: Sequence[str] | None = None,
     strict: bool = False,
 ) -> list[Clip]:
     """Returns the clips of the corpus in the folder `root`.
 
-    `seed` and `splits` have no effect: the splits are the owners'. `methods` are those to read;
-    None: all that are there. What the split files do not name is reported and left out.
+    `methods` are the forgery methods to read; None: all that exist. Warns about clips that the
+    split files do not name, and leaves them out.
 
     Raises:
       UserError: a part or a split file is missing, or a name is unknown.
     """
     root = layout.require_folder(root)
     split_of = read_splits(root)
-    found = {"real": list_reals(root, compression), **_list_fakes(root, compression, methods)}
+    parts = {"real": list_reals(root, compression), **_list_fakes(root, compression, methods)}
     clips = []
-    for method, paths in found.items():
+    for method, paths in parts.items():
         named = [name for name in split_of if ("_" in name) == (method != "real")]
         layout.check_counts("ffpp", f"{method} {compression}", paths, named)
         clips += [
@@ -97,66 +96,72 @@ def read_ffpp(
             if name in paths
         ]  # fmt: skip
     clips = layout.link_originals(clips)
-    return layout.check_clips(root, layout.drop_leaks("ffpp", clips) if strict else clips)
+    return layout.check_clips(root, splits.drop_leaks("ffpp", clips) if strict else clips)
 
 
 def list_reals(
     root: str | os.PathLike, compression: str, kinds: Sequence[str] = KINDS
 ) -> dict[str, pathlib.Path]:
-    """Returns the original videos, or their folders of frames, by id; the first of `kinds` there.
+    """Returns the original videos, or their folders of frames, by id.
+
+    They are in the first of the subfolders `kinds` that exists.
 
     Raises:
-      UserError: they are not below `root` in that compression.
+      UserError: `root` does not have them in that compression.
     """
     spellings = _spellings("original_sequences/youtube", compression, kinds)
     return layout.list_clips(layout.require_folder(root, *spellings), corpus="ffpp")
 
 
 def read_splits(root: str | os.PathLike) -> dict[str, str]:
-    """Returns the split of every id ("071") and pair ("071_054") that the owners' files name.
+    """Returns the split of every id ("071") and pair ("071_054") of the owners' files.
 
     Raises:
-      UserError: a file is missing or no list of pairs, or an id is in two pairs.
+      UserError: a file is missing, is not a list of pairs, or repeats an id.
     """
     folder = _split_folder(pathlib.Path(root))
     split_of: dict[str, str] = {}
     altered = []
-    for split, sha256 in _SHA256.items():
+    for split, sha256 in SPLIT_SHA256.items():
         path = folder / f"{split}.json"
-        for pair in layout.read_json(path, list):
+        for pair in label_file.read_json(path, list):
             if not (isinstance(pair, list) and len(pair) == 2 and all(map(_is_id, pair))):
-                raise UserError(f'{path}: {pair!r} is no pair of ids like ["071", "054"]')
+                raise UserError(
+                    f'{path}: {pair!r} is not a pair of ids like ["071", "054"]: download it again'
+                )
             for name in (*pair, "_".join(pair), "_".join(reversed(pair))):
                 if name in split_of:
-                    raise UserError(f"{path}: {name} is in {split_of[name]}.json already")
+                    raise UserError(
+                        f"{path}: {name} is also in {split_of[name]}.json: download both again"
+                    )
                 split_of[name] = split
         if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
             altered.append(path.name)
-    layout.report("ffpp", f"split files in {folder} are not as the owners published them", altered)
+    layout.warn("ffpp", f"split files in {folder} differ from the published ones", altered)
     return split_of
 
 
 def origin_ids(name: str) -> tuple[str, ...]:
-    """Returns the origin ids of "071" or of the fake "071_054", its target first."""
+    """Returns the origin ids of the real "071", or of target and donor of the fake "071_054"."""
     names = name.split("_")
     shared = [f"video:youtube/{_YOUTUBE[name]}" for name in names if name in _YOUTUBE]
     return (*(f"video:ffpp/{name}" for name in names), *shared)
 
 
 def find_sequences(root: str | os.PathLike, part: str, compression: str) -> pathlib.Path | None:
-    """Returns the folder of the clips of a part ("manipulated_sequences/Deepfakes"), or None."""
+    """Returns the folder with the clips of "manipulated_sequences/Deepfakes", say, or None."""
     return layout.find_folder(root, *_spellings(part, compression))
 
 
 def spellings_of(compression: str) -> tuple[str, ...]:
-    """Returns the names of the folders of a compression.
+    """Returns the names that the folder of a compression may have.
 
     Raises:
       UserError: it is unknown.
     """
-    if compression not in _COMPRESSIONS:
-        raise UserError(f"compression {compression!r}: use {', '.join(_COMPRESSIONS)}")
-    return _COMPRESSIONS[compression]
+    if compression not in COMPRESSIONS:
+        raise UserError(f"compression {compression!r}: use {', '.join(COMPRESSIONS)}")
+    return COMPRESSIONS[compression]
 
 
 def _spellings(part: str, compression: str, kinds: Sequence[str] = KINDS) -> list[str]:
@@ -172,18 +177,22 @@ def _list_fakes(
     for method in methods or METHODS:
         folder = find_sequences(root, f"manipulated_sequences/{method}", compression)
         if folder is None and methods:
-            raise UserError(f"{root} has no {method} in {compression}: download it, or leave it")
+            raise UserError(
+                f"{root} has no {method} in {compression}: download it, or leave the method out"
+            )
         fakes[method] = {} if folder is None else layout.list_clips(folder, corpus="ffpp")
     return fakes
 
 
 def _split_folder(root: pathlib.Path) -> pathlib.Path:
     folders = [root, root / "splits", root / "dataset" / "splits"]
-    complete = [f for f in folders if all((f / f"{split}.json").is_file() for split in _SHA256)]
+    complete = [
+        f for f in folders if all((f / f"{split}.json").is_file() for split in SPLIT_SHA256)
+    ]
     if not complete:
         raise UserError(
-            f"{root} has no train.json, val.json and test.json: get them from dataset/splits of "
-            "https://github.com/ondyari/FaceForensics and put them there"
+            f"{root} lacks train.json, val.json or test.json: download them there from "
+            "dataset/splits of https://github.com/ondyari/FaceForensics"
         )
     return complete[0]
 

@@ -1,12 +1,12 @@
-"""Any folder of pictures and videos as a corpus: by a manifest.csv, or by trees real/ and fake/.
+"""Any folder of pictures and videos as a corpus: with a manifest.csv, or as trees real/ and fake/.
 
-The manifest's columns: `path` (relative to its folder) and `label` (real, fake, 0 or 1), and where
+Columns of the manifest: `path` (relative to its folder) and `label` (real, fake, 0 or 1), and if
 known `split` (train, val or test), `method` (of a fake), `group` (ids of people or originals,
 joined by ";") and `pair` (shared by an original and its fakes). Other columns are ignored.
 
-Trees: `real/` and `fake/`, of any depth; the first folder below `fake/` names the method. Files of
-the same name below both count as an original and its fakes, and pictures in one folder further down
-as frames of one video. Where that is wrong, write a manifest.
+Trees: `real/` and `fake/`, of any depth; the first folder below `fake/` names the method. Files
+with the same name in both count as an original and its fakes, and pictures in one deeper folder as
+frames of one video. If that is wrong, write a manifest. Hidden files and folders are not read.
 """
 
 import collections
@@ -18,11 +18,10 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from dfjax import registry
-from dfjax.corpora import splits as splitting
+from dfjax.corpora import layout, splits
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
-from dfjax.media.image import IMAGE_SUFFIXES
-from dfjax.media.video import VIDEO_SUFFIXES
+from dfjax.media import suffix
 
 MANIFEST = "manifest.csv"
 
@@ -38,7 +37,7 @@ _SPLITS = {
 
 @dataclasses.dataclass(frozen=True)
 class _Entry:
-    """One file as the manifest or the tree describes it; `split` is "" where it says none."""
+    """One file as the manifest or the tree describes it; `split` is "" if it names none."""
 
     path: str
     label: int
@@ -53,34 +52,24 @@ def read_folder(
     root: str | os.PathLike,
     *,
     seed: int = 0,
-    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    shares: Sequence[float] = splits.SHARES,
     name: str | None = None,
 ) -> list[Clip]:
-    """Returns the clips of the corpus in the folder `root`; a file may be missing or broken.
+    """Returns the clips of the corpus in the folder `root`; some files may be missing or broken.
 
-    `name` is the corpus in the clips' keys; None: that of the folder. The original of a fake is the
-    real file of its pair.
+    `name` is the name of the corpus in keys; None: that of the folder. The original of a fake is
+    the real file of its pair.
 
-    Splits are the manifest's. Where it names none, files are dealt out by `splits`, the shares of
-    train, val and test: what shares a group, a pair or the same bytes stays together, both classes
-    are in every split as far as possible, and the same `seed` gives the same splits.
+    Splits are the manifest's. If it names none, `seed` and `shares` deal the files out to train,
+    val and test. Files that share a group, a pair or their bytes stay together, and both classes
+    are in every split if possible.
 
     Raises:
-      UserError: nothing to read, a manifest that is not understood, or what belongs together is in
-        two splits.
+      UserError: there is nothing to read, the manifest is not understood, or files that belong
+        together are in two splits.
     """
     root = pathlib.Path(root)
-    if not root.is_dir():
-        raise UserError(f"{root} is not a folder: give the folder of a corpus")
-    manifest = root / MANIFEST
-    entries = list(_read_manifest(manifest) if manifest.exists() else _walk_trees(root))
-    if not entries:
-        raise UserError(f"{root} holds no picture or video: {_accepted_suffixes()}")
-    if not any((root / entry.path).exists() for entry in entries):
-        raise UserError(
-            f"none of the {len(entries)} files in {manifest} exists: paths start at its folder"
-        )
-    entries.sort(key=lambda entry: entry.path)
+    entries = _read_entries(root)
     corpus = name or root.resolve().name
     keys = {entry: f"{corpus}/{entry.method}/{entry.path}" for entry in entries}
     originals = {entry.pair: keys[entry] for entry in entries if entry.pair and not entry.label}
@@ -94,12 +83,23 @@ def read_folder(
             origin_ids=_origin_ids(entry),
             original=originals.get(entry.pair, "") if entry.label else "",
         )
-        for entry, split in zip(entries, _splits(root, entries, seed, splits), strict=True)
+        for entry, split in zip(entries, _splits(root, entries, seed, shares), strict=True)
     ]
 
 
-def _accepted_suffixes() -> str:
-    return f"accepted are {' '.join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))}"
+def _read_entries(root: pathlib.Path) -> list[_Entry]:
+    """Returns the entries of the manifest or of the trees, sorted by path."""
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder: give the folder of a corpus")
+    manifest = root / MANIFEST
+    entries = list(_read_manifest(manifest) if manifest.exists() else _walk_trees(root))
+    if not entries:
+        raise UserError(f"{root} has no picture or video: add files in {suffix.ACCEPTED}")
+    if not any((root / entry.path).exists() for entry in entries):
+        raise UserError(
+            f"none of the {len(entries)} files in {manifest} exists: paths start at its folder"
+        )
+    return sorted(entries, key=lambda entry: entry.path)
 
 
 def _origin_ids(entry: _Entry) -> tuple[str, ...]:
@@ -118,24 +118,24 @@ def _splits(
         + [f"the same file content (sha256 {digest[:12]})" for digest in contents.get(name, ())]
         for name, entry in zip(names, entries, strict=True)
     ]
-    given = [entry.split for entry in entries]
-    if not any(given):
+    named = [entry.split for entry in entries]
+    if not any(named):
         labels = [entry.label for entry in entries]
-        return splitting.assign_splits(names, labels, ties, seed=seed, shares=shares)
-    if not all(given):
+        return splits.assign_splits(names, labels, ties, seed=seed, shares=shares)
+    if not all(named):
         raise UserError(
-            f"{names[given.index('')]} has no split while others do: name one in every row of "
-            f"{MANIFEST}, or none"
+            f"{names[named.index('')]} has no split but others have: name one in every row of "
+            f"{MANIFEST}, or in none"
         )
-    splitting.check_splits(names, given, ties)
-    return given
+    splits.check_splits(names, named, ties)
+    return named
 
 
 def _shared_contents(root: pathlib.Path, entries: list[_Entry]) -> dict[str, tuple[str, ...]]:
-    """Returns the sha256 of those files that have a copy, by path; only equal sizes are read.
+    """Returns the sha256 of files that have a copy, by path; reads only files of equal size.
 
     Raises:
-      UserError: a real and a fake file are the same.
+      UserError: a real and a fake file are equal.
     """
     by_size = collections.defaultdict(list)
     for entry in entries:
@@ -143,8 +143,8 @@ def _shared_contents(root: pathlib.Path, entries: list[_Entry]) -> dict[str, tup
         if path.is_file() and path.stat().st_size > 0:
             by_size[path.stat().st_size].append(entry)
     by_digest = collections.defaultdict(list)
-    for alike in by_size.values():
-        for entry in alike if len(alike) > 1 else ():
+    for candidates in by_size.values():
+        for entry in candidates if len(candidates) > 1 else ():
             by_digest[_sha256(root / entry.path)].append(entry)
     contents = {}
     for digest, copies in by_digest.items():
@@ -172,7 +172,7 @@ def _read_manifest(manifest: pathlib.Path) -> Iterator[_Entry]:
             if not {"path", "label"} <= set(columns):
                 raise UserError(
                     f"{manifest} has the columns {', '.join(columns) or 'none'}: "
-                    "path and label are needed, split, group, method and pair optional"
+                    "path and label are needed; split, group, method and pair are optional"
                 )
             reader.fieldnames = columns
             for row in reader:
@@ -185,7 +185,9 @@ def _read_manifest(manifest: pathlib.Path) -> Iterator[_Entry]:
                 lines[entry.path] = reader.line_num
                 yield entry
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{manifest} is not a CSV file in UTF-8 ({error}): save it anew") from error
+        raise UserError(
+            f"{manifest} is not a CSV file in UTF-8 ({error}): save it again"
+        ) from error
 
 
 def _entry(row: dict[str, str], where: str) -> _Entry:
@@ -215,14 +217,15 @@ def _entry(row: dict[str, str], where: str) -> _Entry:
 def _walk_trees(root: pathlib.Path) -> Iterator[_Entry]:
     trees = [tree for tree in root.iterdir() if tree.is_dir() and tree.name in ("real", "fake")]
     if not trees:
-        raise UserError(f"{root} holds neither {MANIFEST} nor a folder real or fake: add one")
+        raise UserError(f"{root} has neither {MANIFEST} nor a folder real or fake: add one")
     for tree in trees:
-        for path in _files(tree):
+        files = (parent / name for parent, _, names in layout.walk(tree) for name in names)
+        for path in (path for path in files if suffix.is_image(path) or suffix.is_video(path)):
             inner = path.relative_to(tree)
             method = "real" if tree.name == "real" else "fake"
             if tree.name == "fake" and len(inner.parts) > 1:
                 method, inner = inner.parts[0], inner.relative_to(inner.parts[0])
-            is_frame = path.suffix.lower() in IMAGE_SUFFIXES and len(inner.parts) > 1
+            is_frame = suffix.is_image(path) and len(inner.parts) > 1
             group = inner.parent if is_frame else inner.with_suffix("")
             yield _Entry(
                 path=path.relative_to(root).as_posix(),
@@ -231,19 +234,3 @@ def _walk_trees(root: pathlib.Path) -> Iterator[_Entry]:
                 groups=(group.as_posix(),),
                 pair="",
             )
-
-
-def _files(tree: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields pictures and videos by suffix; links are followed, and each folder is entered once."""
-    entered = set()
-    for folder, subfolders, names in os.walk(tree, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in entered:
-            subfolders.clear()
-            continue
-        entered.add(real)
-        subfolders.sort()
-        for name in names:
-            path = pathlib.Path(folder, name)
-            if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and name[0] != ".":
-                yield path

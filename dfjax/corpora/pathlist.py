@@ -1,20 +1,20 @@
-"""Lists of paths to frames, the form of GenD: which corpora, which videos, which split.
+"""Lists of paths to frames, as GenD writes them: they choose corpora, videos and splits.
 
 Yermakov et al., WACV 2026; https://github.com/yermandy/GenD. In the folder that is the root:
 
     train.txt  val.txt  test.txt     or train/*.txt, val/*.txt, test/*.txt
 
-or, as the root, one such file, whose videos are then dealt out by the seed. Every line is a path
+The root may also be one such file; its videos are dealt out by the seed. Every line is a path
 
     [.../]<dataset>/<source>/<video>/<frame>.png
 
-relative to the root or to a folder above it. The frames of a video are one clip. Its label is real
-if "real" is in <source>, in lower case ("Celeb-real", but not "Real3DPortrait"), and fake if not;
-which sources were taken for what is reported, for nothing in a list could contradict it.
+relative to the root or to a folder above it. The frames of a video are one clip. It is real if
+<source> contains "real" in lower case ("Celeb-real", but not "Real3DPortrait"), otherwise fake. A
+warning names the sources of each class, since nothing in a list can contradict this rule.
 
-What the seed deals out stays together where the names tell: a fake with those reals of its dataset
-whose names' parts are all in its own ("000_003" with "000" and "003", "id0_id1_0007" with
-"id0_0007"). Where they do not tell, give three lists.
+When the seed deals videos out, names decide what stays together: a fake stays with those reals of
+its dataset whose names consist of parts of its own ("000_003" with "000" and "003", "id0_id1_0007"
+with "id0_0007"). If names do not say this, give three lists.
 """
 
 import dataclasses
@@ -25,19 +25,23 @@ import re
 from collections.abc import Iterable, Sequence
 
 from dfjax import registry
-from dfjax.corpora import layout
-from dfjax.corpora import splits as splitting
+from dfjax.corpora import label_file, layout, splits
 from dfjax.corpora.clip import Clip
-from dfjax.corpora.splits import SPLITS
 from dfjax.errors import UserError
-from dfjax.media.image import IMAGE_SUFFIXES
+from dfjax.media import suffix
 
-_MAX_PARTS = 12  # of a name: all their combinations are looked up
+_MAX_PARTS = 12  # of a name, since all combinations of them are looked up
 
 
 @dataclasses.dataclass
 class _Video:
-    """A folder with those of its frames that are listed; `split` is "" where the seed decides."""
+    """A folder with its listed frames.
+
+    Attributes:
+      folder: as listed.
+      split: "" if the seed decides.
+      frames: names of the listed files.
+    """
 
     folder: pathlib.PurePosixPath
     split: str
@@ -46,19 +50,19 @@ class _Video:
 
 @registry.register("corpus", "pathlist")
 def read_pathlist(
-    root: str | os.PathLike, *, seed: int = 0, splits: Sequence[float] = (0.8, 0.1, 0.1)
+    root: str | os.PathLike, *, seed: int = 0, shares: Sequence[float] = splits.SHARES
 ) -> list[Clip]:
-    """Returns the clips of the lists in the folder `root`, or of the list that is the file `root`.
+    """Returns the clips of the lists in the folder `root`, or of the file `root`.
 
-    `splits` shares out the videos of a single file.
+    `shares` deals out the videos of a single file.
 
     Raises:
-      UserError: there is no list, no video of it exists, or a video is in two lists.
+      UserError: there is no list, none of its videos exists, or a video is in two lists.
     """
     root = pathlib.Path(root)
     videos = _read_videos(_find_lists(root))
-    there = _check_frames(_find_base(root, videos), videos)
-    origin_ids = _origin_ids(there)
+    folders = _check_frames(_find_base(root, videos), videos)
+    origin_ids = _origin_ids(folders)
     clips = [
         Clip(
             key=f"pathlist/{_method(name)}/{name}",
@@ -68,48 +72,51 @@ def read_pathlist(
             split=videos[name].split,
             origin_ids=origin_ids[name],
         )
-        for name, path in there.items()
+        for name, path in folders.items()
     ]
-    _report_labels(there)
-    return layout.check_clips(root, _deal_out(clips, seed, splits) if root.is_file() else clips)
+    _warn_about_labels(folders)
+    if root.is_file():
+        ties = [clip.origin_ids for clip in clips]
+        clips = splits.deal_out(clips, ties, seed=seed, shares=shares)
+    return layout.check_clips(root, clips)
 
 
 def _find_lists(root: pathlib.Path) -> dict[str, list[pathlib.Path]]:
-    """Returns the lists by split; a single file's is ""."""
+    """Returns the lists by split; the split of a single file is ""."""
     if root.is_file():
         return {"": [root]}
     lists = {
         split: [*root.glob(f"{split}.txt"), *sorted(root.glob(f"{split}/*.txt"))]
-        for split in SPLITS
+        for split in splits.SPLITS
     }
     if not any(lists.values()):
         raise UserError(
-            f"{root} holds no list: give a folder with train.txt, val.txt or test.txt, or one file"
+            f"{root} has no list: give a folder with train.txt, val.txt or test.txt, or one file"
         )
     return lists
 
 
 def _read_videos(lists: dict[str, list[pathlib.Path]]) -> dict[str, _Video]:
-    """Returns the videos by "dataset/source/video"."""
+    """Returns the videos by their names "dataset/source/video"."""
     videos: dict[str, _Video] = {}
     for split, paths in lists.items():
-        for where, text in itertools.chain.from_iterable(map(layout.read_lines, paths)):
+        for where, text in itertools.chain.from_iterable(map(label_file.read_lines, paths)):
             frame = pathlib.PurePosixPath(text.replace("\\", "/"))
-            if len(frame.parts) < 4 or frame.suffix.lower() not in IMAGE_SUFFIXES:
+            if len(frame.parts) < 4 or not suffix.is_image(frame):
                 raise UserError(f"{where}: {text!r}: use dataset/source/video/frame.png")
             name = "/".join(frame.parts[-4:-1])
             video = videos.setdefault(name, _Video(frame.parent, split))
             if (video.split, video.folder) != (split, frame.parent):
                 raise UserError(
-                    f"{where}: {name} is in {video.split or 'the list'} as {video.folder} already: "
-                    "keep a video in one list and one folder"
+                    f"{where}: {name} is also in {video.split or 'the list'} as {video.folder}: "
+                    "list a video once, in one folder"
                 )
             video.frames.add(frame.name)
     return videos
 
 
 def _find_base(root: pathlib.Path, videos: dict[str, _Video]) -> pathlib.Path:
-    """Returns the folder that the paths start at."""
+    """Returns the folder that paths start at."""
     folder = (root.parent if root.is_file() else root).absolute()
     for base in (folder, *folder.parents):
         if any((base / video.folder).is_dir() for video in videos.values()):
@@ -121,7 +128,7 @@ def _find_base(root: pathlib.Path, videos: dict[str, _Video]) -> pathlib.Path:
 
 
 def _check_frames(base: pathlib.Path, videos: dict[str, _Video]) -> dict[str, pathlib.Path]:
-    """Returns the folders of the videos that have a frame; what deviates is reported."""
+    """Returns the folders of the videos that have a frame; warns about the others."""
     there, missing, unlisted = {}, [], []
     for name, video in sorted(videos.items()):
         folder = base / video.folder
@@ -130,9 +137,9 @@ def _check_frames(base: pathlib.Path, videos: dict[str, _Video]) -> dict[str, pa
         if pictures:
             there[name] = folder
             unlisted += [] if video.frames.issuperset(pictures) else [name]
-    layout.report("pathlist", "frames of the lists are missing", missing)
-    layout.report("pathlist", "videos are left out: without a frame", videos.keys() - there.keys())
-    layout.report("pathlist", "videos have more frames than listed: all are read", unlisted)
+    layout.warn("pathlist", "frames of the lists are missing", missing)
+    layout.warn("pathlist", "videos are left out: without a frame", videos.keys() - there.keys())
+    layout.warn("pathlist", "videos have more frames than listed: all are read", unlisted)
     return there
 
 
@@ -141,16 +148,16 @@ def _method(name: str) -> str:
     return "real" if "real" in source else source
 
 
-def _report_labels(names: Iterable[str]) -> None:
+def _warn_about_labels(names: Iterable[str]) -> None:
     for real in (True, False):
         sources = {name.rpartition("/")[0] for name in names if (_method(name) == "real") == real}
-        layout.report("pathlist", f"sources are taken for {'real' if real else 'fake'}", sources)
+        layout.warn("pathlist", f"sources are taken for {'real' if real else 'fake'}", sources)
 
 
 def _origin_ids(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Returns the origin ids of every video: those reals that its name is made of, and itself."""
-    reals = {_parts(name): _source(name) for name in names if _method(name) == "real"}
-    found = {}
+    """Returns the origin ids of every video: the reals that its name consists of, and itself."""
+    reals = {_parts(name): _origin_id(name) for name in names if _method(name) == "real"}
+    origin_ids = {}
     for name in names:
         dataset, parts = _parts(name)
         subsets = (
@@ -158,12 +165,12 @@ def _origin_ids(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
             for size in range(1, len(parts) + 1)
             for subset in itertools.combinations(sorted(parts)[:_MAX_PARTS], size)
         )
-        of = [] if _method(name) == "real" else [reals.get((dataset, s)) for s in subsets]
-        found[name] = tuple(dict.fromkeys([*filter(None, of), _source(name)]))
-    return found
+        targets = [] if _method(name) == "real" else [reals.get((dataset, s)) for s in subsets]
+        origin_ids[name] = tuple(dict.fromkeys([*filter(None, targets), _origin_id(name)]))
+    return origin_ids
 
 
-def _source(name: str) -> str:
+def _origin_id(name: str) -> str:
     dataset, _, video = name.split("/")
     return f"video:pathlist/{dataset}/{video}"
 
@@ -172,16 +179,3 @@ def _parts(name: str) -> tuple[str, frozenset[str]]:
     """Returns the dataset and the parts of the name of a video."""
     dataset, _, video = name.split("/")
     return dataset, frozenset(filter(None, re.split("_+", video)))
-
-
-def _deal_out(clips: list[Clip], seed: int, shares: Sequence[float]) -> list[Clip]:
-    dealt = splitting.assign_splits(
-        [clip.key for clip in clips],
-        [clip.label for clip in clips],
-        [clip.origin_ids for clip in clips],
-        seed=seed,
-        shares=shares,
-    )
-    return [
-        dataclasses.replace(clip, split=split) for clip, split in zip(clips, dealt, strict=True)
-    ]

@@ -1,15 +1,19 @@
-"""Splits without leaks: what shares an identity, an original or its bytes stays together.
+"""Splits without leaks: clips that share an identity, an original or their bytes stay together.
 
-An item here is one file, with its `ties`: the ids of everything it must not be parted from.
+An item is one file; its `ties` are ids, and items that share one must be in one split.
 """
 
 import collections
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from dfjax.corpora import layout
+from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
 SPLITS = ("train", "val", "test")
+SHARES = (0.8, 0.1, 0.1)  # of these splits, for corpora whose owners name none
 
 
 def assign_splits(
@@ -22,34 +26,33 @@ def assign_splits(
 ) -> list[str]:
     """Returns a split for every item; items connected through ties get the same one.
 
-    Connected items form a component. Components are drawn in an order that depends on `seed` and on
-    their items' `names` alone, separately for those of real, of fake, and of both classes, so that
-    three components of a class are enough for it to appear in each split.
+    Connected items form a component. Components are drawn in an order that depends only on `seed`
+    and on the `names` of their items, separately for components of reals, of fakes, and of both.
+    Three components of a class are therefore enough for it to appear in each split.
 
-    `shares` are those of train, val and test among the items.
+    `shares` are the shares of train, val and test among the items.
 
     Raises:
-      UserError: shares that are negative or do not sum to 1.
+      UserError: shares are negative or do not sum to 1.
     """
     if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
-        raise UserError(f"shares {tuple(shares)}: give those of train, val and test, sum 1")
+        raise UserError(f"shares {tuple(shares)}: give those of train, val and test, with sum 1")
     strata = collections.defaultdict(list)
     for component in _components(ties):
         strata[frozenset(labels[item] for item in component)].append(component)
     splits = ["train"] * len(names)
     for components in strata.values():
         components.sort(key=lambda component: _draw(seed, min(names[item] for item in component)))
-        for split, chosen in _held_out(components, shares):
-            for component in chosen:
-                for item in component:
-                    splits[item] = split
+        for split, held_out in _hold_out(components, shares):
+            for item in (item for component in held_out for item in component):
+                splits[item] = split
     return splits
 
 
 def check_splits(
     names: Sequence[str], splits: Sequence[str], ties: Sequence[Iterable[str]]
 ) -> None:
-    """Raises ValueError if items that share a tie are in different splits."""
+    """Raises UserError if items that share a tie are in different splits."""
     first: dict[str, int] = {}
     leaks: dict[str, tuple[int, int]] = {}
     for item, ids in enumerate(ties):
@@ -60,11 +63,70 @@ def check_splits(
         tie, pair = next(iter(leaks.items()))
         places = " and in ".join(f"{splits[item]} ({names[item]})" for item in pair)
         more = f"; {len(leaks) - 1} more such" if len(leaks) > 1 else ""
-        raise UserError(f"{tie} is in {places}: keep what it ties in one split{more}")
+        raise UserError(f"{tie} is in {places}: put both in one split{more}")
+
+
+def deal_out(
+    clips: Sequence[Clip], ties: Sequence[Iterable[str]], *, seed: int, shares: Sequence[float]
+) -> list[Clip]:
+    """Returns `clips` in the splits of `assign_splits`; `ties` has the ids of each clip."""
+    keys, labels = [clip.key for clip in clips], [clip.label for clip in clips]
+    splits = assign_splits(keys, labels, ties, seed=seed, shares=shares)
+    return [
+        dataclasses.replace(clip, split=split) for clip, split in zip(clips, splits, strict=True)
+    ]
+
+
+def hold_out_val(
+    clips: Sequence[Clip], *, seed: int, shares: Sequence[float], ties: str = ""
+) -> list[Clip]:
+    """Returns `clips` with a part of train moved to val, by the shares of train and val.
+
+    Clips that share an origin id that begins with `ties` stay together.
+
+    Raises:
+      UserError: shares are negative, do not sum to 1, or give everything to test.
+    """
+    train, val, _ = shares
+    if train + val <= 0:
+        raise UserError(
+            f"splits {tuple(shares)}: the test split is the owners': give shares to train and val"
+        )
+    pool = [clip for clip in clips if clip.split == "train"]
+    dealt = deal_out(
+        pool,
+        [[origin for origin in clip.origin_ids if origin.startswith(ties)] for clip in pool],
+        seed=seed,
+        shares=(train / (train + val), val / (train + val), 0),
+    )
+    by_key = {clip.key: clip for clip in dealt}
+    return [by_key.get(clip.key, clip) for clip in clips]
+
+
+def drop_leaks(
+    corpus: str, clips: Sequence[Clip], *, keep: Sequence[str] = ("test", "val")
+) -> list[Clip]:
+    """Returns `clips` without those that share an origin with a split of `keep`; warns about them.
+
+    Earlier splits of `keep` win: with ("test", "val"), all of test stays, val loses what it shares
+    with test, and train loses what it shares with either.
+    """
+    kept = list(clips)
+    for rank, split in enumerate(keep):
+        origin_ids = {origin for clip in kept if clip.split == split for origin in clip.origin_ids}
+        kept = [
+            clip
+            for clip in kept
+            if clip.split in keep[: rank + 1] or origin_ids.isdisjoint(clip.origin_ids)
+        ]
+    kept_keys = {clip.key for clip in kept}
+    dropped = [clip.key for clip in clips if clip.key not in kept_keys]
+    layout.warn(corpus, f"clips left out: they share an origin with {' or '.join(keep)}", dropped)
+    return kept
 
 
 def _components(ties: Sequence[Iterable[str]]) -> list[list[int]]:
-    """Returns the items that are connected, directly or through others, by union-find."""
+    """Returns groups of items that are connected, directly or through others, by union-find."""
     parent = list(range(len(ties)))
 
     def root(item: int) -> int:
@@ -87,21 +149,21 @@ def _draw(seed: int, name: str) -> bytes:
     return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
 
 
-def _held_out(
+def _hold_out(
     components: list[list[int]], shares: Sequence[float]
 ) -> list[tuple[str, list[list[int]]]]:
     """Returns the components of test and of val, as many as fit in turn; the rest is for train."""
     num_items = sum(map(len, components))
-    held_out, left = [], list(components)
+    splits, remaining = [], list(components)
     for split, share in (("test", shares[2]), ("val", shares[1])):
-        chosen, room = [], round(share * num_items)
-        for component in left:
+        held_out, room = [], round(share * num_items)
+        for component in remaining:
             if len(component) <= room:
-                chosen.append(component)
+                held_out.append(component)
                 room -= len(component)
-        if not chosen and share > 0 and len(components) >= 3:
-            chosen = [min(left, key=len)]
-        taken = {id(component) for component in chosen}
-        left = [component for component in left if id(component) not in taken]
-        held_out.append((split, chosen))
-    return held_out
+        if not held_out and share > 0 and len(components) >= 3:
+            held_out = [min(remaining, key=len)]
+        ids = {id(component) for component in held_out}
+        remaining = [component for component in remaining if id(component) not in ids]
+        splits.append((split, held_out))
+    return splits

@@ -1,1 +1,1 @@
-"""Frames to face crops: the only package that imports dlib."""
+"""From frames to face crops. The only package that imports dlib."""

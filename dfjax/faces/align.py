@@ -1,4 +1,4 @@
-"""From landmarks to the pixels of a crop: the geometry that a `CropSpec` asks for. Free of dlib."""
+"""From landmarks to the pixels of a crop: the geometry of a `CropSpec`. Does not import dlib."""
 
 import dataclasses
 import math
@@ -8,14 +8,14 @@ import numpy as np
 
 from dfjax.faces.crop_spec import CropSpec
 
-# Where points of a face lie, as fractions of the side at scale 1; left, right as in the picture.
-# Eyes, nose tip and mouth corners: the 112-pixel template of ArcFace (Deng et al. 2019), which
-# DeepfakeBench (Yan et al. 2023) crops to as well. Nose base: the mean over 744 photographs (344
-# studio portraits, 400 of FFHQ) aligned by their eye centres.
+# Positions of points of a face as fractions of the side at scale 1; left and right as in the
+# picture. Eyes, nose tip and mouth corners: the 112-pixel template of ArcFace (Deng et al. 2019),
+# which DeepfakeBench (Yan et al. 2023) uses as well. Nose base: the mean over 744 photographs (344
+# studio portraits, 400 of FFHQ) aligned by their eye centers.
 _EYES = np.array([[38.2946, 51.6963], [73.5318, 51.5014]]) / 112
 _NOSE_BASE = np.array([[0.4997, 0.6951]])
 _NOSE_TIP_AND_MOUTH = np.array([[56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]) / 112
-# DeepfakeBench's points for the latter template: upper eyelids, nose tip, lips beside the corners.
+# DeepfakeBench's points for this template: upper eyelids, nose tip, lips next to the corners.
 _ANCHORS_OF_68 = [37, 44, 30, 49, 55]
 
 _MARGIN = 8  # frame pixels around the window that a crop is cut from, for the filters
@@ -25,11 +25,14 @@ _MARGIN = 8  # frame pixels around the window that a crop is cut from, for the f
 class Crop:
     """One face as the models see it.
 
-    `image` is RGB uint8 [S, S, 3]; `landmarks` float32 [L, 2] are in pixels of the crop, `box`
-    float32 [4] (x0, y0, x1, y1) in pixels of the frame. `scale` is crop pixels per frame pixel:
-    above 1 the crop is enlarged. `padded` is the share of the crop, 0 to 1, outside the frame.
-    `matrix` float64 [2, 3] takes a point (x, y, 1) of the frame to the crop; a pixel's centre
-    has whole coordinates.
+    Attributes:
+      image: RGB uint8 [S, S, 3].
+      landmarks: float32 [L, 2], in pixels of the crop.
+      box: float32 [4] (x0, y0, x1, y1), in pixels of the frame.
+      scale: crop pixels per frame pixel; above 1 the crop is enlarged.
+      padded: share of the crop outside the frame, 0 to 1.
+      matrix: float64 [2, 3], maps a point (x, y, 1) of the frame to the crop. Pixel centers have
+        integer coordinates.
     """
 
     image: np.ndarray
@@ -41,17 +44,17 @@ class Crop:
 
 
 def template(spec: CropSpec) -> np.ndarray:
-    """Returns where the `anchors` of a face go: float64 [A, 2] in crop pixels."""
+    """Returns the positions of the `anchors` of a face in its crop: float64 [A, 2], in pixels."""
     points = np.concatenate([_EYES, _NOSE_BASE if spec.landmarks == 5 else _NOSE_TIP_AND_MOUTH])
     return spec.size * (0.5 + (points - 0.5) / spec.scale)
 
 
 def anchors(landmarks: np.ndarray) -> np.ndarray:
-    """Returns the points that fix the alignment, [A, 2], of dlib's 5 or 68 landmarks [L, 2].
+    """Returns the points [A, 2] that define the alignment, from dlib's 5 or 68 landmarks [L, 2].
 
-    Of 5, the two eye centres and the nose base: by the eyes alone a turned head, whose eyes seem
-    closer, would be magnified (the scale wandered 1.8 times as much on FFHQ). Of 68, the five
-    points of DeepfakeBench, so that its crops and these are interchangeable.
+    From 5: the two eye centers and the nose base. Aligned by the eyes alone, a turned head, whose
+    eyes look closer together, would be magnified (on FFHQ the scale varied 1.8 times as much).
+    From 68: the five points of DeepfakeBench, so that its crops and these are interchangeable.
     """
     if len(landmarks) == 68:
         return landmarks[_ANCHORS_OF_68]
@@ -63,11 +66,11 @@ def anchors(landmarks: np.ndarray) -> np.ndarray:
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Returns the similarity [2, 3] that maps source points [A, 2] to target in least squares.
 
-    As Umeyama (1991) without reflection: with points as complex numbers it is w = a z + b.
+    This is Umeyama (1991) without reflection. With points as complex numbers it is w = a z + b.
     """
     z, w = source @ [1, 1j], target @ [1, 1j]
-    centred = z - z.mean()
-    a = np.vdot(centred, w) / np.vdot(centred, centred).real
+    centered = z - z.mean()
+    a = np.vdot(centered, w) / np.vdot(centered, centered).real
     b = w.mean() - a * z.mean()
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
@@ -90,7 +93,7 @@ def align_face(image: np.ndarray, landmarks: np.ndarray, box: np.ndarray, spec: 
 
 
 def resize_crop(image: np.ndarray, spec: CropSpec) -> Crop:
-    """Returns a picture that is a face crop already, stretched to the spec's size."""
+    """Returns a picture that already is a face crop, resized to the size of the spec."""
     height, width = image.shape[:2]
     scale = spec.size / math.sqrt(height * width)
     x, y = spec.size / width, spec.size / height
@@ -109,12 +112,13 @@ def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     scale = math.hypot(*matrix[:, 0])
     if scale < 1:
         image, matrix = _cut_window(image, matrix, size)
-        # A linear warp reads 4 pixels wherever it lands, so a large face would alias: shrink first.
+        # A linear warp reads 4 pixels for each one that it writes: a large face would alias, so
+        # shrink it first.
         height, width = image.shape[:2]
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
         stretch = np.array([width / small[0], height / small[1]])
-        # Pixel i of the small frame is centred on (i + .5) * stretch - .5 of the large one.
+        # The center of pixel i of the small frame is at (i + .5) * stretch - .5 in the large one.
         offset = matrix[:, :2] @ (stretch / 2 - 0.5) + matrix[:, 2]
         matrix = np.column_stack([matrix[:, :2] * stretch, offset])
     return cv2.warpAffine(
@@ -123,9 +127,9 @@ def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
 
 
 def _cut_window(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(the part of a frame that its crop shows, the matrix from there): the rest need not shrink.
+    """The part of a frame that its crop shows, and the matrix from there: less has to be shrunk.
 
-    Beyond the frame the crop shows a reflection: the window then reaches as far inside.
+    Outside the frame a crop shows a reflection, so the window reaches equally far inside.
     """
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) - matrix[:, 2]
     corners = corners @ np.linalg.inv(matrix[:, :2]).T

@@ -13,7 +13,7 @@ from dfjax.media import image as media_image
 
 
 def as_stored(crop: Crop, spec: CropSpec) -> Crop:
-    """Returns the crop as it comes back from a dataset of this spec: what a model is trained on."""
+    """Returns the crop as a dataset of this spec would return it: what a model is trained on."""
     if spec.encoding == "png":
         return crop
     stored = media_image.encode_image(crop.image, spec.encoding)
@@ -23,8 +23,8 @@ def as_stored(crop: Crop, spec: CropSpec) -> Crop:
 def cut_faces(image: np.ndarray, faces: Sequence[Face], spec: CropSpec) -> list[Crop]:
     """Returns the crops of these faces of an RGB uint8 frame [H, W, 3], in the order of `faces`.
 
-    Of faces sorted by size, "largest" takes the first. Crops "as-is" are the whole picture, one for
-    each frame, whatever `faces` holds.
+    With `spec.faces` "largest" only the first is cut: detectors sort faces by size. With
+    `spec.crops` "as-is" the one crop is the whole picture, and `faces` is not read.
     """
     if spec.crops == "as-is":
         return [align.resize_crop(image, spec)]

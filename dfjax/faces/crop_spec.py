@@ -1,6 +1,6 @@
-"""What a face crop is: the contract that datasets, runs and exports carry.
+"""How face crops are made: the contract that datasets, runs and exports carry.
 
-Free of dlib, so that data workers and exported models can read a spec without a detector.
+Imports neither dlib nor NumPy: data workers, exported models and `--help` read specs, too.
 """
 
 import dataclasses
@@ -8,12 +8,12 @@ from typing import Any
 
 from dfjax.errors import UserError
 
-LICENCE_OF_68_LANDMARKS = (
-    "the 68-point landmark model was trained on iBUG 300-W, whose licence excludes commercial use: "
-    "use landmarks=5 for anything else"
+LICENSE_OF_68_LANDMARKS = (
+    "the 68-point landmark model was trained on iBUG 300-W, whose license excludes commercial use: "
+    "for commercial use, choose 5 landmarks"
 )
 
-_ACCEPTED = {
+ACCEPTED: dict[str, tuple[str | int, ...]] = {
     "crops": ("align", "as-is"),
     "detector": ("hog", "mmod", "none"),
     "landmarks": (5, 68, 0),
@@ -34,27 +34,32 @@ _RANGES = {
 
 @dataclasses.dataclass(frozen=True)
 class CropSpec:
-    """How a frame becomes face crops; it travels with every dataset, checkpoint and export.
+    """How a frame becomes face crops; stored with every dataset, checkpoint and export.
 
-    `crops` is "align" (find the face, map its landmarks to the template) or "as-is" (the pictures
-    are face crops already: stretched to `size`; goes with detector "none" and landmarks 0).
-    `detector` is dlib's "hog" or "mmod"; `landmarks` 5 (CC0), or 68 (no commercial use).
-    `faces` is "largest" for corpora with one subject a picture, else "all".
-    `scale` is the width of the crop in units of the tight ArcFace crop; at the default 1.3 the eye
-    centres lie at (.3784, .4704) and (.6204, .4691) of the side. `size` is the side in pixels.
-    `working_size` is the long side, in pixels, that larger frames are shrunk to for detection;
-    `upsample` doubles the result so many times. HOG sees faces from about 75 pixels there: a
-    seventeenth of the long side at the default. `search_every`: in videos and folders of frames,
-    at least every so manieth of the frames used is searched like this; in those between, faces are
-    looked for where they were (`sequence.VideoFaceDetector`); 1 searches all.
-    `detection_border`: where no face is found, a second try reflects this share of the long side
-    outwards on each side; 0 tries once.
-    `border`: what a crop shows outside the frame. `resampling` "area-linear": box-filtered when
-    shrinking, then linear. `encoding`: how crops are stored, "jpeg" (quality 95, 4:4:4) or "png";
-    a model trained on stored crops is shown crops that went through the same encoding.
+    Attributes:
+      crops: "align": detect the face and map its landmarks to the template. "as-is": the pictures
+        already are face crops, only resized; goes with detector "none" and landmarks 0.
+      detector: dlib's "hog" or "mmod"; "none" for crops "as-is".
+      landmarks: 5 (CC0) or 68 (no commercial use); 0 for crops "as-is".
+      faces: "largest" for corpora with one subject in each picture, otherwise "all".
+      scale: width of a crop in units of the tight ArcFace crop; at 1.3 the eye centers are at
+        (.3784, .4704) and (.6204, .4691) of the side.
+      size: side of a crop in pixels.
+      working_size: larger frames are shrunk to this long side, in pixels, for detection. HOG
+        detects faces from about 75 pixels in the shrunk frame: 1/17 of the long side at 1280.
+      upsample: how many times the shrunk frame is doubled for detection.
+      search_every: in videos and folders of frames, the whole frame is searched at least every
+        `search_every`-th sampled frame; in between, each face is looked for near its last box
+        (`sequence.VideoFaceDetector`). 1 searches every frame.
+      detection_border: if no face is found, a second try extends the frame on each side by this
+        share of its long side, reflected; 0 tries once.
+      border: what a crop shows outside the frame.
+      resampling: "area-linear": box-filtered when shrinking, then linear.
+      encoding: how crops are stored, "jpeg" (quality 95, 4:4:4) or "png". A model trained on stored
+        crops is shown crops that went through the same encoding.
 
     Raises:
-      UserError: a value that is not accepted, named in one line.
+      UserError: a value is not accepted; the message names it in one line.
     """
 
     crops: str = "align"
@@ -75,16 +80,19 @@ class CropSpec:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type is float and type(value) is int:
-                value = float(value)  # one spec, one JSON
+                value = float(value)  # so that equal specs have equal JSON
                 object.__setattr__(self, field.name, value)
             if type(value) is not field.type:
                 raise UserError(f"{field.name} is {value!r}: use {field.type.__name__}")
-            accepted = _ACCEPTED.get(field.name)
+            accepted = ACCEPTED.get(field.name)
             if accepted and value not in accepted:
                 raise UserError(f"{field.name} {value!r} is unknown: use one of {accepted}")
             low, high = _RANGES.get(field.name, (value, value))
             if not low <= value <= high:
                 raise UserError(f"{field.name} is {value}: use {low} to {high}")
+        self._check_combination()
+
+    def _check_combination(self) -> None:
         as_is = self.crops == "as-is"
         if (self.detector == "none") != as_is or (self.landmarks == 0) != as_is:
             raise UserError(
@@ -105,16 +113,16 @@ class CropSpec:
         """
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict):
-            raise UserError(f"crop spec is {type(fields).__name__}: it needs to be an object")
+            raise UserError(f"crop spec is a {type(fields).__name__}: it must be a JSON object")
         if wrong := sorted(names.symmetric_difference(fields)):
-            raise UserError(f"crop spec lacks or has in excess {wrong}")
+            raise UserError(f"crop spec: these fields are missing or unknown: {wrong}")
         return cls(**fields)
 
     def require_equal(self, other: "CropSpec", where: str) -> None:
-        """Checks that `other`, the spec of `where`, is this one.
+        """Checks that `other`, the spec of `where`, equals this one.
 
         Raises:
-          UserError: they differ; names every field with both values.
+          UserError: they differ; the message names every such field with both values.
         """
         differences = [
             f"{field.name} {getattr(other, field.name)!r} instead of {getattr(self, field.name)!r}"

@@ -6,7 +6,6 @@ Imports no JAX, so that a server can have it done in a process of its own (`medi
 import dataclasses
 import functools
 import os
-import pathlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -18,8 +17,8 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceDetector
 from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
+from dfjax.media import suffix
 from dfjax.media import video as media_video
-from dfjax.media.errors import MediaError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,18 +91,14 @@ class FaceExtractor:
         `progress` is called with the share, 0 to 1, of the frames that are searched.
 
         Raises:
-          MediaError: the file cannot be decoded, or its suffix is none that is known.
+          MediaError: the file cannot be decoded, or its suffix is not accepted.
         """
-        suffix = pathlib.PurePath(path).suffix.lower()
         began = time.perf_counter()
-        if suffix in media_video.VIDEO_SUFFIXES:
-            video = media_video.read_video(path, num_frames)
-            return self.video(video, decoding=time.perf_counter() - began, progress=progress)
-        if suffix in media_image.IMAGE_SUFFIXES:
+        if suffix.kind_of(path) == "image":
             picture = media_image.read_image(path)
             return self.image(picture, decoding=time.perf_counter() - began)
-        accepted = " ".join(sorted(media_image.IMAGE_SUFFIXES | media_video.VIDEO_SUFFIXES))
-        raise MediaError("unsupported", f"{path}: its suffix is none of {accepted}")
+        video = media_video.read_video(path, num_frames)
+        return self.video(video, decoding=time.perf_counter() - began, progress=progress)
 
     def image(self, image: np.ndarray, *, decoding: float = 0.0) -> ExtractedFaces:
         """Returns who is seen in RGB uint8 [H, W, 3]; `decoding` is seconds spent on it already."""
@@ -162,7 +157,7 @@ class FaceExtractor:
         """(track, crop) of every face of a frame."""
         if finder is None:
             return [(0, crop.as_stored(align.resize_crop(frame, self.spec), self.spec))]
-        faces, embed = finder.find(frame), None
+        faces, embed = finder.detect(frame), None
         if self._embed is not None:
             embed = functools.partial(self._embed, frame)
         crops = [

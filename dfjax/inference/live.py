@@ -103,7 +103,7 @@ class LiveDetector:
         finder, spec = self._detector.finder, self._detector.spec
         known = self._faces
         if self._num_seen % self._search_every == 0:
-            known = self._extractor.find(image)
+            known = self._extractor.detect(image)
         self._num_seen += 1
         followed = [finder.follow(image, face) for face in known]
         self._faces = [face for face in followed if face is not None]

@@ -1,1 +1,1 @@
-"""Bytes to frames: the only package that decodes pictures and videos, all taken for hostile."""
+"""Bytes to frames: the only package that decodes pictures and videos. It trusts none of them."""

@@ -1,7 +1,7 @@
-"""Pictures: bytes to RGB and back, through one decoder for training, evaluation and serving.
+"""Pictures: bytes to RGB and back, by one decoder for training, evaluation and serving.
 
-OpenCV decodes. Pillow only reads the header, because OpenCV allocates what a header claims before
-it looks further: 875 kB of PNG can ask for 5 GB.
+OpenCV decodes. Pillow reads the header first, because OpenCV allocates what a header claims before
+it reads on: 875 kB of PNG can ask for 5 GB.
 """
 
 import io
@@ -17,8 +17,6 @@ from PIL import Image
 from dfjax.errors import UserError
 from dfjax.media import limits
 from dfjax.media.errors import MediaError
-
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 _ENCODINGS = {
@@ -38,17 +36,19 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     """Returns the picture at `path` as `decode_image` does.
 
     Raises:
-      MediaError: the file cannot be read, is over a limit, or is not a picture that decodes.
+      MediaError: the file cannot be read, is over a limit, or does not decode.
     """
     try:
         status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # a pipe would never end
-            raise MediaError("unreadable", f"{path}: no regular file: give the path of a picture")
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe may never end
+            raise MediaError(
+                "unreadable", f"{path}: not a regular file: give the path of a picture"
+            )
         size = status.st_size
         if size > limits.MAX_IMAGE_BYTES:
             raise MediaError(
                 "too_large",
-                f"{path}: {size} bytes: a picture file may have {limits.MAX_IMAGE_BYTES}",
+                f"{path}: {size} bytes are over {limits.MAX_IMAGE_BYTES}: scale the picture down",
             )
         with open(path, "rb") as file:
             data = file.read(size)
@@ -63,29 +63,31 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 def decode_image(data: bytes) -> np.ndarray:
     """Returns the picture as RGB uint8 [H, W, 3], upright by its EXIF orientation.
 
-    Of an animation, the first frame. 16-bit samples keep their upper 8 bits, grey becomes three
+    An animation gives its first frame. 16-bit samples keep their upper 8 bits, gray becomes three
     equal channels, CMYK is converted, and an alpha channel is dropped without blending.
 
     Raises:
-      MediaError: no JPEG, PNG, WebP or BMP, over a limit of `limits`, or broken.
+      MediaError: the bytes are not JPEG, PNG, WebP or BMP, are over a limit of `limits`, or broken.
     """
     _check_header(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
-        raise MediaError("corrupt", "the picture does not decode: save it anew") from error
+        raise MediaError("corrupt", "the picture does not decode: save it again") from error
     if image is None:
-        raise MediaError("corrupt", "the picture does not decode: save it anew")
+        raise MediaError("corrupt", "the picture does not decode: save it again")
     return image
 
 
 def encode_image(image: np.ndarray, encoding: str) -> bytes:
-    """Returns RGB uint8 [H, W, 3] as a file's bytes.
+    """Returns the bytes of a file that holds RGB uint8 [H, W, 3].
 
-    `encoding` is "jpeg" (quality 95, chroma in full: a detector looks at it) or "png" (lossless).
+    `encoding` is "jpeg" (quality 95, chroma at full resolution, which detectors use) or "png"
+    (lossless).
 
     Raises:
-      UserError: an unknown encoding, or another kind of array.
+      UserError: the encoding is unknown.
+      ValueError: the array has another shape or type.
     """
     if encoding not in _ENCODINGS:
         raise UserError(f"encoding {encoding!r} is unknown: use one of {sorted(_ENCODINGS)}")
@@ -97,9 +99,9 @@ def encode_image(image: np.ndarray, encoding: str) -> bytes:
 
 
 def _check_header(data: bytes) -> None:
-    """Refuses what is empty, of another format, or would cost too much to decode."""
+    """Refuses bytes that are empty, of another format, or too costly to decode."""
     if not data:
-        raise MediaError("empty", "the picture has no bytes: save it anew")
+        raise MediaError("empty", "the picture has no bytes: save it again")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our limit is lower
@@ -109,21 +111,21 @@ def _check_header(data: bytes) -> None:
         raise MediaError("unsupported", "not a JPEG, PNG, WebP or BMP: convert it") from error
     except Image.DecompressionBombError as error:
         raise MediaError("too_large", f"over {limits.MAX_PIXELS} pixels: scale it down") from error
-    except Exception as error:  # a parser of hostile bytes; it raises half a dozen types
-        raise MediaError("corrupt", "the header is broken: save the picture anew") from error
+    except Exception as error:  # on hostile bytes Pillow raises half a dozen types
+        raise MediaError("corrupt", "the header is broken: save the picture again") from error
     if width * height > limits.MAX_PIXELS:
         raise MediaError(
             "too_large",
             f"{width}x{height} is over {limits.MAX_PIXELS} pixels: scale it down",
         )
     if file_format in ("JPEG", "MPO") and _num_jpeg_scans(data) > limits.MAX_JPEG_SCANS:
-        raise MediaError("too_large", f"over {limits.MAX_JPEG_SCANS} JPEG scans: save it anew")
+        raise MediaError("too_large", f"over {limits.MAX_JPEG_SCANS} JPEG scans: save it again")
     if file_format == "PNG" and not _has_whole_chunks(data):
-        raise MediaError("corrupt", "a PNG chunk is longer than the file: save the picture anew")
+        raise MediaError("corrupt", "a PNG chunk is longer than the file: save the picture again")
 
 
 def _num_jpeg_scans(data: bytes) -> int:
-    """Counts scans as libjpeg meets them; a plain search would add thumbnails and trailers."""
+    """Counts scans as libjpeg does; a plain search would also count thumbnails and trailers."""
     num_scans, position = 0, 2
     while match := _JPEG_MARKER.search(data, position):
         marker, position = match[1], match.end()
@@ -136,7 +138,7 @@ def _num_jpeg_scans(data: bytes) -> int:
 
 
 def _has_whole_chunks(data: bytes) -> bool:
-    # OpenCV allocates what a chunk claims, up to 4 GB, before it sees that the data ends.
+    # OpenCV allocates what a chunk claims, up to 4 GB, before it notices that the data ends.
     position = 8
     while position < len(data):
         length, kind = (

@@ -1,4 +1,4 @@
-"""What a picture or a video may cost before it is refused.
+"""Limits above which a picture or a video is refused.
 
 Imports nothing that decodes, so that an entry point can set OpenCV's own limit before cv2 loads.
 """
@@ -14,13 +14,13 @@ MAX_VIDEO_FRAMES = 18_000  # decoded per video: 10 minutes at 30 frames a second
 
 
 def limit_opencv() -> None:
-    """Makes OpenCV refuse pictures over MAX_PIXELS by itself, under the check of `decode_image`.
+    """Makes OpenCV itself refuse pictures over MAX_PIXELS, in case `decode_image` misses one.
 
-    For entry points, before anything imports cv2.
+    Entry points call this before anything imports cv2.
 
     Raises:
-      RuntimeError: cv2 is loaded already, so the limit would not be read.
+      RuntimeError: cv2 is already loaded and would not read the limit.
     """
     if "cv2" in sys.modules:
-        raise RuntimeError("cv2 is imported already: call limit_opencv() first in the entry point")
+        raise RuntimeError("cv2 is already imported: call limit_opencv() first in the entry point")
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)

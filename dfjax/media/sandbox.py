@@ -1,20 +1,17 @@
-"""Hostile bytes are decoded in processes of their own, which may do little and are killed freely.
+"""Decodes untrusted files in worker processes that have few rights and may be killed at any time.
 
-A worker gets one task at a time, within limits on memory, processor time, files and descriptors. It
-sees neither the parent's environment nor, where the kernel lets it give that up, a network. What
-it answers is taken for hostile as well: JSON and plain arrays, never pickle.
+A worker runs one task at a time, within limits on memory, processor time, files and descriptors. It
+does not see the parent's environment nor, where the kernel allows it, a network. Its answers are
+not trusted either: they are JSON and plain arrays, never pickle. `media.sandbox_worker` is the
+program that the workers run.
 """
 
 import concurrent.futures
 import contextlib
-import ctypes
-import importlib
 import json
-import math
 import os
 import pathlib
 import queue
-import resource
 import signal
 import socket
 import subprocess
@@ -24,40 +21,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-import cv2
 import numpy as np
 
 from dfjax.media import limits
 from dfjax.media.errors import MediaError
-
-Arrays = dict[str, np.ndarray]
-# (arguments, blobs, progress) -> (JSON, arrays)
-Task = Callable[
-    [dict[str, Any], Sequence[bytes], Callable[[float], None]], tuple[dict[str, Any], Arrays]
-]
+from dfjax.media.sandbox_worker import Arrays
 
 MEMORY = 2 * 2**30  # bytes of address space: 0.4 GiB are libraries, the rest holds 32 frames of 4K
-MAX_TASKS = 200  # then the process is replaced: what one file broke or leaked, ends
+MAX_TASKS = 200  # then the process is replaced, and with it what a file broke or leaked
 START_SECONDS = 60.0  # to import the libraries on a busy machine
 
 _MAX_HEADER = 16 * 2**20  # bytes of JSON
 _MAX_ARRAY = 512 * 2**20  # bytes: MAX_FACES in each of 32 frames, 256 pixels wide, are 192 MiB
 _DTYPES = ("uint8", "int32", "float32", "float64")
-_MAX_DESCRIPTORS = 64
-# What a decoder dies of when a file gets the better of it. SIGKILL is what a machine short of
-# memory sends: that one says nothing about the file.
+# The signals that end a decoder which a file crashed. SIGKILL is not one of them: a machine short
+# of memory sends it, whatever the file.
 _CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
-# <linux/prctl.h> and <linux/sched.h>
-_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 
 class WorkerError(Exception):
-    """The process that worked on a task is gone; the task says nothing about why."""
+    """The process that worked on a task is gone, for a reason that is not known to be the task."""
 
 
 class TimeLimitError(Exception):
-    """A task took longer than it may."""
+    """A task exceeded its time limit."""
 
 
 class Sandbox:
@@ -68,7 +55,9 @@ class Sandbox:
     """
 
     def __init__(self, module: str, *, workers: int, memory: int = MEMORY):
-        """Starts `workers` processes that import `module`, whose dict `TASKS` is what they can do.
+        """Starts `workers` processes that import `module`; its dict `TASKS` holds tasks by name.
+
+        `memory` is the limit of each process, in bytes of address space.
 
         Raises:
           RuntimeError: they do not start.
@@ -83,7 +72,7 @@ class Sandbox:
                 list(threads.map(_Worker.wait_until_ready, self._workers))
         except WorkerError as error:
             self.close()
-            raise RuntimeError(f"no process to decode in ({module}): {error}") from error
+            raise RuntimeError(f"no worker process for {module} starts: {error}") from error
         for worker in self._workers:
             self._idle.put(worker)
 
@@ -102,15 +91,15 @@ class Sandbox:
         seconds: float,
         progress: Callable[[float], None] | None = None,
     ) -> tuple[dict[str, Any], Arrays]:
-        """Returns what a task gives, waiting first for a worker that is free.
+        """Runs a task in the next free worker; returns its JSON reply and its arrays.
 
-        The task may take `seconds`, on the clock and of the processor. `progress` is called, in the
-        calling thread, with what the task reports.
+        The task may take `seconds` of wall time and of processor time. `progress` is called in the
+        calling thread, with each share (0 to 1) that the task reports.
 
         Raises:
-          MediaError: raised by the task; or the bytes crashed the decoder.
-          TimeLimitError: it took longer; its process was killed.
-          WorkerError: its process is gone for another reason, or answers nonsense.
+          MediaError: the task raised it, or the bytes crashed the decoder.
+          TimeLimitError: the task took longer; its process was killed.
+          WorkerError: the process is gone for another reason, or its answer makes no sense.
         """
         worker = self._idle.get()
         try:
@@ -125,7 +114,7 @@ class Sandbox:
             self._idle.put(worker)
 
     def close(self) -> None:
-        """Kills all processes; running tasks end in WorkerError."""
+        """Kills all processes; running tasks raise WorkerError."""
         with self._lock:
             self._closed = True
             for worker in self._workers:
@@ -146,23 +135,23 @@ class Sandbox:
 
 
 class _Worker:
-    """One process and the connection to it."""
+    """One worker process and the connection to it."""
 
     def __init__(self, module: str, memory: int):
-        ours, theirs = socket.socketpair()
-        with theirs:
-            program = "from dfjax.media import sandbox; sandbox.serve()"
-            arguments = [module, str(theirs.fileno()), str(memory)]
+        own_end, worker_end = socket.socketpair()
+        with worker_end:
+            program = "from dfjax.media import sandbox_worker; sandbox_worker.serve()"
+            arguments = [module, str(worker_end.fileno()), str(memory)]
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-B", "-c", program, *arguments],
                 env=_environment(),
-                pass_fds=[theirs.fileno()],
+                pass_fds=[worker_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 cwd="/",
-                start_new_session=True,  # Ctrl-C is for the server, which lets tasks finish
+                start_new_session=True,  # Ctrl-C must not reach it: the server lets tasks finish
             )
-        self._connection = Connection(ours.detach())
+        self._connection = Connection(own_end.detach())
         self._ready = False
         self.num_tasks = 0
 
@@ -196,7 +185,7 @@ class _Worker:
     ) -> tuple[dict[str, Any], Arrays]:
         self.wait_until_ready()
         self.num_tasks += 1
-        with self._killed_after(seconds) as late:
+        with self._killed_after(seconds) as timed_out:
             try:
                 self._send(task, arguments, blobs, seconds)
                 while "progress" in (header := self._receive()):
@@ -206,30 +195,30 @@ class _Worker:
                 return header["reply"], self._receive_arrays(header["arrays"])
             except (WorkerError, KeyError, TypeError, ValueError) as error:
                 self.kill()
-                raise self._reason(timed_out=late.is_set()) from error
+                raise self._reason(timed_out=timed_out.is_set()) from error
 
     def _reason(self, *, timed_out: bool) -> Exception:
         death = -self._process.returncode
         if timed_out or death == signal.SIGXCPU:
-            return TimeLimitError("it took too long: give a shorter or smaller file")
+            return TimeLimitError("decoding took too long: give a shorter or smaller file")
         if death in _CRASHES:
-            return MediaError("corrupt", "the decoder crashed on it: encode the file anew")
-        return WorkerError("the process that decoded it died: try again")
+            return MediaError("corrupt", "the decoder crashed: encode the file again")
+        return WorkerError("the process that decoded the file died: try again")
 
     @contextlib.contextmanager
     def _killed_after(self, seconds: float) -> Iterator[threading.Event]:
-        """Kills the process if it is not done in time, and sets the event just before."""
-        late = threading.Event()
+        """Kills the process after `seconds` if the block still runs; then the event is set."""
+        timed_out = threading.Event()
 
         def kill() -> None:
-            late.set()
+            timed_out.set()
             self._process.kill()
 
         timer = threading.Timer(seconds, kill)
         timer.daemon = True
         timer.start()
         try:
-            yield late
+            yield timed_out
         finally:
             timer.cancel()
 
@@ -247,7 +236,7 @@ class _Worker:
             for blob in blobs:
                 self._connection.send_bytes(blob)
         except OSError as error:
-            raise WorkerError("its process is gone") from error
+            raise WorkerError("the worker process is gone") from error
 
     def _receive(self) -> dict[str, Any]:
         return json.loads(self._receive_bytes(_MAX_HEADER))
@@ -260,82 +249,19 @@ class _Worker:
             arrays[name] = np.frombuffer(self._receive_bytes(_MAX_ARRAY), dtype).reshape(shape)
         return arrays
 
-    def _receive_bytes(self, most: int) -> bytes:
+    def _receive_bytes(self, max_size: int) -> bytes:
         try:
-            return self._connection.recv_bytes(most)
+            return self._connection.recv_bytes(max_size)
         except (EOFError, OSError) as error:
-            raise WorkerError("its process is gone") from error
+            raise WorkerError("the worker process is gone") from error
 
 
 def _environment() -> dict[str, str]:
-    """What a worker may know: where the packages lie, and that it has one thread."""
+    """The whole environment of a worker: where the packages are, and one thread."""
     return {
         "PATH": os.defpath,
         "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
         "OPENBLAS_NUM_THREADS": "1",  # a thread's memory counts, used or not
         "OPENCV_IO_MAX_IMAGE_PIXELS": str(limits.MAX_PIXELS),
-        "OPENCV_LOG_LEVEL": "OFF",  # a hostile file shall not fill the log
+        "OPENCV_LOG_LEVEL": "OFF",  # or a hostile file could fill the log
     }
-
-
-def serve() -> None:
-    """Runs tasks until the parent closes its end: the program of a worker process."""
-    module, descriptor, memory = sys.argv[1:]
-    _confine(int(memory))
-    connection = Connection(int(descriptor))
-    cv2.setNumThreads(1)
-    tasks: dict[str, Task] = importlib.import_module(module).TASKS
-    _forbid_processes()
-    connection.send_bytes(b"{}")
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while True:
-            request = json.loads(connection.recv_bytes())
-            blobs = [connection.recv_bytes() for _ in range(request["num_blobs"])]
-            _allow_processor_time(request["seconds"])
-            _answer(connection, tasks[request["task"]], request["arguments"], blobs)
-
-
-def _answer(
-    connection: Connection, task: Task, arguments: dict[str, Any], blobs: list[bytes]
-) -> None:
-    def send(header: dict[str, Any]) -> None:
-        connection.send_bytes(json.dumps(header).encode())
-
-    try:
-        reply, arrays = task(arguments, blobs, lambda share: send({"progress": share}))
-    except MediaError as error:
-        send({"error": (error.code, str(error))})
-        return
-    except MemoryError:
-        send({"error": ("too_large", "it needs too much memory to decode: scale it down")})
-        return
-    layout = [(name, array.dtype.name, array.shape) for name, array in arrays.items()]
-    send({"reply": reply, "arrays": layout})
-    for array in arrays.values():
-        connection.send_bytes(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
-
-
-def _confine(memory: int) -> None:
-    """Gives up what decoding does not need; what this system cannot give up, stays."""
-    # Descriptors that are open already keep working; files cannot be written.
-    bounds = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: 0}
-    bounds[resource.RLIMIT_NOFILE] = _MAX_DESCRIPTORS
-    if sys.platform == "linux":
-        bounds[resource.RLIMIT_AS] = memory
-    for kind, bound in bounds.items():
-        resource.setrlimit(kind, (bound, bound))
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)  # a network without interfaces
-        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-def _forbid_processes() -> None:
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-
-
-def _allow_processor_time(seconds: float) -> None:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    until = math.ceil(used.ru_utime + used.ru_stime + seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (until, resource.getrlimit(resource.RLIMIT_CPU)[1]))

@@ -1,7 +1,7 @@
-"""Live pictures: a camera, an RTSP or HTTP stream, or a video file played as if it were live.
+"""Live video: a camera, an RTSP or HTTP stream, or a video file played as if it were live.
 
-A thread reads as fast as frames come and keeps only the newest: whoever looks slower than the
-source sends misses frames and never falls behind.
+A thread reads as fast as frames arrive and keeps only the newest: a slow consumer misses frames but
+never falls behind.
 """
 
 import dataclasses
@@ -21,9 +21,9 @@ URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 
 _OPEN_SECONDS = 5.0
 _READ_SECONDS = 5.0
-_FIRST_PAUSE = 0.5  # seconds before trying again; doubles up to the last
+_FIRST_PAUSE = 0.5  # seconds before the next try; doubles up to _LAST_PAUSE
 _LAST_PAUSE = 30.0
-# A stream may refer to another address; never to a file of this machine.
+# A stream may refer to another address, but never to a file of this machine.
 _PROTOCOLS = "rtsp,rtp,udp,tcp,tls,http,https,crypto"
 
 
@@ -31,8 +31,9 @@ _PROTOCOLS = "rtsp,rtp,udp,tcp,tls,http,https,crypto"
 class LiveFrame:
     """A frame of a live source.
 
-    `number` counts what the source sent, from 0; `captured` is the `time.monotonic()` at which it
-    had arrived.
+    Attributes:
+      number: position among the frames that the source sent, from 0.
+      captured: `time.monotonic()` of its arrival.
     """
 
     number: int
@@ -41,10 +42,10 @@ class LiveFrame:
 
     @functools.cached_property
     def image(self) -> np.ndarray:
-        """RGB uint8 [H, W, 3]; converted when first asked for, as most frames may be passed over.
+        """RGB uint8 [H, W, 3]; converted at first use, since most frames may never be used.
 
         Raises:
-          MediaError: the colours cannot be converted.
+          MediaError: the colors cannot be converted.
         """
         return self._convert()
 
@@ -53,15 +54,16 @@ class LiveSource:
     """The newest frame of a source; a context manager.
 
     Attributes:
-      num_received: frames that the source sent so far.
-      num_reconnects: how often the source was lost and came back.
+      source: a camera's number, a URL or a path.
+      num_received: frames that the source has sent.
+      num_reconnects: times that a lost source was opened again.
     """
 
     def __init__(self, source: str, *, keep_all: bool = False):
         """`source` is a camera's number, an RTSP or HTTP URL, or the path of a video.
 
-        A file ends, everything else is opened again when it is lost. `keep_all` hands out every
-        frame of a file, each as soon as the one before was taken.
+        A file ends; any other source is opened again when it is lost. With `keep_all`, every frame
+        of a file is yielded, each as soon as the one before was taken.
         """
         self.source = source
         self.num_received = self.num_reconnects = 0
@@ -85,10 +87,10 @@ class LiveSource:
         self._thread.join(_READ_SECONDS + _OPEN_SECONDS)
 
     def __iter__(self) -> Iterator[LiveFrame]:
-        """Yields the newest frame each time one is asked for, until a file ends or `close`.
+        """Yields the newest frame each time, until a file ends or the context is left.
 
         Raises:
-          MediaError: a file cannot be read, or a source could not be opened the first time.
+          MediaError: a file cannot be read, or another source cannot be opened the first time.
         """
         while True:
             with self._changed:
@@ -126,11 +128,11 @@ class LiveSource:
                 self._changed.notify_all()
 
     def _read(self) -> None:
-        """Hands over frames until the source ends, is lost, or nobody wants more."""
+        """Publishes frames until the source ends or is lost, or the context is left."""
         if self.source.isdecimal():
             frames = _camera_frames(int(self.source))
         elif self._is_file:
-            frames = _file_frames(self.source, in_time=not self._keep_all)
+            frames = _file_frames(self.source, real_time=not self._keep_all)
         else:
             frames = _network_frames(self.source)
         for convert in frames:
@@ -149,11 +151,14 @@ def _camera_frames(number: int) -> Iterator[Callable[[], np.ndarray]]:
     camera = cv2.VideoCapture(number)
     try:
         if not camera.isOpened():
-            raise MediaError("unreadable", f"camera {number} does not open: is it there, and free?")
+            raise MediaError(
+                "unreadable",
+                f"camera {number} does not open: connect it, and close other programs that use it",
+            )
         while True:
             arrived, image = camera.read()
             if not arrived:
-                raise MediaError("unreadable", f"camera {number} stopped sending")
+                raise MediaError("unreadable", f"camera {number} stopped sending: check its cable")
             yield functools.partial(cv2.cvtColor, image, cv2.COLOR_BGR2RGB)
     finally:
         camera.release()
@@ -164,19 +169,21 @@ def _network_frames(url: str) -> Iterator[Callable[[], np.ndarray]]:
     try:
         container = av.open(url, options=options, timeout=(_OPEN_SECONDS, _READ_SECONDS))
     except av.FFmpegError as error:
-        raise MediaError("unreadable", f"{url} does not open: {error.strerror}") from error
+        raise MediaError(
+            "unreadable", f"{url} does not open: {error.strerror}: check the address"
+        ) from error
     with container:
         video.set_up_decoder(container, url)
         yield from _converters(container)
-    raise MediaError("unreadable", f"{url} stopped sending")
+    raise MediaError("unreadable", f"{url} stopped sending: check the source")
 
 
-def _file_frames(path: str, *, in_time: bool) -> Iterator[Callable[[], np.ndarray]]:
+def _file_frames(path: str, *, real_time: bool) -> Iterator[Callable[[], np.ndarray]]:
     with video.open_container(path) as container:
         began = time.monotonic()
         rate = float(container.streams.video[0].average_rate or 25)
         for number, convert in enumerate(_converters(container)):
-            if in_time:
+            if real_time:
                 time.sleep(max(0.0, began + number / rate - time.monotonic()))
             yield convert
 
@@ -190,4 +197,4 @@ def _convert(frame: av.VideoFrame) -> np.ndarray:
     try:
         return video.to_rgb(frame)
     except av.FFmpegError as error:
-        raise MediaError("unsupported", f"colour matrix {frame.colorspace}: use BT.709") from error
+        raise MediaError("unsupported", f"color matrix {frame.colorspace}: use BT.709") from error

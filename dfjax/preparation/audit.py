@@ -325,7 +325,7 @@ def _face_finder(spec: CropSpec) -> Callable[[dict[str, Any], np.ndarray], detec
         box = np.array([0, 0, spec.size, spec.size], np.float32)
         return lambda record, image: detect.Face(box, record["landmarks"], 0.0)
     finder = detect.FaceDetector(CropSpec())
-    return lambda record, image: next(iter(finder.find(image)), None)
+    return lambda record, image: next(iter(finder.detect(image)), None)
 
 
 def _same_faces(crops: _Crops, embeddings: np.ndarray, known: Container[int]) -> list[Leak]:

@@ -19,6 +19,7 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceDetector
 from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
+from dfjax.media import suffix
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 
@@ -97,30 +98,21 @@ def _places(frames: Sequence[np.ndarray], indices: Sequence[int]) -> list[tuple[
 def _find_faces(path: str, frames: Sequence[np.ndarray], spec: CropSpec) -> list[list[Face]]:
     if spec.crops == "as-is":
         return [[] for _ in frames]
-    finder = FaceDetector(spec)
-    if not _is_picture(path):
-        finder = VideoFaceDetector(finder)
-    return [finder.find(frame) for frame in frames]
-
-
-def _is_picture(path: str) -> bool:
-    suffix = pathlib.PurePath(path).suffix.lower()
-    return suffix in media_image.IMAGE_SUFFIXES and not os.path.isdir(path)
+    detector = FaceDetector(spec)
+    if os.path.isdir(path) or suffix.is_video(path):
+        detector = VideoFaceDetector(detector)
+    return [detector.detect(frame) for frame in frames]
 
 
 def _read_frames(path: str, num_frames: int) -> tuple[list[np.ndarray], list[int], bool]:
     """Returns frames, their positions, and whether the clip is damaged."""
     if os.path.isdir(path):
         return _read_folder(path, num_frames)
-    suffix = pathlib.PurePath(path).suffix.lower()
-    if suffix in media_video.VIDEO_SUFFIXES:
-        video = media_video.read_video(path, num_frames)
-        damaged = media_video.is_damaged(video.num_decoded, video.num_declared)
-        return video.frames, video.indices, damaged
-    if _is_picture(path):
+    if suffix.kind_of(path) == "image":
         return [media_image.read_image(path)], [0], False
-    accepted = " ".join(sorted(media_image.IMAGE_SUFFIXES | media_video.VIDEO_SUFFIXES))
-    raise MediaError("unsupported", f"{path}: its suffix is none of {accepted}")
+    video = media_video.read_video(path, num_frames)
+    damaged = media_video.is_damaged(video.num_decoded, video.num_declared)
+    return video.frames, video.indices, damaged
 
 
 def _read_folder(path: str, num_frames: int) -> tuple[list[np.ndarray], list[int], bool]:

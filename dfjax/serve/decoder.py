@@ -16,7 +16,8 @@ import numpy as np
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference.extract import ExtractedFace, ExtractedFaces, MediaFacts
-from dfjax.media.sandbox import Arrays, Sandbox, WorkerError
+from dfjax.media.sandbox import Sandbox, WorkerError
+from dfjax.media.sandbox_worker import Arrays
 from dfjax.serve import errors, tasks
 from dfjax.serve.spool import Spool
 

@@ -16,7 +16,7 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference.extract import FaceExtractor
 from dfjax.media import image as media_image
 from dfjax.media.errors import MediaError
-from dfjax.media.sandbox import Arrays, Task
+from dfjax.media.sandbox_worker import Arrays, Task
 
 CROP_FIELDS = tuple(field.name for field in dataclasses.fields(Crop))
 

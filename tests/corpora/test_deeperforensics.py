@@ -84,7 +84,7 @@ def test_variants_are_chosen_and_may_be_nested(tmp_path, caplog):
 
 def test_without_the_reals_or_with_wrong_lists_the_import_stops(tmp_path, caplog):
     root, ffpp_root = write_trees(tmp_path)
-    with pytest.raises(ValueError, match=r"no reals of its own.*: give .*--ffpp DIR"):
+    with pytest.raises(ValueError, match=r"needs the folder of FaceForensics.*: give it .*--ffpp"):
         deeperforensics.read_deeperforensics(root)
     (root / "manipulated_videos/end_to_end/071_M004.mp4").unlink()
     (ffpp_root / "original_sequences/youtube/c23/videos/100.mp4").unlink()
@@ -95,8 +95,8 @@ def test_without_the_reals_or_with_wrong_lists_the_import_stops(tmp_path, caplog
         "deeperforensics: end_to_end: 4 of 5 clips; missing: 071_M004",
     ]
     for text, message in (
-        ("071_M004.mp4\n", "071_M004 is in train.txt, too: keep one"),
-        ("071_054.mp4\n", "'071_054.mp4' is no name like 071_M004.mp4"),
+        ("071_M004.mp4\n", "071_M004 is also in train.txt: download both"),
+        ("071_054.mp4\n", "'071_054.mp4' is not a name like 071_M004.mp4"),
     ):
         (root / "lists/splits/test.txt").write_text(text)
         with pytest.raises(ValueError, match=message):

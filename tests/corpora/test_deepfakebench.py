@@ -77,7 +77,7 @@ def write_celeb(root):
 @pytest.mark.parametrize("place", ["", "dataset_json", "dataset_json/FF-DF.json"])
 def test_the_clips_are_exactly_these(tmp_path, place, caplog):
     write_ffpp(tmp_path)
-    found = deepfakebench.read_deepfakebench(tmp_path / place, splits=(1, 0, 0))
+    found = deepfakebench.read_deepfakebench(tmp_path / place, shares=(1, 0, 0))
 
     def clip(folder, name, split, original=""):
         method = "FF-DF" if folder == CROPS else "real"
@@ -209,10 +209,10 @@ def test_pictures_are_clips_where_an_entry_is_not_a_folder(tmp_path, caplog):
     assert found[1].origin_ids == found[2].origin_ids == ("video:stargan/all",)
     prefix = "deepfakebench: {} entries of stargan.json "
     assert caplog.messages == [
-        f"{prefix.format(1)}are not all of a folder: each picture is a clip: "
+        f"{prefix.format(1)}list only a part of a folder: each picture is a clip: "
         "stargan/stargan_Fake/test/all",
-        f"{prefix.format(1)}lack frames here: stargan/stargan_Real/test/some",
-        f"{prefix.format(2)}have no frame here: "
+        f"{prefix.format(1)}lack frames: stargan/stargan_Real/test/some",
+        f"{prefix.format(2)}have no frame: "
         "stargan/stargan_Real/test/gone, stargan/stargan_Real/test/none",
     ]
 
@@ -233,10 +233,10 @@ def test_a_label_that_contradicts_anything_stops_the_import(tmp_path):
         return deepfakebench.read_deepfakebench(write_labels(tmp_path, "x", labels))
 
     for label, folder, message in (
-        ("CelebDFv2_real", "Celeb-DF-v2/Celeb-synthesis/frames/a", "Celeb-synthesis holds the oth"),
-        ("FF-DF", f"{REALS}/a", "but original_sequences holds the other class"),
-        ("stargan_Fake", "stargan/real/a", "but real holds the other class"),
-        ("Celeb-DF", "any/where", "label 'Celeb-DF' does not say what it is: accepted are FF-real"),
+        ("CelebDFv2_real", "Celeb-DF-v2/Celeb-synthesis/frames/a", "Celeb-synthesis has the other"),
+        ("FF-DF", f"{REALS}/a", "but original_sequences has the other class"),
+        ("stargan_Fake", "stargan/real/a", "but real has the other class"),
+        ("Celeb-DF", "any/where", "label 'Celeb-DF' is unknown: use FF-real"),
     ):
         with pytest.raises(ValueError, match=message):
             read(label, folder)
@@ -244,22 +244,27 @@ def test_a_label_that_contradicts_anything_stops_the_import(tmp_path):
         read("a_Fake", "x/a", of_entry="a_Real")
     write_labels(tmp_path, "y", {"b_Real": {"test": {"a": entry("b_Real", "x/a")}}})
     read("b_Fake", "x/a")
-    with pytest.raises(ValueError, match="is x/b_Fake/test/a and y/b_Real/test/a: one of the lab"):
+    with pytest.raises(ValueError, match="is x/b_Fake/test/a and y/b_Real/test/a: correct one of"):
         deepfakebench.read_deepfakebench(tmp_path)
 
 
 def test_files_that_are_not_understood_stop_the_import(tmp_path):
     file = write_ffpp(tmp_path)
-    with pytest.raises(ValueError, match="FF-real has no raw in train, but c23, c40: choose it"):
+    with pytest.raises(
+        ValueError, match="has no raw in train, but c23, c40: choose that compression"
+    ):
         deepfakebench.read_deepfakebench(file, compression="raw")
-    with pytest.raises(ValueError, match="holds no clip of this corpus"):
+    with pytest.raises(ValueError, match="has no clip of this corpus"):
         deepfakebench.read_deepfakebench(file, compression="c40")
     with pytest.raises(ValueError, match="has no label file"):
         deepfakebench.read_deepfakebench(tmp_path / "FaceForensics++")
     for labels, message in (
-        ({"FF-real": {"dev": {}}}, "FF-real has a split 'dev': use train, val, test"),
-        ({"FF-real": {"test": []}}, "FF-real/test is no object"),
-        ({"FF-real": {"test": {"a": entry("FF-real", "../a")}}}, "paths lead down from a folder"),
+        ({"FF-real": {"dev": {}}}, "FF-real has the split .dev': use train, val, test"),
+        ({"FF-real": {"test": []}}, "FF-real/test is not a JSON object"),
+        (
+            {"FF-real": {"test": {"a": entry("FF-real", "../a")}}},
+            "paths must lead down",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             deepfakebench.read_deepfakebench(write_labels(tmp_path, "z", labels))

@@ -58,7 +58,7 @@ def test_the_clips_are_exactly_these(tmp_path):
     style = (f"video:df40/{test}/StyleGAN2/ff/003", "video:ffpp/003")
     swap = ("video:ffpp/000", "video:ffpp/756", straddling)
     real = f"{test}/stargan/real/000001.jpg"
-    assert df40.read_df40(root, splits=(1, 0, 0)) == [
+    assert df40.read_df40(root, shares=(1, 0, 0)) == [
         fake("StyleGAN2", f"{test}/StyleGAN2/ff/003", "test", *style),
         fake("e4e", f"{test}/e4e/ff/inversions/00012.jpg", "test"),
         fake("heygen", f"{test}/heygen/fake/071.mp4", "test"),
@@ -107,7 +107,7 @@ def test_whole_videos_as_reals_beside_crops_are_said(tmp_path, caplog):
         write_ffpp(tmp_path / "ffpp", "videos"),
     )
     df40.read_df40(root, ffpp_root=ffpp_root)
-    assert [m for m in caplog.messages if "6 reals are whole videos, the fakes crops" in m]
+    assert [m for m in caplog.messages if "6 reals are whole videos, but the fakes are crops" in m]
 
 
 def test_reals_come_in_the_splits_of_the_fakes_alone(tmp_path):
@@ -120,13 +120,13 @@ def test_reals_come_in_the_splits_of_the_fakes_alone(tmp_path):
 def test_the_root_may_hold_the_methods_themselves(tmp_path, name, split, caplog):
     root = trees.write_tree(tmp_path / name, "simswap/ff/frames/000_756/000.png", "notes/a.txt")
     (root / "RDDM/ff/000").mkdir(parents=True)
-    found = df40.read_df40(root, splits=(1, 0, 0))
+    found = df40.read_df40(root, shares=(1, 0, 0))
     assert [(clip.key, clip.split) for clip in found] == [
         ("df40/simswap/simswap/ff/frames/000_756", split)
     ]
-    assert f"df40: 1 folders in {root} are no methods: notes" in caplog.messages
+    assert f"df40: 1 folders in {root} are not methods: notes" in caplog.messages
     assert f"df40: 1 folders in {root}/RDDM are empty: ff/000" in caplog.messages
-    absent = "df40: 39 methods are not there: CollabDiff, DiT, MRAA, MidJourney, RDDM, …"
+    absent = "df40: 39 methods are missing: CollabDiff, DiT, MRAA, MidJourney, RDDM, …"
     assert absent in caplog.messages
 
 
@@ -137,5 +137,5 @@ def test_methods_are_chosen_and_val_is_a_share_of_train(tmp_path):
     assert sorted(clip.split for clip in found) == ["train"] * 45 + ["val"] * 6
     with pytest.raises(ValueError, match="methods liar: use some of CollabDiff, DiT"):
         df40.read_df40(root, methods=["liar"])
-    with pytest.raises(ValueError, match="holds no clip of this corpus"):
+    with pytest.raises(ValueError, match="has no clip of this corpus"):
         df40.read_df40(root, methods=["fomm"])

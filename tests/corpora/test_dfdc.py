@@ -84,7 +84,7 @@ def test_parts_are_dealt_out_whole_where_no_set_is_held_out(tmp_path):
     # test is the owners' once it is there, and its share goes to train
     trees.write_labels(tmp_path, {"test/labels.csv": "filename,label\nx.mp4,0\n"})
     trees.write_tree(tmp_path, "test/x.mp4")
-    splits = [clip.split for clip in read_dfdc(tmp_path, splits=(0.7, 0.2, 0.1))]
+    splits = [clip.split for clip in read_dfdc(tmp_path, shares=(0.7, 0.2, 0.1))]
     assert (splits.count("test"), splits.count("val")) == (1, 12)
 
 
@@ -126,20 +126,23 @@ def part_of(entries: dict) -> dict[str, object]:
         ({"dfdc_train_part_0/a.txt": ""}, "dfdc_train_part_0/metadata.json is missing"),
         (
             {**part_of({}), "train/dfdc_train_part_00/metadata.json": {}},
-            "dfdc_train_part_0 and .*dfdc_train_part_00 are both there",
+            "dfdc_train_part_0 and .*dfdc_train_part_00 both exist",
         ),
         (
             {
                 "test/labels.csv": "filename,label\nx.mp4,0",
                 "test/metadata.json": {"x.mp4": {"is_fake": 1}},
             },
-            "labels.csv calls x real and metadata.json calls it fake; in both, 0 is real",
+            "labels.csv calls x real and metadata.json calls it fake .in both, 0 is real",
         ),
-        ({"test/labels.csv": "filename,label\nx.mp4,2"}, "line 2: label '2': 0 or REAL, 1 or FAKE"),
+        (
+            {"test/labels.csv": "filename,label\nx.mp4,2"},
+            "line 2: label '2': use 0 or REAL, 1 or FAKE",
+        ),
         ({"test/labels.csv": "filename,label\nx.mp4,0\nx.mp4,1"}, "line 3 names x.mp4 again"),
         ({"test/notes.txt": ""}, "test has neither labels.csv nor metadata.json"),
-        ({"metadata.json": {"a.mp4": {"label": "REAL"}}}, 'no "is_fake": .* the folder above it'),
-        ({"notes.txt": ""}, "holds no clip of this corpus"),
+        ({"metadata.json": {"a.mp4": {"label": "REAL"}}}, 'no "is_fake", .* the folder above it'),
+        ({"notes.txt": ""}, "has no clip of this corpus"),
     ],
 )
 def test_labels_that_cannot_be_right_stop_the_import(tmp_path, files, message):

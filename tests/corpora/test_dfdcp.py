@@ -57,7 +57,7 @@ def test_the_corpus_gives_exactly_these_clips_and_says_what_is_odd(corpus, caplo
     original = "dfdcp/real/original_videos/100/100_A_001.mp4"
     moved = A.replace("method_A", "method_A/videos")
     far = "method_A/videos/200/200_B/300_200_B_009.mp4"
-    assert trees.rows(read_dfdcp(corpus, splits=(1, 0, 0))) == [
+    assert trees.rows(read_dfdcp(corpus, shares=(1, 0, 0))) == [
         (f"dfdcp/method_A/{moved}", 1, "method_A", "train", swapped, original),
         (f"dfdcp/method_A/{far}", 1, "method_A", "test", other, ""),
         (f"dfdcp/method_B/{B}", 1, "method_B", "train", swapped, original),
@@ -79,7 +79,7 @@ def test_the_corpus_gives_exactly_these_clips_and_says_what_is_odd(corpus, caplo
 
 
 def test_strict_leaves_out_what_shares_an_actor_with_test(corpus):
-    clips = read_dfdcp(corpus / "dfdc_preview_set", splits=(1, 0, 0), strict=True)
+    clips = read_dfdcp(corpus / "dfdc_preview_set", shares=(1, 0, 0), strict=True)
     assert [(clip.key.split("/")[-1], clip.split) for clip in clips] == [
         ("300_200_B_009.mp4", "test"),
         ("100_A_001.mp4", "train"),
@@ -94,7 +94,7 @@ def test_val_is_dealt_from_train_by_the_actor_in_the_video(tmp_path):
         face, clip = 100 + (actor - 101) % 20, f"{actor}_A_001.mp4"
         entries[f"original_videos/{actor}/{clip}"] = real(f"{actor}")
         entries[f"method_A/{actor}/{actor}_A/{face}_{clip}"] = fake(f"{actor}", f"{face}")
-    clips = read_dfdcp(write(tmp_path, entries), splits=(0.7, 0.1, 0.2))
+    clips = read_dfdcp(write(tmp_path, entries), shares=(0.7, 0.1, 0.2))
     assert len({(clip.origin_ids[1], clip.split) for clip in clips}) == 20
     assert [clip.split for clip in clips].count("val") == 4  # .1 / (.7 + .1) of 40, whole
     assert all(clip.original for clip in clips if clip.label)
@@ -103,15 +103,21 @@ def test_val_is_dealt_from_train_by_the_actor_in_the_video(tmp_path):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({A: real("100")}, "is called real, but original_videos holds the reals and method_A"),
-        ({"original_videos/1/1_A_1.mp4": fake("1", "2")}, "is called fake, but original_videos"),
+        ({A: real("100")}, "has the label real, but original_videos has the reals and method_A"),
+        (
+            {"original_videos/1/1_A_1.mp4": fake("1", "2")},
+            "has the label fake, but original",
+        ),
         ({A: {**fake("1", "2"), "label": 1}}, 'no "label" that is "real" or "fake"'),
         ({A: fake("1", "2", "val")}, 'no "set" that is "train" or "test"'),
         ({A: {**fake("1", "2"), "swapped_id": None}}, 'no "swapped_id", the id of an actor'),
-        ({"videos/a.mp4": fake("1", "2")}, "paths start with original_videos, method_A, method_B"),
-        ({A: fake("1", "2"), A.replace("mp4", "mov"): fake("1", "2")}, "mov is there twice"),
+        (
+            {"videos/a.mp4": fake("1", "2")},
+            "must start with one of original_videos, method_A, method_B",
+        ),
+        ({A: fake("1", "2"), A.replace("mp4", "mov"): fake("1", "2")}, "mov occurs twice"),
         ({"../a.mp4": fake("1", "2")}, "paths start at the folder of the corpus"),
-        ({}, "holds no clip of this corpus"),
+        ({}, "has no clip of this corpus"),
     ],
 )
 def test_a_list_that_cannot_be_right_stops_the_import(tmp_path, entries, message):

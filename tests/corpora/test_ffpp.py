@@ -125,7 +125,7 @@ def test_what_deviates_from_the_owners_is_said(tmp_path, caplog):
     keys = {clip.key for clip in ffpp.read_ffpp(tmp_path)}
     assert f"ffpp/Deepfakes/{folder.relative_to(tmp_path)}/000_001.mp4" not in keys
     assert (
-        f"ffpp: 3 split files in {tmp_path} are not as the owners published them: "
+        f"ffpp: 3 split files in {tmp_path} differ from the published ones: "
         "test.json, train.json, val.json"
     ) in caplog.messages
     assert "ffpp: Deepfakes c23: 8 of 8 clips; missing: 000_756; not published: 000_001" in (
@@ -138,9 +138,13 @@ def test_what_deviates_from_the_owners_is_said(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("val.json", None, "get them from dataset/splits of https://github.com/ondyari/FaceForens"),
-        ("val.json", '[["837", "002"], ["000", "004"]]', "000 is in train.json already"),
-        ("val.json", "[[837, 2]]", r"\[837, 2\] is no pair of ids"),
+        (
+            "val.json",
+            None,
+            "download them there from dataset/splits of https://github.com/ondyari/FaceForens",
+        ),
+        ("val.json", '[["837", "002"], ["000", "004"]]', "000 is also in train.json"),
+        ("val.json", "[[837, 2]]", r"\[837, 2\] is not a pair of ids"),
         ("val.json", '{"a": 1}', "holds a dict, not a list"),
     ],
 )

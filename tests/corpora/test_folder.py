@@ -100,8 +100,8 @@ def test_splits_without_a_split_column_keep_groups_pairs_and_copies_together(tmp
         ("path,label\n../a.png,real", r"line 2: path '../a.png': give a file below"),
         ("path,label\n/a.png,real", r"line 2: path '/a.png': give a file below"),
         ("path,label,method\na.png,fake,real", r"line 2: a fake of method 'real'"),
-        ("path,label,split\na.png,real,test\nb.png,fake,", r"b.png has no split while others"),
-        ("path,label", r"holds no picture or video"),
+        ("path,label,split\na.png,real,test\nb.png,fake,", r"b.png has no split but others"),
+        ("path,label", r"has no picture or video"),
         (
             "path,label,split,group\na.png,real,train,x;y\nb.png,fake,test,y",
             r"group 'y' is in train \(a.png\) and in test \(b.png\)",
@@ -146,7 +146,7 @@ def test_missing_files_stay_in_the_list_unless_all_are_missing(tmp_path):
     ("paths", "message"),
     [
         ([], "neither manifest.csv nor a folder real or fake"),
-        (["real/readme.txt", "fake/readme.txt"], "holds no picture or video: accepted are .avi"),
+        (["real/readme.txt", "fake/readme.txt"], "has no picture or video: add files in .avi"),
     ],
 )
 def test_a_folder_without_files_says_what_is_accepted(tmp_path, paths, message):

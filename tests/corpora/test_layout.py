@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from dfjax.corpora import layout
+from dfjax.corpora import label_file, layout, splits
 from dfjax.corpora.clip import Clip
 from tests.corpora import trees
 
@@ -25,7 +25,7 @@ def test_a_folder_is_found_by_any_of_its_spellings(tmp_path, there):
 def test_the_exact_spelling_goes_first_and_two_others_are_one_too_many(tmp_path):
     (tmp_path / "celeb_real").mkdir()
     (tmp_path / "CELEB-real").mkdir()
-    with pytest.raises(ValueError, match=r"CELEB-real and .*celeb_real are both there: keep one"):
+    with pytest.raises(ValueError, match=r"CELEB-real and .*celeb_real both exist: keep one"):
         layout.find_folder(tmp_path, "Celeb-real")
     (tmp_path / "Celeb-real").mkdir()
     assert layout.find_folder(tmp_path, "Celeb-real") == tmp_path / "Celeb-real"
@@ -46,26 +46,26 @@ def test_clips_are_videos_and_folders_of_frames_and_the_rest_is_reported(tmp_pat
         f"c: 1 folders in {tmp_path} are empty: e",
     ]
     trees.write_tree(tmp_path, "b.avi")
-    with pytest.raises(ValueError, match=r"b.MP4 and .*b.avi are both there|b.avi and .*b.MP4"):
+    with pytest.raises(ValueError, match=r"b.MP4 and .*b.avi both exist|b.avi and .*b.MP4"):
         layout.list_clips(tmp_path, corpus="c")
 
 
 def test_label_files_that_cannot_be_read_say_so(tmp_path):
     file = tmp_path / "labels"
     with pytest.raises(ValueError, match="labels is missing"):
-        layout.read_text(file)
+        label_file.read_text(file)
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match="is not text in UTF-8"):
-        layout.read_text(file)
+        label_file.read_text(file)
     for text, message in (
-        ('{"a": 1, "a": 2}', "names 'a' twice"),
+        ('{"a": 1, "a": 2}', "has the key 'a' twice"),
         ("[1]", "holds a list, not a dict"),
         ("{", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
     ):
         file.write_text(text)
         with pytest.raises(ValueError, match=message) as error:
-            layout.read_json(file)
+            label_file.read_json(file)
         assert "\n" not in str(error.value)
     for text, message in (
         ("name,label\n", "has the columns name, label: filename, label are needed"),
@@ -73,21 +73,21 @@ def test_label_files_that_cannot_be_read_say_so(tmp_path):
     ):
         file.write_text(text)
         with pytest.raises(ValueError, match=message):
-            layout.read_csv(file, ["filename", "label"])
+            label_file.read_csv(file, ["filename", "label"])
 
 
 def test_label_files_are_read_with_the_place_of_every_row(tmp_path):
     file = tmp_path / "labels"
     file.write_text("\ufeffFilename, Label,more\n\na.mp4, 1,x\n", encoding="utf-8")
-    assert layout.read_csv(file, ["filename", "label"]) == [
+    assert label_file.read_csv(file, ["filename", "label"]) == [
         (f"{file} line 3", {"filename": "a.mp4", "label": "1"})
     ]
     file.write_bytes(b"one\r\n\r\n two \r\n")
-    assert layout.read_lines(file) == [(f"{file} line 1", "one"), (f"{file} line 3", "two")]
-    assert layout.relative_path(".\\a\\b.mp4", "x").as_posix() == "a/b.mp4"
+    assert label_file.read_lines(file) == [(f"{file} line 1", "one"), (f"{file} line 3", "two")]
+    assert label_file.relative_path(".\\a\\b.mp4", "x").as_posix() == "a/b.mp4"
     for path in ("", "/a", "a/../../b", "a\0b"):
         with pytest.raises(ValueError, match=r"x: path .*paths start at the folder"):
-            layout.relative_path(path, "x")
+            label_file.relative_path(path, "x")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_clips_without_a_corpus_a_key_of_their_own_or_the_right_label_are_refuse
     a, b = clip("a", "test", "s"), clip("b", "test", "s")
     assert layout.check_clips(tmp_path, [b, a]) == [a, b]
     for clips, message in (
-        ([], "holds no clip of this corpus"),
+        ([], "has no clip of this corpus"),
         ([a, b, a], "are both c/a"),
         ([clip("a", "test", label=0)], "label 0 but method swap"),
         ([clip("a", "test", method="real")], "label 1 but method real"),
@@ -129,15 +129,15 @@ def test_a_fake_has_the_real_of_its_first_source_as_original():
 def test_val_comes_from_train_alone_and_keeps_ties_together():
     train = [clip(f"{i}{k}", "train", f"video:{i}", "person:1") for i in range(40) for k in "ab"]
     test = [clip(f"t{i}", "test", f"video:{i}") for i in range(5)]
-    made = layout.hold_out_val(test + train, seed=1, shares=(0.6, 0.2, 0.2), ties="video:")
+    made = splits.hold_out_val(test + train, seed=1, shares=(0.6, 0.2, 0.2), ties="video:")
     split = {found.key: found.split for found in made}
     assert [found.key for found in made] == [given.key for given in test + train]
     assert [split[given.key] for given in test] == ["test"] * 5
     assert [split[given.key] for given in train].count("val") == 20
     assert all(split[f"c/{i}a"] == split[f"c/{i}b"] for i in range(40))
-    assert made != layout.hold_out_val(test + train, seed=2, shares=(0.6, 0.2, 0.2), ties="video:")
+    assert made != splits.hold_out_val(test + train, seed=2, shares=(0.6, 0.2, 0.2), ties="video:")
     with pytest.raises(ValueError, match=r"splits \(0, 0, 1\)"):
-        layout.hold_out_val(train, seed=1, shares=(0, 0, 1))
+        splits.hold_out_val(train, seed=1, shares=(0, 0, 1))
 
 
 def test_of_what_leaks_test_stays_before_val_before_train(caplog):
@@ -149,10 +149,10 @@ def test_of_what_leaks_test_stays_before_val_before_train(caplog):
         clip("e", "train", "3", "4"),
         clip("f", "train", "4"),
     ]
-    left = layout.drop_leaks("c", clips)
+    left = splits.drop_leaks("c", clips)
     assert [found.path for found in left] == ["a", "c", "d", "f"]
     assert caplog.messages == [
-        "c: 2 clips left out: they share a source with test or val: c/b, c/e"
+        "c: 2 clips left out: they share an origin with test or val: c/b, c/e"
     ]
-    left = layout.drop_leaks("c", clips, keep=("test",))
+    left = splits.drop_leaks("c", clips, keep=("test",))
     assert [found.path for found in left] == ["a", "c", "d", "e", "f"]

@@ -83,16 +83,16 @@ def test_one_list_is_dealt_out_with_fakes_beside_the_reals_in_their_names(tmp_pa
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"notes.md": ""}, "holds no list: give a folder with train.txt, val.txt or test.txt"),
+        ({"notes.md": ""}, "has no list: give a folder with train.txt, val.txt or test.txt"),
         ({"train.txt": "FF/real/000.mp4"}, "train.txt line 1: .* use dataset/source/video"),
         ({"train.txt": "real/000/0.png"}, r"use dataset/source/video/frame.png"),
         (
             {"train.txt": "FF/real/000/0.png", "test.txt": "\nFF/real/000/1.png"},
-            "test.txt line 2: FF/real/000 is in train as FF/real/000 already: keep a video in one",
+            "test.txt line 2: FF/real/000 is also in train as FF/real/000: list a video once",
         ),
         (
             {"train.txt": "a/FF/real/000/0.png\nb/FF/real/000/0.png"},
-            "line 2: FF/real/000 is in train as a/FF/real/000 already",
+            "line 2: FF/real/000 is also in train as a/FF/real/000: list",
         ),
         ({"train.txt": "FF/real/nowhere/0.png"}, "none of the 1 videos listed in .* exists"),
     ],

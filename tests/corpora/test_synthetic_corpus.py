@@ -149,7 +149,7 @@ def test_dlib_finds_the_face_where_it_is_drawn():
     num_found = 0
     for person in range(40):
         take = synthetic.film(synthetic.Settings(frames=1), person, 0)
-        faces = finder.find(take.frames[0])
+        faces = finder.detect(take.frames[0])
         points = take.sitter.landmarks(take.poses[0])
         middle = points[list(portrait.PARTS["face"])].mean(0)
         if len(faces) == 1:

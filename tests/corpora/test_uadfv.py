@@ -42,7 +42,7 @@ def test_frames_are_read_where_there_is_no_video(tmp_path):
         (["fake/0000.mp4", "real/0000_fake.mp4"], "real/0000_fake.mp4 is in the folder real"),
         (["fake/0000.mp4", "real/0000.mp4"], "fake/0000.mp4 is in the folder fake"),
         (["real/0000.mp4"], r"has no folder fake"),
-        (["real/0000.txt", "fake/0000.txt"], "holds no clip of this corpus"),
+        (["real/0000.txt", "fake/0000.txt"], "has no clip of this corpus"),
     ],
 )
 def test_a_tree_that_cannot_be_right_stops_the_import(tmp_path, paths, message):

@@ -41,7 +41,7 @@ def test_val_is_dealt_from_train_and_divides_no_archive(tmp_path):
                 trees.write_tree(tmp_path, f"{label}_train/{archive}/{label}/{sequence}/0.png")
         trees.write_tree(tmp_path, f"{label}_test/0/{label}/0/0.png")
     for seed in range(3):
-        clips = read_wilddeepfake(tmp_path, seed=seed, splits=(0.7, 0.1, 0.2))
+        clips = read_wilddeepfake(tmp_path, seed=seed, shares=(0.7, 0.1, 0.2))
         assert len({(clip.origin_ids, clip.split) for clip in clips}) == 42
         splits = [clip.split for clip in clips]
         assert (splits.count("test"), splits.count("val")) == (2, 12)  # whole archives
@@ -52,10 +52,10 @@ def test_val_is_dealt_from_train_and_divides_no_archive(tmp_path):
     [
         (
             ["real_train/0/real/1/0.png", "real_train/1.tar.gz", "real_train/10.tgz"],
-            r"not unpacked \(1.tar.gz, 10.tgz\): unpack each there, so that 0.tar.gz becomes",
+            r"packed archives \(1.tar.gz, 10.tgz\): unpack each there, so that 0.tar.gz becomes",
         ),
         (["real_train/0/fake/1/0.png"], "folders real_train and fake, which contradict each other"),
-        (["real_train/0.txt"], "holds no clip of this corpus"),
+        (["real_train/0.txt"], "has no clip of this corpus"),
     ],
 )
 def test_a_tree_that_cannot_be_right_stops_the_import(tmp_path, paths, message):

@@ -123,7 +123,7 @@ def test_the_synthetic_corpus_is_not_solved_by_trivial_cues():
         original = synthetic.film(settings, person, 0)
         fake = synthetic.forge(settings, person, 0, original)
         for number, frames in enumerate((original.frames, fake)):
-            for face in crop.cut_faces(frames[0], finder.find(frames[0]), spec):
+            for face in crop.cut_faces(frames[0], finder.detect(frames[0]), spec):
                 stored = image_file.encode_image(face.image, "jpeg")
                 cues.append(trivial_cues.features(face.image, len(stored), face.scale))
                 label.append(number)

@@ -40,17 +40,17 @@ def test_a_missing_model_says_how_to_get_it(tmp_path):
     assert "pip install face_recognition_models" in str(error.value)
 
 
-def test_crops_as_they_are_need_no_finder():
+def test_crops_as_they_are_need_no_detector():
     picture = np.zeros((300, 200, 3), np.uint8)
     assert [crop.image.shape for crop in crop_lib.cut_faces(picture, [], AS_IS)] == [(256, 256, 3)]
-    with pytest.raises(ValueError, match="without a FaceDetector"):
+    with pytest.raises(ValueError, match="need no FaceDetector"):
         FaceDetector(AS_IS)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40_000), (40_000, 1), (300, 200)])
 def test_pictures_without_a_face_give_no_crop(shape):
     picture = np.full((*shape, 3), 128, np.uint8)
-    assert crop_lib.cut_faces(picture, FaceDetector(CropSpec()).find(picture), CropSpec()) == []
+    assert crop_lib.cut_faces(picture, FaceDetector(CropSpec()).detect(picture), CropSpec()) == []
 
 
 @pytest.fixture(scope="module")
@@ -61,40 +61,40 @@ def drawn() -> list[np.ndarray]:
 
 @pytest.mark.parametrize("working_size", [1280, 320])
 def test_following_in_the_same_frame_changes_nothing(drawn, working_size):
-    finder = FaceDetector(CropSpec(working_size=working_size, detection_border=0.0))
-    (face,) = finder.find(drawn[0])
-    again = finder.follow(drawn[0], face)
+    detector = FaceDetector(CropSpec(working_size=working_size, detection_border=0.0))
+    (face,) = detector.detect(drawn[0])
+    again = detector.follow(drawn[0], face)
     np.testing.assert_array_equal(again.landmarks, face.landmarks)
     np.testing.assert_allclose(again.box, face.box, atol=1e-3)
 
 
 def test_a_face_is_followed_until_it_leaves(drawn):
-    finder = FaceDetector(CropSpec(detection_border=0.0))
-    (face,) = finder.find(drawn[0])
-    assert all(finder.follow(frame, face) is not None for frame in drawn)
+    detector = FaceDetector(CropSpec(detection_border=0.0))
+    (face,) = detector.detect(drawn[0])
+    assert all(detector.follow(frame, face) is not None for frame in drawn)
     left = [
         np.roll(drawn[0], drawn[0].shape[1] // 2, axis=1),
         np.full_like(drawn[0], 90),
         np.random.default_rng(0).integers(0, 256, drawn[0].shape, np.uint8),
         drawn[0][:2, :2],  # nothing of the frame is where the face was
     ]
-    assert [finder.follow(frame, face) for frame in left] == [None] * 4
+    assert [detector.follow(frame, face) for frame in left] == [None] * 4
 
 
 @needs_photographs
 def test_real_faces_are_followed_and_backgrounds_are_not():
-    finder = FaceDetector(CropSpec(faces="all", detection_border=0.0))
+    detector = FaceDetector(CropSpec(faces="all", detection_border=0.0))
     followed, passed = [], []
     for path in sorted(DATA.glob("videos/*/*.mp4"))[::4]:
         with stream.LiveSource(str(path), keep_all=True) as source:
             # Of a machine that misses two of three.
             frames = [frame.image for frame in itertools.islice(source, 0, 24, 3)]
-        known = finder.find(frames[0])
+        known = detector.detect(frames[0])
         for frame in frames[1:]:
-            faces = [finder.follow(frame, face) for face in known]
+            faces = [detector.follow(frame, face) for face in known]
             followed += [face is not None for face in faces]
             elsewhere = np.roll(frame[::-1], frame.shape[1] // 2, axis=1).copy()
-            passed += [finder.follow(elsewhere, face) is not None for face in known]
+            passed += [detector.follow(elsewhere, face) is not None for face in known]
             known = [face for face in faces if face is not None]
     assert len(followed) > 50
     assert np.mean(followed) > 0.98
@@ -105,14 +105,14 @@ def test_real_faces_are_followed_and_backgrounds_are_not():
 @pytest.mark.parametrize("landmarks", [5, 68])
 def test_eyes_land_on_the_template(landmarks):
     spec = CropSpec(landmarks=landmarks)
-    finder = FaceDetector(spec)
+    detector = FaceDetector(spec)
     eyes = []
     for picture in photographs("studio/*/*.jpg", 12):
-        (crop,) = crop_lib.cut_faces(picture, finder.find(picture), spec)
+        (crop,) = crop_lib.cut_faces(picture, detector.detect(picture), spec)
         left, right = ([2, 3], [0, 1]) if landmarks == 5 else (range(36, 42), range(42, 48))
         eyes.append([crop.landmarks[list(left)].mean(0), crop.landmarks[list(right)].mean(0)])
         assert 0.0 <= crop.padded < 0.3
-    assert pickle.dumps(finder)  # it travels to workers, even after use
+    assert pickle.dumps(detector)  # it travels to workers, even after use
     off = np.array(eyes) / 256 - [(0.3784, 0.4704), (0.6204, 0.4691)]
     # DeepfakeBench's points of the 68 are the upper eyelids: the eye centres come out lower.
     assert np.linalg.norm(off, axis=-1).mean() < (0.015 if landmarks == 5 else 0.03)
@@ -125,7 +125,7 @@ def test_faces_are_sorted_by_size_and_picked_by_policy():
     small = np.pad(small, ((0, len(large) - len(small)), (0, 0), (0, 0)), mode="edge")
     picture = beside(small, large)
     everyone = CropSpec(faces="all")
-    faces = FaceDetector(everyone).find(picture)
+    faces = FaceDetector(everyone).detect(picture)
     assert len(faces) == 2
     widths = [face.box[2] - face.box[0] for face in faces]
     assert widths[0] > 1.5 * widths[1]
@@ -134,16 +134,16 @@ def test_faces_are_sorted_by_size_and_picked_by_policy():
         (x0, y0, x1, y1), points = face.box, face.landmarks
         assert x0 < points[:, 0].min() < points[:, 0].max() < x1
         assert y0 < points[:, 1].min() < points[:, 1].max() < y1
-    assert len(crop_lib.cut_faces(picture, FaceDetector(everyone).find(picture), everyone)) == 2
-    (only,) = crop_lib.cut_faces(picture, FaceDetector(CropSpec()).find(picture), CropSpec())
+    assert len(crop_lib.cut_faces(picture, FaceDetector(everyone).detect(picture), everyone)) == 2
+    (only,) = crop_lib.cut_faces(picture, FaceDetector(CropSpec()).detect(picture), CropSpec())
     np.testing.assert_array_equal(only.box, faces[0].box)
 
 
 @needs_photographs
 def test_detection_at_working_size_maps_back_to_the_frame():
     (picture,) = photographs("studio/*/*.jpg", 1)
-    (whole,) = FaceDetector(CropSpec()).find(picture)
-    (shrunk,) = FaceDetector(CropSpec(working_size=300)).find(picture)
+    (whole,) = FaceDetector(CropSpec()).detect(picture)
+    (shrunk,) = FaceDetector(CropSpec(working_size=300)).detect(picture)
     eye_distance = np.linalg.norm(whole.landmarks[0] - whole.landmarks[2])
     assert np.abs(shrunk.landmarks - whole.landmarks).max() < 0.08 * eye_distance
     np.testing.assert_allclose(shrunk.box, whole.box, atol=0.5 * eye_distance)
@@ -153,8 +153,8 @@ def test_detection_at_working_size_maps_back_to_the_frame():
 def test_a_reflected_border_finds_more_tight_pictures():
     pictures = photographs("ciplab/*/*.jpg", 40)
     once, twice = FaceDetector(CropSpec(detection_border=0.0)), FaceDetector(CropSpec())
-    num_once = sum(bool(once.find(picture)) for picture in pictures)
-    num_twice = sum(bool(twice.find(picture)) for picture in pictures)
+    num_once = sum(bool(once.detect(picture)) for picture in pictures)
+    num_twice = sum(bool(twice.detect(picture)) for picture in pictures)
     assert num_twice >= num_once + 2
 
 
@@ -163,15 +163,15 @@ def test_a_face_found_by_a_border_lies_where_it_lies_without():
     once, twice = FaceDetector(CropSpec(detection_border=0.0)), FaceDetector(CropSpec())
     num_compared = 0
     for picture in photographs("studio/*/*.jpg", 8):
-        (whole,) = once.find(picture)
+        (whole,) = once.detect(picture)
         eye_distance = np.linalg.norm(whole.landmarks[0] - whole.landmarks[2])
         margin = 0.15 * (whole.box[2] - whole.box[0]) * np.array([1, 1, -1, -1])
         x0, y0, x1, y1 = (whole.box + margin).astype(int)
         tight = np.ascontiguousarray(picture[y0:y1, x0:x1])
-        if not once.find(tight):
+        if not once.detect(tight):
             # So wide a border shows up to three mirror images of the whole face.
-            assert len(FaceDetector(CropSpec(detection_border=1.0)).find(tight)) <= 1
-            for face in twice.find(tight):
+            assert len(FaceDetector(CropSpec(detection_border=1.0)).detect(tight)) <= 1
+            for face in twice.detect(tight):
                 off = face.landmarks + np.array([x0, y0]) - whole.landmarks
                 assert np.abs(off).max() < 0.2 * eye_distance
                 num_compared += 1
@@ -181,9 +181,9 @@ def test_a_face_found_by_a_border_lies_where_it_lies_without():
 @needs_photographs
 def test_mmod_finds_the_same_face():
     (picture,) = photographs("studio/*/*.jpg", 1)
-    (by_hog,) = FaceDetector(CropSpec()).find(picture)
+    (by_hog,) = FaceDetector(CropSpec()).detect(picture)
     small = CropSpec(detector="mmod", working_size=320)  # the network is slow without a GPU
-    (by_mmod,) = FaceDetector(small).find(picture)
+    (by_mmod,) = FaceDetector(small).detect(picture)
     eye_distance = np.linalg.norm(by_hog.landmarks[0] - by_hog.landmarks[2])
     assert np.abs(by_mmod.landmarks - by_hog.landmarks).max() < 0.1 * eye_distance
 
@@ -192,4 +192,4 @@ def test_mmod_finds_the_same_face():
 def test_a_crowd_is_capped(monkeypatch):
     monkeypatch.setattr(detect, "MAX_FACES", 2)
     picture = beside(*photographs("studio/*/*.jpg", 3))
-    assert len(FaceDetector(CropSpec(faces="all")).find(picture)) == 2
+    assert len(FaceDetector(CropSpec(faces="all")).detect(picture)) == 2

@@ -28,7 +28,7 @@ def face(left: float, side: float, confidence: float = 1.0) -> Face:
 
 
 class Script:
-    """A finder of faces that are said, by frame; notes in which frames it was asked for all.
+    """A detector of faces that are said, by frame; notes in which frames it was asked for all.
 
     `hidden` faces are seen only nearby.
     """
@@ -37,20 +37,20 @@ class Script:
         self.spec = dataclasses.replace(CropSpec(faces="all"), **fields)
         self.frames, self.hidden, self.number, self.searched = frames, hidden, -1, []
 
-    def find(self, image: np.ndarray) -> list[Face]:
+    def detect(self, image: np.ndarray) -> list[Face]:
         self.searched.append(self.number)
         hidden = [id(each) for each in self.hidden]
         return [each for each in self.frames[self.number] if id(each) not in hidden]
 
-    def find_near(self, image: np.ndarray, box: np.ndarray) -> Face | None:
+    def detect_near(self, image: np.ndarray, box: np.ndarray) -> Face | None:
         near = [each for each in self.frames[self.number] if track.iou(each.box, box) > 0.3]
         return near[0] if near else None
 
     def run(self, images: list[np.ndarray]) -> list[list[float]]:
         """Where the faces of each frame begin."""
-        finder, found = VideoFaceDetector(self), []
+        detector, found = VideoFaceDetector(self), []
         for self.number, image in enumerate(images):
-            found.append([float(each.box[0]) for each in finder.find(image)])
+            found.append([float(each.box[0]) for each in detector.detect(image)])
         return found
 
 
@@ -102,9 +102,9 @@ def test_one_face_found_twice_counts_once():
 
 def assert_same_faces(frames: list[np.ndarray], spec: CropSpec) -> None:
     everywhere = FaceDetector(spec)
-    finder = VideoFaceDetector(everywhere)
+    detector = VideoFaceDetector(everywhere)
     for frame in frames:
-        (expected,), (found,) = everywhere.find(frame), finder.find(frame)
+        (expected,), (found,) = everywhere.detect(frame), detector.detect(frame)
         assert track.iou(found.box, expected.box) > 0.5
         eyes = np.linalg.norm(expected.landmarks[0] - expected.landmarks[2])
         apart = np.linalg.norm(found.landmarks - expected.landmarks, axis=1).mean()
@@ -147,18 +147,18 @@ def test_a_moving_face_is_searched_for_once(monkeypatch):
         return find(self, image)
 
     monkeypatch.setattr(FaceDetector, "find", counted)
-    finder = VideoFaceDetector(FaceDetector(CropSpec()))
-    assert [len(finder.find(frame)) for frame in pan(photograph())] == [1] * 8
+    detector = VideoFaceDetector(FaceDetector(CropSpec()))
+    assert [len(detector.detect(frame)) for frame in pan(photograph())] == [1] * 8
     assert len(searched) == 1
 
 
 @needs_photographs
 def test_a_box_does_not_depend_on_where_it_was_looked_for():
-    finder, picture = FaceDetector(CropSpec()), photograph()
-    (face,) = finder.find(picture)
+    detector, picture = FaceDetector(CropSpec()), photograph()
+    (face,) = detector.detect(picture)
     side = face.box[2] - face.box[0]
     boxes = [
-        finder.find_near(picture, face.box + side * shift).box
+        detector.detect_near(picture, face.box + side * shift).box
         for shift in (-0.3, -0.1, 0.0, 0.05, 0.3)
     ]
     for box in boxes:  # a cell of the detector's grid is a tenth of the face
@@ -170,10 +170,10 @@ def test_of_two_people_each_is_found_where_it_was():
     left, right = photograph(0), photograph(1)
     height = min(len(left), len(right))
     picture = np.concatenate([left[:height], right[:height]], axis=1)
-    finder = FaceDetector(CropSpec(faces="all"))
-    faces = finder.find(picture)
+    detector = FaceDetector(CropSpec(faces="all"))
+    faces = detector.detect(picture)
     assert len(faces) == 2
     for face in faces:
-        assert track.iou(finder.find_near(picture, face.box).box, face.box) > 0.5
+        assert track.iou(detector.detect_near(picture, face.box).box, face.box) > 0.5
     nowhere = np.array([0, 0, 80, 80], np.float32)
-    assert finder.find_near(picture, nowhere) is None
+    assert detector.detect_near(picture, nowhere) is None

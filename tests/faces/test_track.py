@@ -99,11 +99,11 @@ def test_embeddings_of_real_people_follow_them():
     for row in rows:
         by_person[row["identity"]].append(folder / row["path"])
     pairs = [paths[:2] for paths in by_person.values() if len(paths) > 1][:12]
-    finder, embedder = detect.FaceDetector(CropSpec()), recognition.FaceEmbedder()
+    detector, embedder = detect.FaceDetector(CropSpec()), recognition.FaceEmbedder()
 
     def embed(path):
         picture = image.read_image(path)
-        return embedder.embed(detect.face_chip(picture, finder.find(picture)[0])[None])[0]
+        return embedder.embed(detect.face_chip(picture, detector.detect(picture)[0])[None])[0]
 
     vectors = np.array([[embed(path) for path in pair] for pair in pairs])
     same = np.linalg.norm(vectors[:, 0] - vectors[:, 1], axis=1)

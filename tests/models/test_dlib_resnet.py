@@ -64,7 +64,7 @@ def test_real_faces_have_the_descriptors_of_dlib(embedder):
     chips, expected = [], []
     for path in list(people.values())[:40]:  # more than a batch
         picture = image.read_image(path)
-        face = finder.find(picture)[0]
+        face = finder.detect(picture)[0]
         box = dlib.rectangle(*np.rint(face.box).astype(int).tolist())
         points = [dlib.point(*point) for point in np.rint(face.landmarks).astype(int).tolist()]
         shape = dlib.full_object_detection(box, points)

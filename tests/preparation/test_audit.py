@@ -440,7 +440,7 @@ def test_one_person_in_two_splits_is_recognised(tmp_path, aligned):
     crops = {}
     for name, split, number in chosen:
         frame = media_image.read_image(root / photographs[name][number])
-        face = crop.cut_faces(frame, finder.find(frame), spec)[0]
+        face = crop.cut_faces(frame, finder.detect(frame), spec)[0]
         landmarks = face.landmarks if aligned else None
         crops[clip(f"c/real/{name}_{number}", split)] = [record(face.image, 0, landmarks)]
     as_is = dataclasses.replace(SPEC, size=128)

@@ -130,7 +130,7 @@ def test_a_folder_that_got_another_frame_is_unfinished(tmp_path):
 
 
 def test_a_suffix_that_is_no_picture_or_video_is_unsupported(tmp_path):
-    with pytest.raises(MediaError, match=r"its suffix is none of \.avi"):
+    with pytest.raises(MediaError, match=r"the suffix is none of \.avi"):
         crop_clip.crop_clip(make_clip(tmp_path / "a.txt"), AS_IS, 32)
 
 

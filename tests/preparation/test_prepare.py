@@ -287,7 +287,7 @@ def test_nothing_usable_is_exit_status_1(tmp_path, capsys):
         (["--corpus", "folder", "--root", "{tmp_path}"], "neither manifest.csv nor a folder real"),
         (
             ["--corpus", "folder", "--root", "{tmp_path}", "--crops", "as-is", "--detector", "hog"],
-            "'as-is' goes with 'none' and 0",
+            "--crops as-is detects no faces: leave --detector out",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The corpus that needs no download: drawn talking heads and forgeries of them."""
+"""The synthetic corpus, which needs no download: drawn talking heads and forgeries of them."""
 
 import os
 
@@ -17,12 +17,12 @@ def read_synthetic(
     frames: int = corpus.DEFAULTS.frames,
     jobs: int = 1,
 ) -> list[Clip]:
-    """Returns the clips of the synthetic corpus in the folder `root`, drawn where missing.
+    """Returns the clips of the synthetic corpus in the folder `root`; draws those that are missing.
 
-    See `dfjax.corpora.synthetic.corpus.write_corpus`; the splits are its own, disjoint by identity.
+    See `corpus.write_corpus`. The splits are the corpus's own, disjoint by identity.
 
     Raises:
-      UserError: fewer than 12 identities.
+      UserError: there are fewer than 12 identities.
     """
     corpus.write_corpus(root, corpus.Settings(seed, identities, frames), jobs=jobs)
     return folder.read_folder(root, name="synthetic")

@@ -1,0 +1,37 @@
+"""Which files are pictures and which are videos, by the suffix of their names.
+
+Imports nothing that decodes: corpora list thousands of files and open none of them.
+"""
+
+import os
+import pathlib
+
+from dfjax.media.errors import MediaError
+
+_IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+_VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"})
+
+ACCEPTED = " ".join(sorted(_IMAGES | _VIDEOS))  # for messages
+
+
+def is_image(path: str | os.PathLike) -> bool:
+    """Returns whether the name of `path` is that of a picture; the file need not exist."""
+    return pathlib.PurePath(path).suffix.lower() in _IMAGES
+
+
+def is_video(path: str | os.PathLike) -> bool:
+    """Returns whether the name of `path` is that of a video; the file need not exist."""
+    return pathlib.PurePath(path).suffix.lower() in _VIDEOS
+
+
+def kind_of(path: str | os.PathLike) -> str:
+    """Returns "image" or "video", by the name of `path`; the file need not exist.
+
+    Raises:
+      MediaError: the suffix is not accepted (code "unsupported").
+    """
+    if is_image(path):
+        return "image"
+    if is_video(path):
+        return "video"
+    raise MediaError("unsupported", f"{path}: the suffix is none of {ACCEPTED}: convert it")
