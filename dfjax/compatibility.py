@@ -1,7 +1,7 @@
-"""What this version reads of what any version wrote; docs/compatibility.md states the rule.
+"""Which formats this version reads of what is on disk; docs/compatibility.md states the rule.
 
-A number changes when the same bytes would be read otherwise. What was written before there were
-numbers is of format 0.
+A number rises when the same bytes get another meaning. A file without a number is of format 0. This
+file imports nothing that reads or writes these formats.
 """
 
 import dataclasses
@@ -15,9 +15,9 @@ class Format:
     """The numbers of one kind of thing on disk.
 
     Attributes:
-      kind: what a message calls it.
+      kind: the name of the thing in messages.
       read: the formats that this version reads, in rising order; it writes the last.
-      remedy: what to do about one that it does not read.
+      remedy: what to do about a format that is not read.
     """
 
     kind: str
@@ -29,16 +29,16 @@ class Format:
         """The number that this version writes."""
         return self.read[-1]
 
-    def require(self, found: Any, where: Any) -> int:
-        """Returns the number of the thing at `where`, which says `found`, or None if it says none.
+    def require(self, number: Any, where: Any) -> int:
+        """Returns the format of the thing at `where`, which holds `number`; None is format 0.
 
         Raises:
-          UserError: this version does not read it; the message says what was found, what is read,
-            and what to do.
+          UserError: this version does not read it; the message says which formats it reads and
+            what to do.
         """
-        number = 0 if found is None else found
+        number = 0 if number is None else number
         if type(number) is not int or number < 0:
-            raise self.unreadable(where, f"its format is {found!r}, not a number")
+            raise self.unreadable(where, f"its format is {number!r}, not a number")
         if number not in self.read:
             numbers = " and ".join(map(str, self.read))
             newer = "install a newer dfjax, or " if number > self.current else ""
@@ -49,7 +49,7 @@ class Format:
         return number
 
     def unreadable(self, where: Any, reason: Any) -> UserError:
-        """The error of a thing whose number is read and whose content is not, for `reason`."""
+        """Returns the error for a thing of a known format whose content cannot be read."""
         return UserError(
             f"{where} is a {self.kind} that this version of dfjax cannot read ({reason}): "
             f"{self.remedy}"
@@ -62,5 +62,5 @@ EXPORT = Format("model export", (2,), "export the run again (dfjax export)")
 CARD = Format(
     "model card",
     (2,),
-    "evaluate the run again (python -m dfjax.main --mode=evaluate), and export it again",
+    "evaluate the run again (dfjax evaluate), and export it again",
 )

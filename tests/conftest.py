@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from absl import flags
 
-from dfjax import evaluate, export, train
+from dfjax import evaluate, train
 from dfjax.corpora import folder
+from dfjax.export import export
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image
 from dfjax.preparation import prepare

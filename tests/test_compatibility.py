@@ -11,9 +11,10 @@ import tarfile
 import numpy as np
 import pytest
 
-from dfjax import compatibility, evaluate, export, run
+from dfjax import compatibility, evaluate, run
 from dfjax.data import builder
 from dfjax.errors import UserError
+from dfjax.export import export
 from dfjax.inference import scorer
 from dfjax.run import Run
 from tests.stored import make

@@ -1,8 +1,10 @@
 """`dfjax export`: a run as SavedModel, StableHLO and ONNX."""
 
 import argparse
+from typing import Any
 
 from dfjax.commands import options
+from dfjax.export.formats import FORMATS
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -18,18 +20,24 @@ def add_to(subcommands: options.Subcommands) -> None:
     parser.add_argument("--out", metavar="DIR", required=True, help="folder for the export")
     parser.add_argument(
         "--formats",
-        default="savedmodel,stablehlo,onnx",
-        help="which, joined by commas (%(default)s)",
+        metavar="NAMES",
+        default=",".join(FORMATS),
+        help="names joined by commas (all: %(default)s)",
     )
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from dfjax import export
+    from dfjax.export import export
 
-    report = export.export(arguments.model, arguments.out, formats=arguments.formats.split(","))
-    for artefact, compared in report["deviations"].items():
-        for runtime, found in compared.items():
-            name, deviation = next(iter(found.items()))
-            print(f"{artefact} by {runtime}: {name} off by {deviation:.1e} at most")
-    print(f"wrote {arguments.out}, equal to the model of {arguments.model}")
+    report = export.export(arguments.model, arguments.out, arguments.formats.split(","))
+    _print_report(report, arguments.model)
+    print(f"wrote {arguments.out}")
     return 0
+
+
+def _print_report(report: dict[str, Any], model: str) -> None:
+    print(f"largest deviations from the model on {report['crops']} validation crops of {model}:")
+    for artefact, by_runtime in report["deviations"].items():
+        for runtime, by_quantity in by_runtime.items():
+            values = ", ".join(f"{name} {value:.1e}" for name, value in by_quantity.items())
+            print(f"  {artefact} by {runtime}: {values}")

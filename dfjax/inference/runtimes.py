@@ -13,14 +13,15 @@ import pathlib
 import sys
 import threading
 from collections.abc import Callable
-
-import jax
-import numpy as np
+from typing import TYPE_CHECKING
 
 from dfjax import compatibility
 from dfjax.errors import UserError
 
-Function = Callable[[np.ndarray], np.ndarray]
+if TYPE_CHECKING:
+    import numpy as np
+
+Function = Callable[["np.ndarray"], "np.ndarray"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ def open_openvino(path: pathlib.Path) -> Function:
     compiled = openvino.Core().compile_model(path, "CPU", settings)
     thread = threading.local()  # a request refuses a second thread
 
-    def logits(crops: np.ndarray) -> np.ndarray:
+    def logits(crops: "np.ndarray") -> "np.ndarray":
         if not hasattr(thread, "request"):
             thread.request = compiled.create_infer_request()
         return thread.request.infer([crops], share_inputs=True)["logit"]
@@ -66,6 +67,9 @@ def open_openvino(path: pathlib.Path) -> Function:
 
 def open_stablehlo(path: pathlib.Path) -> Function:
     """Opens what `jax.export` serialised; runs on the devices that JAX has."""
+    import jax
+    import numpy as np
+
     call = jax.jit(jax.export.deserialize(bytearray(path.read_bytes())).call)
     return lambda crops: np.asarray(call(crops))
 
@@ -78,14 +82,14 @@ def open_savedmodel(path: pathlib.Path, signature: str = "crops") -> Function:
     model = tensorflow.saved_model.load(str(max(versions, key=lambda each: int(each.name))))
     (name,) = model.signatures[signature].structured_input_signature[1]
 
-    def logits(inputs: np.ndarray) -> np.ndarray:
+    def logits(inputs: "np.ndarray") -> "np.ndarray":
         # Through `model` each time: a signature alone does not keep its variables alive.
         return model.signatures[signature](**{name: tensorflow.constant(inputs)})["logit"].numpy()
 
     return logits
 
 
-# On a CPU from fast to slow (`scripts/benchmark.py runtimes`).
+# On a CPU from fast to slow (`python -m benchmarks.runtimes`).
 RUNTIMES = {
     "onnx": Runtime("model.onnx", "onnxruntime", open_onnx),
     "openvino": Runtime("model.onnx", "openvino", open_openvino),

@@ -9,10 +9,11 @@ import pytest
 import tritonclient.http
 from PIL import Image
 
-from dfjax import evaluate, export, train
+from dfjax import evaluate, train
 from dfjax.corpora import folder
 from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.data import builder
+from dfjax.export import export
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import runtimes
 from dfjax.inference.detector import Detector

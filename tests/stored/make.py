@@ -18,9 +18,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from dfjax import checkpoint, evaluate, export, train
+from dfjax import checkpoint, evaluate, train
 from dfjax.corpora import folder
 from dfjax.data import builder
+from dfjax.export import export
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import scorer
 from dfjax.media import image

@@ -1,0 +1,1 @@
+"""A finished run as files for other programs: SavedModel, StableHLO and ONNX."""

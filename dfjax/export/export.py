@@ -1,0 +1,122 @@
+"""A finished run as the folder of an export, or nothing.
+
+Every artefact takes whole face crops, computes in float32 and has BatchNorm folded in. An export
+exists only if each artefact, loaded by its own runtime, gives the scores of the run's own model.
+"""
+
+import functools
+import os
+import pathlib
+import tempfile
+from collections.abc import Collection
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+from dfjax import compatibility, files, model_card, steps
+from dfjax.errors import UserError
+from dfjax.export import formats as export_formats
+from dfjax.export import onnx_model, parity, savedmodel, stablehlo
+from dfjax.inference import explain, runtimes
+from dfjax.media import image as media_image
+from dfjax.model_card import ModelCard
+from dfjax.models import fold
+from dfjax.run import Run
+
+FORMATS = tuple(export_formats.FORMATS)
+_FILES = export_formats.ARTEFACTS | {runtimes.REPORT, model_card.FILE}
+
+
+def export(
+    run: Run | str | os.PathLike, out: str | os.PathLike, formats: Collection[str] = FORMATS
+) -> dict[str, Any]:
+    """Writes a run, or the one in a workdir, as the folder `out`; returns what was compared.
+
+    The report, also OUT/export.json, has under `deviations` for each artefact and runtime the
+    largest differences of `score` and `logit` (of a heat map: of its values) from the unfolded
+    Flax model, over crops of the run's validation split. An older export in `out` is replaced.
+
+    Raises:
+      UserError: no evaluated run; its validation data are gone; an unknown format or one whose
+        packages are missing; `out` holds something else; an artefact deviates by more than
+        `parity.TOLERANCE`. `out` is then as it was.
+    """
+    out = pathlib.Path(out).absolute()
+    export_formats.require_packages(formats)
+    _require_free(out)
+    run = run if isinstance(run, Run) else Run.open(run)
+    crops = _validation_crops(run)
+    card, model, variables = run.evaluated()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as parent:
+        folder = pathlib.Path(parent, "new")
+        folder.mkdir()
+        write(folder, card, model, variables, formats)
+        deviations = parity.compare(folder, card, model, variables, crops)
+        parity.require_equal(deviations)
+        report = _report(card, len(crops), deviations)
+        files.replace_json(folder / runtimes.REPORT, report)
+        if out.exists():
+            out.rename(pathlib.Path(parent, "old"))
+        folder.rename(out)
+    return report
+
+
+def write(
+    folder: pathlib.Path,
+    card: ModelCard,
+    model: nn.Module,
+    variables: dict[str, Any],
+    formats: Collection[str] = FORMATS,
+) -> None:
+    """Writes artefacts of a float32 model, unfolded, and its card into an empty folder.
+
+    `variables` are numpy arrays. Nothing is compared.
+    """
+    model, variables = fold.fold(model, variables)
+    bound = {"model": model, "image_size": card.image_size}
+    predict = functools.partial(steps.predict, **bound)
+    if "savedmodel" in formats:
+        savedmodel.write(folder / export_formats.SAVED_MODEL, predict, variables, card)
+    if "stablehlo" in formats:
+        heat_map = functools.partial(explain.heat_map, **bound)
+        stablehlo.write(folder / export_formats.SCORE, predict, variables, card)
+        stablehlo.write(folder / export_formats.HEAT_MAPS, heat_map, variables, card)
+    if "onnx" in formats:
+        onnx_model.write(folder / export_formats.ONNX, predict, variables, card)
+    card.write(folder)
+
+
+def _report(card: ModelCard, num_crops: int, deviations: parity.Deviations) -> dict[str, Any]:
+    return {
+        "format": compatibility.EXPORT.current,
+        "model": card.model_name,
+        "weights": card.weights,
+        "step": card.step,
+        "jax": jax.__version__,
+        "crops": num_crops,
+        "batch_sizes": list(parity.BATCH_SIZES),
+        "tolerance": parity.TOLERANCE,
+        "deviations": deviations,
+    }
+
+
+def _require_free(out: pathlib.Path) -> None:
+    """Refuses to replace anything but an export."""
+    if not out.exists():
+        return
+    names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
+    if names and (runtimes.REPORT not in names or names - _FILES):
+        raise UserError(f"{out} holds something else than an export: give a new folder")
+
+
+def _validation_crops(run: Run) -> np.ndarray:
+    """Crops uint8 [N, S, S, 3], spread over the validation split of a run; N of the largest batch.
+
+    A split of fewer crops gives some of them twice.
+    """
+    records = run.dataset.records(run.config.data.val_split)
+    rows = np.linspace(0, len(records) - 1, max(parity.BATCH_SIZES), dtype=int)
+    return np.stack([media_image.decode_image(records[int(row)]["image"]) for row in rows])

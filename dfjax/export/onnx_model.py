@@ -1,0 +1,42 @@
+"""A network as an ONNX file, for ONNX Runtime, OpenVINO and TensorRT."""
+
+import contextlib
+import functools
+import io
+import logging
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from dfjax.model_card import ModelCard
+
+
+def write(
+    path: pathlib.Path,
+    predict: Callable[[dict[str, Any], jax.Array], jax.Array],
+    variables: dict[str, Any],
+    card: ModelCard,
+) -> None:
+    """Writes a file from `image` uint8 [B, S, S, 3], for any B from 1, to `logit` float32 [B]."""
+    import onnx
+
+    for name in ("jax2onnx", "onnx_ir"):  # they warn of plugins and types that no model here has
+        logging.getLogger(name).setLevel(logging.ERROR)
+    quietly = contextlib.redirect_stdout(io.StringIO())  # a line for each convolution
+    with quietly, jax.numpy_rank_promotion("allow"):
+        import jax2onnx
+
+        size = card.crop_spec.size
+        model = jax2onnx.to_onnx(
+            functools.partial(predict, variables),
+            [jax.ShapeDtypeStruct(("b", size, size, 3), np.uint8)],
+            model_name=card.model_name,
+            input_names=["image"],
+            output_names=["logit"],
+        )
+    # These shapes date from before jax2onnx moved axes; every runtime infers them itself.
+    del model.graph.value_info[:]
+    onnx.save(model, path)
