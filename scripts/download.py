@@ -24,12 +24,11 @@ import rich.console
 import rich.table
 
 from dfjax import corpora, progress, registry
-from dfjax.corpora.clip import Clip
+from dfjax.corpora.clip import LABELS, Clip
 from dfjax.corpora.splits import SPLITS
 from dfjax.errors import UserError
 
 _TRIES = 5
-_CLASSES = ("real", "fake")  # by label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -270,7 +269,7 @@ def verify(name: str, root: str, options: Mapping[str, str]) -> bool:
     console.print(_table(clips))
     found = collections.Counter(clip.label for clip in clips)
     published = SOURCES[name].published
-    for label, kind in enumerate(_CLASSES):
+    for label, kind in enumerate(LABELS):
         total = f" of {published[label]:,} published" if published else ""
         console.print(f"{kind}: {found[label]:,}{total}")
     return published is None or published == (found[0], found[1])

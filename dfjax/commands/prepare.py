@@ -172,8 +172,10 @@ def _add_beam(group) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from dfjax import corpora
+    from dfjax.commands import prepare_tables
     from dfjax.faces.crop_spec import LICENCE_OF_68_LANDMARKS, CropSpec
     from dfjax.preparation import prepare
+    from dfjax.preparation.settings import Settings
 
     beam_options = _beam_options(arguments)
     given = {
@@ -186,20 +188,23 @@ def _run(arguments: argparse.Namespace) -> int:
     corpora.register_all()
     with _printed_notes("dfjax.corpora"):
         clips = registry.build("corpus", arguments.corpus, **_corpus_options(arguments))
-    report = prepare.prepare(
-        clips,
-        arguments.out,
-        spec=spec,
+    settings = Settings(
+        spec,
         num_frames=arguments.frames,
         boxes_from_original=arguments.boxes_from_original,
         seed=arguments.seed,
         synthetic=arguments.corpus == "synthetic",
+    )
+    summary = prepare.prepare(
+        clips,
+        arguments.out,
+        settings,
         jobs=arguments.jobs,
         beam_options=beam_options,
         overwrite=arguments.overwrite,
     )
-    prepare.print_report(report)
-    return 0 if report.num_crops else 1
+    prepare_tables.print_summary(summary)
+    return 0 if summary.num_crops else 1
 
 
 def _corpus_options(arguments: argparse.Namespace) -> dict[str, object]:
