@@ -23,7 +23,7 @@ from dfjax.faces import track
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceDetector
 from dfjax.faces.sequence import VideoFaceDetector
-from dfjax.media import video
+from dfjax.media import suffix, video
 
 FRAMES = 32  # of a clip
 SAME_FACE = 0.5  # intersection over union
@@ -46,9 +46,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.videos:
             paths = sorted(pathlib.Path(arguments.videos).rglob("*"))
-            paths = [path for path in paths if path.suffix.lower() in video.VIDEO_SUFFIXES]
+            paths = [path for path in paths if suffix.is_video(path)]
             _compare(arguments.videos, paths[: arguments.clips], folder)
-        clips = synthetic.read_synthetic(f"{folder}/drawn", identities=12, jobs=2)
+        clips = synthetic.read_synthetic(f"{folder}/drawn", identities=12, frames=16, jobs=2)
         paths = [pathlib.Path(clip.path) for clip in clips[: arguments.clips]]
         _compare("drawn clips", paths, folder)
 
@@ -87,7 +87,7 @@ def _largest_faces(path: pathlib.Path, spec: CropSpec) -> list[Face | None]:
     """The largest face of each frame, as `dfjax prepare` detects it."""
     detector = VideoFaceDetector(FaceDetector(spec))
     frames = video.read_video(path, FRAMES).frames
-    return [faces[0] if (faces := detector.find(frame)) else None for frame in frames]
+    return [faces[0] if (faces := detector.detect(frame)) else None for frame in frames]
 
 
 def _print_speed(title: str, num_frames: int, seconds: dict[str, tuple[float, float]]) -> None:

@@ -105,9 +105,7 @@ def evaluate(
         card,
         thresholds,
         score,
-        lambda target: leaks.overlap(
-            target.dataset.path, target.split, run.dataset.path, trained_splits
-        ),
+        lambda target: leaks.overlap(target.dataset, target.split, run.dataset, trained_splits),
         _fit_probe(own(run.config.data.train_split), config.eval.trivial_cues),
     )
     return _score_all(targets, judge, pathlib.Path(out or run.workdir / "eval"))

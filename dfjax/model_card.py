@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from dfjax import compatibility, metrics
+from dfjax.corpora.clip import LABELS
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 
 FILE = "model_card.json"
-LABELS = ("real", "fake")
 
 
 @dataclasses.dataclass(frozen=True)

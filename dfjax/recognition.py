@@ -1,7 +1,7 @@
 """Whose face it is: dlib's face recognition, computed by `models.dlib_resnet` from dlib's weights.
 
-dlib's own code takes one face at a time (76 ms on a core). This takes many, on whatever device JAX
-has (10 ms each on two cores), and gives the same vectors to 1e-5.
+dlib's own code embeds one face at a time (76 ms on a core). This code embeds batches on the device
+that JAX uses (10 ms a face on two cores), and gives the same vectors to 1e-5.
 """
 
 import functools
@@ -14,13 +14,11 @@ from dfjax import models, steps
 from dfjax.faces import detect
 from dfjax.weights import convert, files, normalization
 
-BATCH = 32  # faces that are best given at a time
+BATCH = 32  # faces; other numbers are padded to a multiple of it
 
 
 class FaceEmbedder:
-    """Tells people apart: two whose vectors lie less than `detect.SAME_PERSON` apart are taken for
-    one person, as dlib's documentation does.
-    """
+    """Embeds faces; vectors less than `detect.SAME_PERSON` apart count as one person."""
 
     def __init__(self, model_dir: str | os.PathLike | None = None):
         """`model_dir` as that of `FaceDetector`.
@@ -47,7 +45,7 @@ class FaceEmbedder:
         """
         if len(chips) == 1:
             return np.asarray(self._embed(self._variables, chips))
-        # One shape whatever is given, for every other one would be compiled.
+        # One shape for any number of chips, because each new shape would be compiled.
         missing = -len(chips) % BATCH
         padded = np.concatenate([chips, np.zeros((missing, *chips.shape[1:]), chips.dtype)])
         parts = [

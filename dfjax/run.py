@@ -18,7 +18,7 @@ import ml_collections
 from flax import linen as nn
 
 from dfjax import checkpoint, compatibility, files, model_card, models, tree
-from dfjax.data import builder, leaks
+from dfjax.data import builder
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.model_card import ModelCard
@@ -146,7 +146,9 @@ class Run:
         return card, self.model, variables
 
 
-def begin(workdir: pathlib.Path, config: ml_collections.ConfigDict, data_dir: str) -> Run:
+def begin(
+    workdir: pathlib.Path, config: ml_collections.ConfigDict, dataset: builder.Dataset
+) -> Run:
     """Returns the run in `workdir`, new or to be resumed, and writes down what it is.
 
     Of a run that is there, only what can change neither weights nor the choice of a checkpoint may
@@ -156,14 +158,14 @@ def begin(workdir: pathlib.Path, config: ml_collections.ConfigDict, data_dir: st
       UserError: the workdir holds a run of another config, crop spec or data, each difference is
         named; or of a format that this version does not read.
     """
-    crop_spec = builder.open_dataset(data_dir).crop_spec
-    dataset = {"path": os.path.abspath(data_dir), "digest": leaks.digest(data_dir)}
+    crop_spec = dataset.crop_spec
+    data = {"path": os.path.abspath(dataset.path), "digest": dataset.digest}
     fields = json.loads(json.dumps(config.to_dict()))  # tuples become lists, as in the file
     if (workdir / CONFIG_FILE).exists():
         differences = _differences(_read_config(workdir), fields)
         differences += _differences(_read_crop_spec(workdir).to_json(), crop_spec.to_json())
-        if _read_dataset(workdir).get("digest") != dataset["digest"]:
-            differences.append(f"{data_dir} holds other records than it was trained on")
+        if _read_dataset(workdir).get("digest") != data["digest"]:
+            differences.append(f"{dataset.path} holds other records than it was trained on")
         if differences:
             raise UserError(
                 f"{workdir} holds another run: {'; '.join(differences)}: use a new --workdir "
@@ -171,7 +173,7 @@ def begin(workdir: pathlib.Path, config: ml_collections.ConfigDict, data_dir: st
             )
     if jax.process_index() == 0:
         files.replace_json(workdir / CROP_SPEC_FILE, crop_spec.to_json())
-        files.replace_json(workdir / DATASET_FILE, dataset)
+        files.replace_json(workdir / DATASET_FILE, data)
         # The last one, because it says that there is a run.
         numbered = {**fields, _FORMAT: compatibility.RUN.current}
         files.replace_json(workdir / CONFIG_FILE, numbered, sort_keys=True)

@@ -48,8 +48,8 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     check_periods(config)
     dataset = builder.open_dataset(config.data.dir)
     if not config.data.allow_leaks:
-        leaks.require_none(config.data.dir)
-    run.begin(workdir, config, config.data.dir)
+        leaks.require_none(dataset)
+    run.begin(workdir, config, dataset)
     say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
 
     everywhere, (init_key, train_key) = sharding.replicated(mesh), _keys(config.seed)

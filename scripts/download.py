@@ -24,12 +24,11 @@ import rich.table
 
 from dfjax import console, corpora, progress, registry
 from dfjax.corpora import ffpp
-from dfjax.corpora.clip import Clip
+from dfjax.corpora.clip import LABELS, Clip
 from dfjax.corpora.splits import SPLITS
 from dfjax.errors import UserError
 
 _TRIES = 5
-_CLASSES = ("real", "fake")  # by label
 # Flags of --verify by parameter of the readers.
 _OPTIONS = {"compression": "--compression", "ffpp_root": "--ffpp", "celebdf_root": "--celebdf"}
 
@@ -264,7 +263,7 @@ def verify(name: str, root: str, options: Mapping[str, str]) -> bool:
     terminal.print(_table(clips))
     counts = collections.Counter(clip.label for clip in clips)
     published = SOURCES[name].published
-    for label, kind in enumerate(_CLASSES):
+    for label, kind in enumerate(LABELS):
         total = f" of {published[label]:,} published" if published else ""
         terminal.print(f"{kind}: {counts[label]:,}{total}")
     return published is None or published == (counts[0], counts[1])

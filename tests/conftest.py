@@ -15,6 +15,7 @@ from dfjax.export import export
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image
 from dfjax.preparation import prepare
+from dfjax.preparation.settings import Settings
 from tests import tiny_run
 
 jax.config.update("jax_platforms", "cpu")
@@ -48,7 +49,7 @@ def prepared(tmp_path_factory) -> pathlib.Path:
     (root / "manifest.csv").write_text("\n".join(rows) + "\n")
     spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=40, encoding="png")
     out = tmp_path_factory.mktemp("prepared")
-    prepare.prepare(folder.read_folder(root, seed=0), out, spec=spec, jobs=1)
+    prepare.prepare(folder.read_folder(root, seed=0), out, Settings(spec))
     return out
 
 

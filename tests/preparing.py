@@ -66,9 +66,9 @@ def num_finished(out: pathlib.Path) -> int:
 
 
 def spoil_finished(root: pathlib.Path, out: pathlib.Path) -> int:
-    """Breaks the files of finished clips, unseen by whoever looks at size and time of change."""
-    with crop_store.CropStore(out / "work" / "crops") as work:
-        outcomes = {clip.path: work.outcome(clip) for clip in read_folder(root)}
+    """Breaks the files of finished clips, but leaves their size and time of change."""
+    with crop_store.CropStore(out / "work" / "crops") as store:
+        outcomes = {clip.path: store.outcome(clip) for clip in read_folder(root)}
     finished = [path for path, outcome in outcomes.items() if outcome and not outcome.failed]
     for path in finished:
         status = os.stat(path)

@@ -183,11 +183,11 @@ def test_a_run_that_lacks_what_judging_needs_is_refused_by_name(field):
 
 
 def test_a_run_from_before_a_field_is_resumed_only_where_that_is_none():
-    config = make.make_config()
-    run.begin(RUN, config, make.DATASET)
+    config, dataset = make.make_config(), builder.open_dataset(make.DATASET)
+    run.begin(RUN, config, dataset)
     edit(f"{make.RUN}/config.json", lambda fields: fields["model"].pop("remat"))
-    run.begin(RUN, config, make.DATASET)
+    run.begin(RUN, config, dataset)
     edit(f"{make.RUN}/config.json", lambda fields: fields["augment"].pop("blur"))
     message = r"augment\.blur was not a field, is 0\.1: use a new --workdir \(init_from=run"
     with pytest.raises(UserError, match=message):
-        run.begin(RUN, config, make.DATASET)
+        run.begin(RUN, config, dataset)

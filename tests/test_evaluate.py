@@ -14,6 +14,7 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import detector
 from dfjax.media import image, video
 from dfjax.preparation import prepare
+from dfjax.preparation.settings import Settings
 from tests import tiny_run
 
 
@@ -33,7 +34,7 @@ def clips(tmp_path_factory):
     (root / "manifest.csv").write_text("\n".join(rows) + "\n")
     out = tmp_path_factory.mktemp("prepared_clips")
     spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
-    prepare.prepare(folder.read_folder(root), out, spec=spec, num_frames=3, jobs=1)
+    prepare.prepare(folder.read_folder(root), out, Settings(spec, num_frames=3))
     return out
 
 
@@ -187,7 +188,7 @@ def mixed(tmp_path_factory):
     (root / "manifest.csv").write_text("\n".join(rows) + "\n")
     out = tmp_path_factory.mktemp("prepared_mixed")
     spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=48, encoding="png")
-    prepare.prepare(folder.read_folder(root), out, spec=spec, num_frames=3, jobs=1)
+    prepare.prepare(folder.read_folder(root), out, Settings(spec, num_frames=3))
     return root, out
 
 
@@ -246,7 +247,7 @@ def test_split_without_a_class_is_an_error_in_words_and_keeps_its_scores(clips, 
     (root / "manifest.csv").write_text("path,label,split\na.png,real,test\n")
     spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
     out = tmp_path / "prepared_real"
-    prepare.prepare(folder.read_folder(root), out, spec=spec, jobs=1)
+    prepare.prepare(folder.read_folder(root), out, Settings(spec))
     message = "prepared_real:test: metrics need both classes, got 1 real and 0 fake"
     with pytest.raises(ValueError, match=message):
         evaluate.evaluate(tiny_run.make_config(clips, **{"eval.data": (f"{out}:test",)}), trained)

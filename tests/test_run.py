@@ -4,25 +4,30 @@ import json
 import pytest
 
 from dfjax import run
+from dfjax.data import builder
 from dfjax.errors import UserError
 from dfjax.run import Run
 from tests import tiny_run
 
 
+def begin(workdir, config):
+    return run.begin(workdir, config, builder.open_dataset(config.data.dir))
+
+
 def test_a_workdir_keeps_to_one_run(prepared, tmp_path):
     config = tiny_run.make_config(prepared, **{"optimizer.lr": 0.1})
     for _ in range(2):  # the second time is a resume
-        run.begin(tmp_path, config, prepared)
+        begin(tmp_path, config)
     stored = json.loads((tmp_path / "config.json").read_text())
     assert stored.pop("format") == 2
     assert stored == json.loads(json.dumps(config.to_dict()))
     changed = tiny_run.make_config(prepared, **{"optimizer.lr": 0.2})
     with pytest.raises(UserError, match=r"another run: optimizer\.lr was 0\.1, is 0\.2: use"):
-        run.begin(tmp_path, changed, prepared)
+        begin(tmp_path, changed)
     spec = json.loads((tmp_path / "crop_spec.json").read_text())
     (tmp_path / "crop_spec.json").write_text(json.dumps({**spec, "size": 128}))
     with pytest.raises(UserError, match="size was 128, is 40"):
-        run.begin(tmp_path, config, prepared)
+        begin(tmp_path, config)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +44,8 @@ def test_a_workdir_keeps_to_one_run(prepared, tmp_path):
     ],
 )
 def test_what_changes_no_weight_may_change_on_resume_and_is_noted(prepared, tmp_path, field, value):
-    run.begin(tmp_path, tiny_run.make_config(prepared), prepared)
-    run.begin(tmp_path, tiny_run.make_config(prepared, **{field: value}), prepared)
+    begin(tmp_path, tiny_run.make_config(prepared))
+    begin(tmp_path, tiny_run.make_config(prepared, **{field: value}))
     stored = Run.open(tmp_path).config
     assert functools.reduce(getattr, field.split("."), stored) == value
 
@@ -48,26 +53,26 @@ def test_what_changes_no_weight_may_change_on_resume_and_is_noted(prepared, tmp_
 @pytest.mark.parametrize("field", ["seed", "batch_size", "num_steps", "ema_decay", "loss"])
 def test_what_changes_a_weight_is_refused_on_resume(prepared, tmp_path, field):
     config = tiny_run.make_config(prepared)
-    run.begin(tmp_path, config, prepared)
+    begin(tmp_path, config)
     (tmp_path / "config.json").write_text(
         json.dumps({**json.loads((tmp_path / "config.json").read_text()), field: "other"})
     )
     with pytest.raises(UserError, match=f"{field} was 'other'"):
-        run.begin(tmp_path, config, prepared)
+        begin(tmp_path, config)
 
 
 def test_other_records_are_refused_on_resume(prepared, tmp_path):
     config = tiny_run.make_config(prepared)
-    run.begin(tmp_path, config, prepared)
+    begin(tmp_path, config)
     note = json.loads((tmp_path / "dataset.json").read_text())
     (tmp_path / "dataset.json").write_text(json.dumps({**note, "digest": "0" * 32}))
     with pytest.raises(UserError, match="holds other records than it was trained on"):
-        run.begin(tmp_path, config, prepared)
+        begin(tmp_path, config)
 
 
 def test_data_are_found_from_any_folder(prepared, tmp_path, monkeypatch):
     monkeypatch.chdir(prepared.parent)
-    run.begin(tmp_path, tiny_run.make_config(prepared.name), prepared.name)
+    begin(tmp_path, tiny_run.make_config(prepared.name))
     monkeypatch.chdir(tmp_path)
     assert len(Run.open(tmp_path).dataset.records("train")) == 24
     note = json.loads((tmp_path / "dataset.json").read_text())

@@ -1,8 +1,13 @@
 """`dfjax audit`: what the splits of a dataset share, or several datasets."""
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dfjax.commands import options
+
+if TYPE_CHECKING:
+    from dfjax.data import builder, leaks
 
 _EXIT_STATUS = """\
 exit status:
@@ -18,41 +23,83 @@ def add_to(subcommands: options.Subcommands) -> None:
         subcommands,
         "audit",
         help="look for what the splits of a dataset share, or several datasets",
-        description="Look for clips, people, videos and pictures, mirrored ones too, that several "
-        "splits of a prepared dataset share. Writes DATA/audit.json and DATA/report.html. Of "
-        "several datasets, look for what each shares with those before it, whatever the split; "
-        "within each nothing is compared, and nothing is written but --out.",
+        description="Look for clips, people, videos and pictures, also mirrored ones, that several "
+        "splits of a prepared dataset share. Writes DATA/audit.json and DATA/dataset_card.html. "
+        "With several datasets, look for what each shares with those before it, in any split; "
+        "nothing is compared within a dataset, and nothing is written but --out.",
         run=_run,
         epilog=_EXIT_STATUS,
     )
     parser.add_argument("data", metavar="DATA", nargs="+", help="what dfjax prepare --out wrote")
     parser.add_argument(
-        "--frames",
+        "--crops-per-clip",
         type=options.positive,
         metavar="N",
         default=8,
-        help="crops of a clip that are compared for near duplicates (%(default)s)",
+        help="crops of a clip to compare for near duplicates (%(default)s)",
     )
     parser.add_argument(
-        "--faces",
+        "--compare-faces",
         action="store_true",
         help="compare faces as well, by dlib's network: three crops of a clip, 10 ms each",
     )
     parser.add_argument(
-        "--out", metavar="FILE", help="write what was found to this file too, in JSON"
+        "--out", metavar="FILE", help="also write the findings to this file, as JSON"
     )
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from dfjax.preparation import audit, data_card
+    from dfjax.data import builder
+    from dfjax.preparation import audit, dataset_card
 
-    how = {"frames": arguments.frames, "faces": arguments.faces}
-    if len(arguments.data) == 1:
-        found = audit.audit(arguments.data[0], **how)
-        data_card.write(arguments.data[0])
+    settings = {
+        "crops_per_clip": arguments.crops_per_clip,
+        "compare_faces": arguments.compare_faces,
+    }
+    datasets = [builder.open_dataset(data_dir) for data_dir in arguments.data]
+    if len(datasets) == 1:
+        result = audit.audit(datasets[0], **settings)
+        dataset_card.write(datasets[0])
     else:
-        found = audit.compare(arguments.data, **how)
+        result = audit.compare(datasets, **settings)
     if arguments.out:
-        found.save(arguments.out)
-    audit.print_audit(found, arguments.data)
-    return 1 if found.nonempty else 0
+        result.save(arguments.out)
+    _print(result, datasets)
+    return 1 if result.nonempty else 0
+
+
+def _print(audit: "leaks.Audit", datasets: Sequence["builder.Dataset"]) -> None:
+    """Prints the findings as a table, and what they mean."""
+    import rich.box
+    import rich.table
+
+    from dfjax import console
+    from dfjax.data import leaks
+
+    alone = len(datasets) == 1
+    output = console.make_console()
+    title = f"shared by {'splits' if alone else 'datasets'}"
+    table = rich.table.Table(title=title, box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("kind")
+    table.add_column("how many", justify="right")
+    table.add_column("splits, and examples", overflow="fold")
+    for finding in audit.findings:
+        counts = [f"{splits}: {count}" for splits, count in finding.splits.items()]
+        examples = [leak.describe() for leak in finding.examples[:2]]
+        table.add_row(leaks.KINDS[finding.kind], f"{finding.count}", "\n".join(counts + examples))
+    output.print(table)
+    if any(finding.kind in leaks.CANDIDATES for finding in audit.nonempty):
+        warning = "faces as close as those of one person may be look-alikes: check them"
+        output.print(f"warning: {warning}", style="yellow")
+    where = f"; see {datasets[0].path / leaks.FILE}" if alone else ""
+    output.print(f"{_conclusion(audit, alone=alone)}{where}")
+
+
+def _conclusion(audit: "leaks.Audit", *, alone: bool) -> str:
+    if not audit.nonempty:
+        return "no leak found"
+    if not audit.blocking:
+        return "no leak is certain"
+    if alone:
+        return "leaks: training refuses this dataset"
+    return "leaks: a model of one of them recognizes some of another"

@@ -207,7 +207,9 @@ def _flag(name: str) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from dfjax.commands import prepare_tables
     from dfjax.preparation import prepare
+    from dfjax.preparation.settings import Settings
 
     beam_options = _beam_options(arguments)
     spec = _crop_spec(arguments)
@@ -217,20 +219,23 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"dfjax: note: {crop_spec.LICENSE_OF_68_LANDMARKS}", file=sys.stderr)
     with _printed_notes("dfjax.corpora"):
         clips = registry.build("corpus", arguments.corpus, **reader_options)
-    report = prepare.prepare(
-        clips,
-        arguments.out,
-        spec=spec,
+    settings = Settings(
+        spec,
         num_frames=arguments.frames,
         boxes_from_original=arguments.boxes_from_original,
         seed=arguments.seed or 0,
         synthetic=arguments.corpus == "synthetic",
+    )
+    summary = prepare.prepare(
+        clips,
+        arguments.out,
+        settings,
         jobs=arguments.jobs or options.num_cores(),
         beam_options=beam_options,
         overwrite=arguments.overwrite,
     )
-    prepare.print_report(report)
-    return 0 if report.num_crops else 1
+    prepare_tables.print_summary(summary)
+    return 0 if summary.num_crops else 1
 
 
 def _crop_spec(arguments: argparse.Namespace) -> CropSpec:

@@ -2,6 +2,9 @@
 
 import dataclasses
 
+LABELS = ("real", "fake")
+"""The names of the labels 0 and 1."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Clip:

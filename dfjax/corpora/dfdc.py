@@ -26,7 +26,7 @@ from typing import Any
 
 from dfjax import registry
 from dfjax.corpora import label_file, layout, splits
-from dfjax.corpora.clip import Clip
+from dfjax.corpora.clip import LABELS, Clip
 from dfjax.errors import UserError
 
 _CSV, _JSON = "labels.csv", "metadata.json"
@@ -34,7 +34,6 @@ _PART = "dfdc_train_part_"
 _NUM_PARTS = 50
 _SAMPLE = "train_sample_videos"
 _LABELS = {"REAL": 0, "FAKE": 1, "0": 0, "1": 1}
-_METHODS = ("real", "fake")  # by label
 _COUNTS = {"train": 119_154, "val": 4000, "test": 5000}
 _READ = {"train", "validation", "test", "videos", "frames"}
 
@@ -97,7 +96,7 @@ def _read_part(root: pathlib.Path, folder: pathlib.Path) -> list[Clip]:
     originals = {}
     for name, entry in label_file.read_json(path).items():
         label, original = _check_entry(entry, f"{path}: {name}")
-        originals[_stem(name)] = (_METHODS[label], _stem(original or name))
+        originals[_stem(name)] = (LABELS[label], _stem(original or name))
     return [
         layout.make_clip(
             "dfdc", root, path,
@@ -129,7 +128,7 @@ def _read_held_out(root: pathlib.Path, folder: pathlib.Path, split: str) -> list
     return [
         layout.make_clip(
             "dfdc", root, path,
-            method=_METHODS[labels[name]], split=split, origin_ids=[f"video:dfdc/{name}"],
+            method=LABELS[labels[name]], split=split, origin_ids=[f"video:dfdc/{name}"],
         )
         for name, path in _list_videos(folder, labels).items()
     ]  # fmt: skip
@@ -146,8 +145,8 @@ def _read_labels(folder: pathlib.Path) -> dict[str, int]:
         for name, label in table.items():
             if labels.setdefault(name, label) != label:
                 raise UserError(
-                    f"{folder}: {_CSV} calls {name} {_METHODS[labels[name]]} and {_JSON} calls it "
-                    f"{_METHODS[label]} (in both, 0 is real and 1 is fake): download them again"
+                    f"{folder}: {_CSV} calls {name} {LABELS[labels[name]]} and {_JSON} calls it "
+                    f"{LABELS[label]} (in both, 0 is real and 1 is fake): download them again"
                 )
     return labels
 

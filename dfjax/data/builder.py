@@ -1,16 +1,21 @@
 """The one TFDS dataset, `face_crops`: records of aligned face crops in ArrayRecord shards.
 
-TFDS leaves TensorFlow unloaded here, when writing and, with images kept encoded, when reading.
+`labels.npz` next to the shards holds the labels of each split, in the order of its records, so that
+nothing has to read the records to balance or count them.
+
+TFDS does not load TensorFlow here: not for writing, nor for reading images that stay encoded.
 """
 
 import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import os
 import pathlib
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,14 +23,15 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
-from dfjax import compatibility
-from dfjax.corpora.clip import Clip
+from dfjax import compatibility, console
+from dfjax.corpora.clip import LABELS, Clip
 from dfjax.corpora.splits import SPLITS
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 
 NAME = "face_crops"
-VERSION = "1.0.0"  # a folder's name to TFDS; what can be read is said by `compatibility.DATASET`
+VERSION = "1.0.0"  # names a folder; `compatibility.DATASET` decides what can be read
+LABELS_FILE = "labels.npz"
 
 _DESCRIPTION = (
     "Face crops of real and manipulated videos and pictures. `metadata` holds the CropSpec that "
@@ -37,13 +43,13 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Writes the crops of clips as `DATA_DIR/face_crops/1.0.0`; read them with `open_dataset`.
 
     `crops_of` maps a clip to its crops, dicts with the fields from `image` (encoded) to `padded`;
-    the clip gives the others.
+    the clip gives the other fields.
     """
 
-    # Not registered: `tfds.load("face_crops", data_dir=...)` then reads what lies there.
+    # Not registered, so that `tfds.load("face_crops", data_dir=...)` reads the files in data_dir.
     name = NAME
     VERSION = tfds.core.Version(VERSION)
-    # Nothing is downloaded; looking for checksums, TFDS would import a package it does not require.
+    # Nothing is downloaded. To look for checksums, TFDS would import a package it does not require.
     url_infos = None
 
     def __init__(
@@ -59,6 +65,7 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """`size` is the side of the crops, `encoding` "jpeg" or "png", `metadata` plain JSON."""
         self._clips, self._crops_of = clips, crops_of
         self._size, self._encoding, self._metadata = size, encoding, metadata
+        self._labels: dict[str, list[int]] = {}  # by the name of the shard
         super().__init__(data_dir=data_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -73,7 +80,7 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             "box": tfds.features.Tensor(shape=(4,), dtype=np.float32),
             "scale": np.float32,
             "padded": np.float32,
-            "label": tfds.features.ClassLabel(names=["real", "fake"]),
+            "label": tfds.features.ClassLabel(names=list(LABELS)),
             "clip": tfds.features.Text(),
             "method": tfds.features.Text(),
             "origin_ids": tfds.features.Text(),  # ids joined by ";"
@@ -86,7 +93,16 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _example_writer(self) -> "_CanonicalWriter":
-        return _CanonicalWriter(self.info.file_format)
+        return _CanonicalWriter(self.info.file_format, self._labels)
+
+    def _download_and_prepare(self, **kwargs: Any) -> None:
+        # TFDS calls this inside the folder that it renames when the dataset is complete.
+        super()._download_and_prepare(**kwargs)
+        labels = {
+            split: np.concatenate([self._labels[name] for name in sorted(info.filenames)])
+            for split, info in self.info.splits.items()
+        }
+        np.savez(self.data_path / LABELS_FILE, **_as_int32(labels))
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         del dl_manager  # the clips are on disk
@@ -101,14 +117,25 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 class _CanonicalWriter(tfds.core.writer.ExampleWriter):
-    """Orders the fields of a record, which protobuf leaves to chance: same data, same bytes."""
+    """Notes the labels of each shard, and fixes the order of the fields in a record.
+
+    Protobuf leaves that order to chance; here, the same data give the same bytes.
+    """
+
+    def __init__(self, file_format: Any, labels: dict[str, list[int]]):
+        super().__init__(file_format)
+        self._labels = labels
 
     def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> Any:
-        parse = tf_example_pb2.Example.FromString
-        canonical = (
-            (key, parse(example).SerializeToString(deterministic=True)) for key, example in examples
-        )
-        return super().write(path, canonical)
+        labels = self._labels[pathlib.Path(path).name] = []
+
+        def canonical() -> Iterator[tuple[Any, bytes]]:
+            for key, serialized in examples:
+                example = tf_example_pb2.Example.FromString(serialized)
+                labels.append(example.features.feature["label"].int64_list.value[0])
+                yield key, example.SerializeToString(deterministic=True)
+
+        return super().write(path, canonical())
 
 
 def examples(
@@ -131,23 +158,25 @@ def dataset_dir(data_dir: str | os.PathLike) -> pathlib.Path:
     return pathlib.Path(data_dir, NAME, VERSION)
 
 
-def write_dataset(data_dir: str | os.PathLike, **kwargs: Any) -> None:
-    """Writes the dataset of `FaceCrops(data_dir=data_dir, **kwargs)`, complete or not at all.
+def write_dataset(data_dir: str | os.PathLike, **kwargs: Any) -> "Dataset":
+    """Writes the dataset of `FaceCrops(data_dir=data_dir, **kwargs)`, whole or not at all.
 
-    Order and bytes of the records depend on clips and crops alone. Every clip must have a crop.
+    Returns it, open. The order and the bytes of the records depend only on clips and crops. Every
+    clip must have a crop.
     """
     for leftover in dataset_dir(data_dir).parent.glob("incomplete.*"):  # of a run that was killed
         shutil.rmtree(leftover)
     tfds.disable_progress_bar()
     with (
         tempfile.TemporaryDirectory() as download_dir,  # stays empty
-        contextlib.redirect_stdout(io.StringIO()),  # talk of downloads
+        contextlib.redirect_stdout(io.StringIO()),  # TFDS prints about downloads
     ):
         FaceCrops(data_dir=data_dir, **kwargs).download_and_prepare(
             file_format="array_record",
             download_dir=download_dir,
             download_config=tfds.download.DownloadConfig(try_download_gcs=False),
         )
+    return open_dataset(data_dir)
 
 
 _COLUMNS = ("frame", "face", "box", "scale", "padded", "label", "clip", "method", "origin_ids")
@@ -156,11 +185,13 @@ _COLUMNS = ("frame", "face", "box", "scale", "padded", "label", "clip", "method"
 class Records:
     """The records of a split as a random-access sequence, as they were written: `image` encoded.
 
-    Texts are str; numbers int and float; `landmarks` float32 [L, 2] and `box` float32 [4] arrays.
+    Texts are str, numbers are int and float, `landmarks` is a float32 array [L, 2] and `box` a
+    float32 array [4].
     """
 
-    def __init__(self, source: Any):
-        self._source = source
+    def __init__(self, source: Any, labels: np.ndarray):
+        """`source` is TFDS's sequence of the same records, `labels` int32 [N] are theirs."""
+        self._source, self.labels = source, labels
 
     def __len__(self) -> int:
         return len(self._source)
@@ -176,19 +207,29 @@ class Records:
         """Returns one field of every record, [N] (`box`: [N, 4]), in order; decodes no image.
 
         Raises:
-          UserError: no such field, or one whose values are no numbers or texts of equal size.
+          UserError: there is no such field, or its values are arrays of different sizes.
         """
         if name not in _COLUMNS:
             raise UserError(f"records have no column {name!r}: use one of {', '.join(_COLUMNS)}")
+        if name == "label":
+            return self.labels
         return np.array([self[index][name] for index in range(len(self))])
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A prepared dataset, open for reading; `builder` is TFDS's view of it."""
+    """A prepared dataset, open for reading. Equal ones are the same records at the same path.
+
+    Attributes:
+      path: the folder that `dfjax prepare --out` was given.
+      digest: a text that changes whenever `dfjax prepare` writes other records.
+      builder: TFDS's view of the dataset.
+    """
 
     path: pathlib.Path
-    builder: tfds.core.DatasetBuilder
+    digest: str
+    builder: tfds.core.DatasetBuilder = dataclasses.field(compare=False, repr=False)
+    _labels: dict[str, np.ndarray] = dataclasses.field(compare=False, repr=False)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -200,36 +241,47 @@ class Dataset:
         """How the faces were cut out.
 
         Raises:
-          UserError: by a spec that this version does not know.
+          UserError: this version does not know the spec.
         """
         try:
             return CropSpec.from_json(self.metadata["crop_spec"])
         except ValueError as error:
-            raise compatibility.DATASET.unreadable(self.builder.data_path, error) from error
+            raise compatibility.DATASET.unreadable(self.path, error) from error
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that it has, train first."""
+        return tuple(split for split in SPLITS if split in self._labels)
 
     @property
     def boxes_from_original(self) -> bool:
-        """Whether fakes were cut out where their originals show a face.
+        """Whether fakes were cut where their originals show a face.
 
-        A score on them then uses what deployment does not have: the original. It is no part of the
-        CropSpec, because a model of such data can be given crops of any other.
+        A score on them then uses the original, which deployment does not have. It is not a part of
+        the CropSpec, because a model trained on such data accepts crops of any other.
         """
-        # Before there was a choice, every fake was searched itself.
         return bool(self.metadata.get("boxes_from_original", False))
 
-    def records(self, split: str) -> Records:
-        """Returns the records of a split, shuffled once and for all; TensorFlow stays unloaded.
+    def labels(self, split: str) -> np.ndarray:
+        """Returns the labels of a split, int32 [N], 0 real and 1 fake; reads no record.
 
         Raises:
           UserError: the dataset has no such split.
         """
-        splits = self.builder.info.splits
-        if split not in splits:
-            raise UserError(
-                f"{self.builder.data_path} has no split {split!r}: use one of {', '.join(splits)}"
-            )
-        decoders = {"image": tfds.decode.SkipDecoding()}
-        return Records(self.builder.as_data_source(split, decoders=decoders))
+        if split not in self._labels:
+            choices = ", ".join(self.splits)
+            raise UserError(f"{self.path} has no split {split!r}: use one of {choices}")
+        return self._labels[split]
+
+    def records(self, split: str) -> Records:
+        """Returns the records of a split, in an order that was shuffled when they were written.
+
+        Raises:
+          UserError: the dataset has no such split.
+        """
+        labels = self.labels(split)
+        decoders = {"image": tfds.decode.SkipDecoding()}  # TensorFlow would decode images
+        return Records(self.builder.as_data_source(split, decoders=decoders), labels)
 
     def column(self, split: str, name: str) -> np.ndarray:
         """Returns `Records.column` of a split: `column("train", "scale")` is float [N]."""
@@ -240,18 +292,50 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
     """Returns the dataset that `dfjax prepare --out data_dir` made.
 
     Raises:
-      FileNotFoundError: none is there.
+      FileNotFoundError: there is none.
       UserError: it is damaged, or of a format that this version does not read.
     """
-    path = dataset_dir(data_dir)
-    if not path.is_dir():
+    folder = dataset_dir(data_dir)
+    if not folder.is_dir():
         raise FileNotFoundError(
             f"{data_dir} holds no prepared dataset: run dfjax prepare --out {data_dir} to its end"
         )
-    # Before TFDS looks at it: of another format, it might fail in words of its own.
+    # Checked before TFDS opens it, whose messages about another format would not say what to do.
     try:
-        found = json.loads((path / "metadata.json").read_text()).get("format")
+        number = json.loads((folder / "metadata.json").read_text()).get("format")
     except (OSError, ValueError) as error:
         raise compatibility.DATASET.unreadable(data_dir, f"metadata.json: {error}") from error
-    compatibility.DATASET.require(found, data_dir)
-    return Dataset(pathlib.Path(data_dir), tfds.builder_from_directory(path))
+    compatibility.DATASET.require(number, data_dir)
+    try:
+        view = tfds.builder_from_directory(folder)
+    except Exception as error:  # protobuf's error has no base class in common with TFDS's
+        reason = f"dataset_info.json: {console.one_line(error)}"
+        raise compatibility.DATASET.unreadable(data_dir, reason) from error
+    sizes = {split: info.num_examples for split, info in view.info.splits.items()}
+    try:
+        labels = _read_labels(folder / LABELS_FILE, sizes)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise compatibility.DATASET.unreadable(data_dir, f"{LABELS_FILE}: {error}") from error
+    return Dataset(pathlib.Path(data_dir), _digest(folder), view, labels)
+
+
+def _read_labels(file: pathlib.Path, sizes: dict[str, int]) -> dict[str, np.ndarray]:
+    """The labels of each split, which has `sizes[split]` records."""
+    with np.load(file) as arrays:
+        labels = {split: arrays[split] for split in sizes}
+    for split, size in sizes.items():
+        if labels[split].shape != (size,):
+            raise ValueError(f"{labels[split].shape} labels for the {size} records of {split}")
+    return _as_int32(labels)
+
+
+def _as_int32(labels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {split: np.asarray(values, np.int32) for split, values in labels.items()}
+
+
+def _digest(folder: pathlib.Path) -> str:
+    # Sizes stand for the contents of the shards, which are too large to read for this.
+    sizes = sorted((file.name, file.stat().st_size) for file in folder.iterdir())
+    small = ("dataset_info.json", "metadata.json", LABELS_FILE)
+    contents = [(folder / name).read_bytes() for name in small]
+    return hashlib.sha256(repr((sizes, contents)).encode()).hexdigest()[:32]

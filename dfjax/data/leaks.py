@@ -1,22 +1,25 @@
-"""What splits or datasets share: a score on data that share something is partly recognition.
+"""What splits or datasets share: a score on shared data is partly recognition.
 
-`audit.json` beside a dataset holds an `Audit` of its splits:
+`audit.json` next to a dataset holds an `Audit` of its splits:
 
-    dataset   digest of the records that were looked at; of any others it says nothing. Those of
-              several datasets stand one after the other
-    settings  how it was looked: `frames` of a clip (0: ids alone), `faces`, and the limits
-    seen      how much was compared: `clips` by id, `crops` by bytes, `hashed` of them for near
-              duplicates (not those of one colour), and `faces`
-    findings  per kind of `KINDS` that was looked for: `count`, `splits` (counts by who shares),
-              and the first or closest `examples` (`shared` id, `distance`, `places` by split)
+    dataset   digest of the records that were audited, or of several datasets their digests in a
+              row; the audit says nothing about other records
+    settings  how the audit was run: `crops_per_clip` (0: only ids were compared), `compare_faces`,
+              and the limits
+    counts    how much was compared: `clips` by id, `crops` by bytes, `hashes` for near duplicates
+              (a crop of one color has none), and `faces`
+    findings  for each kind of `KINDS` that was looked for: `count`, `splits` (the counts by the
+              splits that share), and the first or closest `examples` (`shared` id, `distance`,
+              `places` by split)
 
-What an id means depends on who wrote it. One that names its corpus ("video:ffpp/071",
-"identity:celebdf/id3", "archive:wilddeepfake/...") names the same thing in every dataset: DF40,
-DeeperForensics and DeepfakeBench write those of FaceForensics++ and Celeb-DF on purpose. Any other
-(groups, pairs and paths of one's own files) names something in its corpus alone, as "anna" or
-"1.mp4" may come by chance elsewhere: it counts within a dataset and between two that were prepared
-from the same clips. The key of a clip, which starts with a folder's name, is one of these; between
-other datasets it counts where the two clips share an id with a corpus as well.
+What an id means depends on its form. An id that names its corpus ("video:ffpp/071",
+"identity:celebdf/id3", "archive:wilddeepfake/...") means the same thing in every dataset: DF40,
+DeeperForensics and DeepfakeBench use the ids of FaceForensics++ and Celeb-DF on purpose. Any other
+id (a group, a pair or a path of your own files) means something in its corpus only, because another
+corpus may call something "anna" or "1.mp4" by chance. It counts within a dataset, and between two
+datasets that were prepared from the same clips. The key of a clip starts with a folder's name and
+is such an id; between other datasets it counts if the two clips also share an id that names a
+corpus.
 """
 
 import collections
@@ -25,16 +28,15 @@ import functools
 import hashlib
 import json
 import os
-import pathlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from dfjax import progress
+from dfjax import files, progress
 from dfjax.corpora.splits import SPLITS
-from dfjax.data import builder
+from dfjax.data.builder import Dataset
 from dfjax.errors import UserError
 
 FILE = "audit.json"
@@ -54,7 +56,7 @@ KINDS = {
 
 OF_IDS = ("clip", "identity", "video", "pair", "origin")
 CANDIDATES = ("same_face",)
-"""Kinds that a person has to confirm: no reason to refuse a dataset."""
+"""Kinds that somebody has to confirm: training does not refuse a dataset because of them."""
 
 _MAX_EXAMPLES = 20
 _WITH_CORPUS = re.compile(r"(identity|video|archive):[^/]+/.")
@@ -62,9 +64,12 @@ _WITH_CORPUS = re.compile(r"(identity|video|archive):[^/]+/.")
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A split among those that are compared: with the parts of other groups, not of its own.
+    """A split among those that are compared.
 
-    `name` is what findings call it; `scope` is equal where ids without a corpus mean the same.
+    Attributes:
+      name: what findings call it.
+      group: the split is compared with the parts of other groups, not with those of its own.
+      scope: equal for two parts where an id that does not name its corpus means the same.
     """
 
     name: str
@@ -74,9 +79,13 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Leak:
-    """One thing in several splits: an id (`shared`), or pictures at a `distance` of each other.
+    """One thing in several splits: an id, or pictures that are alike.
 
-    `places` names a clip of each split, or a crop as clip#frame#face.
+    Attributes:
+      kind: a key of `KINDS`.
+      places: by split, a clip that holds it, or a crop as clip#frame#face.
+      shared: the id; "" for pictures.
+      distance: how far the pictures are apart; None for ids and equal bytes.
     """
 
     kind: str
@@ -86,10 +95,11 @@ class Leak:
 
     @property
     def splits(self) -> str:
+        """The splits that share it, such as "train and test"."""
         return " and ".join(self.places)
 
     def describe(self) -> str:
-        """Returns what is shared and where, in a line."""
+        """Returns one line about what is shared, and where."""
         places = ", ".join(f"{place} in {split}" for split, place in self.places.items())
         distance = "" if self.distance is None else f" (distance {self.distance:.3g})"
         return f"{self.shared}: {places}" if self.shared else f"{places}{distance}"
@@ -97,7 +107,14 @@ class Leak:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """All leaks of a kind: their number, that by splits, and a few of them."""
+    """All leaks of one kind.
+
+    Attributes:
+      kind: a key of `KINDS`.
+      count: how many there are.
+      splits: how many by the splits that share.
+      examples: the first or the closest of them.
+    """
 
     kind: str
     count: int
@@ -107,34 +124,37 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """What was looked for in a dataset, and found; see the module."""
+    """What splits or datasets share; the module describes the fields.
+
+    Attributes:
+      dataset: digest of the audited records.
+      settings: how the audit was run.
+      counts: how much was compared.
+      findings: one for each kind that was looked for, also where there is no leak.
+    """
 
     dataset: str
     settings: dict[str, Any]
-    seen: dict[str, int]
+    counts: dict[str, int]
     findings: tuple[Finding, ...]
 
     @property
     def nonempty(self) -> tuple[Finding, ...]:
-        """What there is: the findings without those of nothing."""
+        """The findings of at least one leak."""
         return tuple(finding for finding in self.findings if finding.count)
 
     @property
     def blocking(self) -> tuple[Finding, ...]:
-        """What was found and needs nobody's confirmation."""
+        """The findings that make training refuse the dataset: those of certain leaks."""
         return tuple(finding for finding in self.nonempty if finding.kind not in CANDIDATES)
 
-    def write(self, data_dir: str | os.PathLike) -> None:
-        """Writes audit.json beside a dataset."""
-        self.save(pathlib.Path(data_dir, FILE))
+    def write(self, dataset: Dataset) -> None:
+        """Writes audit.json next to a dataset."""
+        self.save(dataset.path / FILE)
 
     def save(self, file: str | os.PathLike) -> None:
         """Writes the audit as JSON, whole or not at all."""
-        path = pathlib.Path(file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.tmp")
-        temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
-        temporary.replace(path)
+        files.replace_json(file, dataclasses.asdict(self))
 
 
 _NOUNS = {
@@ -149,9 +169,12 @@ _NOUNS = {
 
 @dataclasses.dataclass(frozen=True)
 class Overlap:
-    """What evaluated data share with those a model was trained and selected on.
+    """What evaluated data share with the data that a model was trained and selected on.
 
-    Counts by the kinds of `KINDS` of the same names; false where there is nothing.
+    False if they share nothing.
+
+    Attributes:
+      clip, identity, video, pair, origin, identical: counts by the kinds of `KINDS`.
     """
 
     clip: int = 0
@@ -172,49 +195,45 @@ class Overlap:
 
 
 def overlap(
-    target_dir: str | os.PathLike,
-    target_split: str,
-    trained_dir: str | os.PathLike,
-    trained_splits: Iterable[str],
+    target: Dataset, target_split: str, trained: Dataset, trained_splits: Iterable[str]
 ) -> Overlap:
     """Returns what a split shares with `trained_splits`, by ids and by the bytes of its crops.
 
-    Which ids count in another dataset, the module says. `identical` counts clips of the target.
-    Copies that were cut or stored in another way share no bytes: `dfjax audit A B` finds those.
-    Reads every record once, and those of the last splits not again for the next target.
+    The module says which ids count in another dataset. `identical` counts clips of the target.
+    Copies that were cut or stored in another way do not share bytes: `dfjax audit A B` finds them.
+    Reads every record once, and does not read the last few splits again for the next target.
 
     Raises:
-      FileNotFoundError: there is no dataset.
-      UserError: it has no such split.
+      UserError: a dataset has no such split.
     """
-    target = _contents(target_dir, target_split)
-    trained = [_contents(trained_dir, split) for split in trained_splits]
-    names = target.names.intersection(set().union(*(each.names for each in trained)))
+    tested = _read_contents(target, target_split)
+    contents = [_read_contents(trained, split) for split in trained_splits]
+    names = tested.names.intersection(set().union(*(part.names for part in contents)))
     counts = collections.Counter(kind for kind, _ in {name[:2] for name in names})
-    pictures = [np.zeros(0, np.uint64), *(each.pictures for each in trained)]
-    is_shared = np.isin(target.pictures, np.concatenate(pictures))
-    identical = len(np.unique(target.clip[is_shared]))
+    pictures = [np.zeros(0, np.uint64), *(part.pictures for part in contents)]
+    is_shared = np.isin(tested.pictures, np.concatenate(pictures))
+    identical = len(np.unique(tested.clip[is_shared]))
     return Overlap(**counts, identical=identical)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Contents:
-    """The names in a split, and for each crop its clip, counted from 0, and picture digest."""
+    """What an overlap compares of a split.
+
+    Attributes:
+      names: the keys and ids of all clips, as `_names` yields them.
+      clip: the number of each crop's clip, counted from 0; [N].
+      pictures: `picture_digest` of each crop, [N].
+    """
 
     names: frozenset[tuple[str, str, str]]
     clip: np.ndarray
     pictures: np.ndarray
 
 
-def _contents(data_dir: str | os.PathLike, split: str) -> _Contents:
-    return _read_contents(os.path.realpath(data_dir), split, digest(data_dir))
-
-
 @functools.lru_cache(maxsize=4)
-def _read_contents(data_dir: str, split: str, _: str) -> _Contents:
-    # The digest is for the cache: other records, read anew.
-    dataset = builder.open_dataset(data_dir)
-    records, space = dataset.records(split), scope(data_dir)
+def _read_contents(dataset: Dataset, split: str) -> _Contents:
+    records, scope = dataset.records(split), id_scope(dataset)
     clips: dict[str, int] = {}
     names: set[tuple[str, str, str]] = set()
     clip_of = np.zeros(len(records), np.int64)
@@ -223,14 +242,14 @@ def _read_contents(data_dir: str, split: str, _: str) -> _Contents:
         for row in range(len(records)):
             record = records[row]
             if record["clip"] not in clips:
-                names.update(_names(record["clip"], record["origin_ids"].split(";"), space))
+                names.update(_names(record["clip"], record["origin_ids"].split(";"), scope))
             clip_of[row] = clips.setdefault(record["clip"], len(clips))
             pictures[row] = picture_digest(record["image"])
             bar.update(row + 1)
     return _Contents(frozenset(names), clip_of, pictures)
 
 
-def summarise(kinds: Sequence[str], leaks: Iterable[Leak]) -> tuple[Finding, ...]:
+def summarize(kinds: Sequence[str], leaks: Iterable[Leak]) -> tuple[Finding, ...]:
     """Returns a finding for each of `kinds`, empty or not; the first leaks are the examples."""
     by_kind: dict[str, list[Leak]] = {kind: [] for kind in kinds}
     for leak in leaks:
@@ -238,11 +257,11 @@ def summarise(kinds: Sequence[str], leaks: Iterable[Leak]) -> tuple[Finding, ...
     return tuple(
         Finding(
             kind,
-            len(found),
-            dict(collections.Counter(leak.splits for leak in found)),
-            tuple(found[:_MAX_EXAMPLES]),
+            len(leaks_of_kind),
+            dict(collections.Counter(leak.splits for leak in leaks_of_kind)),
+            tuple(leaks_of_kind[:_MAX_EXAMPLES]),
         )
-        for kind, found in by_kind.items()
+        for kind, leaks_of_kind in by_kind.items()
     )
 
 
@@ -267,7 +286,10 @@ def shared_ids(rows: Iterable[tuple[int, str, Iterable[str]]], parts: Sequence[P
 
 
 def _names(clip: str, origin_ids: Iterable[str], scope: str) -> Iterator[tuple[str, str, str]]:
-    """Yields (kind, key or id, where it names one thing) of a clip; equal ones are shared."""
+    """Yields (kind, key or id, scope) for all names of a clip; equal triples mean one thing.
+
+    The scope of an id that names its corpus is "", and that of a key may be such an id.
+    """
     yield "clip", clip, scope
     for origin in origin_ids:
         kind = origin.partition(":")[0]
@@ -279,83 +301,76 @@ def _names(clip: str, origin_ids: Iterable[str], scope: str) -> Iterator[tuple[s
             yield kind, origin, scope
 
 
-def scope(data_dir: str | os.PathLike) -> str:
+def id_scope(dataset: Dataset) -> str:
     """Returns a text that is equal for datasets prepared from the same clips, however cut."""
-    metadata = builder.open_dataset(data_dir).metadata
-    return f"{metadata['corpus']}: {metadata.get('clips') or digest(data_dir)}"
+    return f"{dataset.metadata['corpus']}: {dataset.metadata.get('clips') or dataset.digest}"
 
 
 def picture_digest(image: bytes) -> int:
-    """Returns 64 bits of a digest of a stored crop: chance copies are one in 10^7 of a set."""
+    """Returns a digest of 64 bits: among a million different crops, two are equal once in 10^7."""
     return int.from_bytes(hashlib.blake2b(image, digest_size=8).digest())
 
 
-def audit_ids(data_dir: str | os.PathLike, rows: Iterable[tuple[str, str, Iterable[str]]]) -> Audit:
-    """Returns the audit by ids alone of a dataset whose rows are (split, clip, origin ids)."""
+def audit_ids(dataset: Dataset, rows: Iterable[tuple[str, str, Iterable[str]]]) -> Audit:
+    """Returns the audit of a dataset by ids alone; its rows are (split, clip, origin ids)."""
     parts = [Part(split, number, "") for number, split in enumerate(SPLITS)]
     clips = {(SPLITS.index(split), clip): tuple(origin_ids) for split, clip, origin_ids in rows}
     leaks = shared_ids(((*place, origin_ids) for place, origin_ids in clips.items()), parts)
-    settings = {"frames": 0, "faces": False}
-    return Audit(digest(data_dir), settings, {"clips": len(clips)}, summarise(OF_IDS, leaks))
+    settings = {"crops_per_clip": 0, "compare_faces": False}
+    return Audit(dataset.digest, settings, {"clips": len(clips)}, summarize(OF_IDS, leaks))
 
 
-def rows(data_dir: str | os.PathLike) -> Iterator[tuple[str, str, list[str]]]:
-    """Yields the row of every record of a dataset."""
-    dataset = builder.open_dataset(data_dir)
-    for split in dataset.builder.info.splits:
-        source = dataset.records(split)
-        for index in range(len(source)):
-            record = source[index]
+def rows(dataset: Dataset) -> Iterator[tuple[str, str, list[str]]]:
+    """Yields (split, clip, origin ids) of every record of a dataset."""
+    for split in dataset.splits:
+        records = dataset.records(split)
+        for index in range(len(records)):
+            record = records[index]
             yield split, record["clip"], record["origin_ids"].split(";")
 
 
-def read(data_dir: str | os.PathLike) -> Audit | None:
-    """Returns the audit in audit.json; None where it is missing or one of other records.
+def read(dataset: Dataset) -> Audit | None:
+    """Returns the audit in audit.json; None if it is missing or of other records.
 
     Raises:
       UserError: the file is damaged.
     """
-    path = pathlib.Path(data_dir, FILE)
+    path = dataset.path / FILE
     if not path.is_file():
         return None
     try:
-        fields = json.loads(path.read_text())
-        findings = tuple(
-            Finding(**{**each, "examples": tuple(Leak(**leak) for leak in each["examples"])})
-            for each in fields.pop("findings")
-        )
-        found = Audit(findings=findings, **fields)
+        audit = _from_json(json.loads(path.read_text()))
     except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is damaged: run dfjax audit {data_dir}") from error
-    return found if found.dataset == digest(data_dir) else None
+        raise UserError(f"{path} is damaged: run dfjax audit {dataset.path}") from error
+    return audit if audit.dataset == dataset.digest else None
 
 
-def require_none(data_dir: str | os.PathLike) -> None:
+def _from_json(fields: dict[str, Any]) -> Audit:
+    findings = tuple(
+        Finding(**{**finding, "examples": tuple(Leak(**leak) for leak in finding["examples"])})
+        for finding in fields.pop("findings")
+    )
+    return Audit(findings=findings, **fields)
+
+
+def require_none(dataset: Dataset) -> None:
     """Checks that the splits of a dataset share nothing, by its audit or else by its records' ids.
 
     Raises:
-      UserError: they do; the message names what, and what to do.
+      UserError: they share something; the message says what, and what to do.
     """
-    audit = read(data_dir) or audit_ids(data_dir, rows(data_dir))
+    audit = read(dataset) or audit_ids(dataset, rows(dataset))
     if audit.blocking:
         raise UserError(
-            f"{data_dir}: {describe(audit.blocking)}: prepare it with --strict where the corpus "
-            "has that, or train all the same with config.data.allow_leaks=True and report it"
+            f"{dataset.path}: {describe(audit.blocking)}: prepare it with --strict if the corpus "
+            "has that option, or train with config.data.allow_leaks=True and report it"
         )
 
 
 def describe(findings: Iterable[Finding]) -> str:
-    """Returns what splits share, in a line: how many of each kind, and one of each."""
+    """Returns one line about what splits share: how many of each kind, and an example."""
     shared = [
         f"{KINDS[finding.kind]} ({finding.count}; {finding.examples[0].describe()})"
         for finding in findings
     ]
     return f"splits share {', '.join(shared)}"
-
-
-def digest(data_dir: str | os.PathLike) -> str:
-    """Returns a text that changes whenever `dfjax prepare` writes other records."""
-    folder = builder.dataset_dir(data_dir)
-    sizes = sorted((shard.name, shard.stat().st_size) for shard in folder.iterdir())
-    notes = [(folder / name).read_bytes() for name in ("dataset_info.json", "metadata.json")]
-    return hashlib.sha256(repr((sizes, notes)).encode()).hexdigest()[:32]

@@ -46,6 +46,11 @@ class Subset:
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self._source[int(self._indices[index])]
 
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels of these rows, int32 [N]."""
+        return self._source.labels[self._indices]
+
 
 class Padded:
     """A source extended to `length` rows; rows beyond its end repeat row 0 with mask 0.
@@ -66,11 +71,6 @@ class Padded:
         return {**record, "index": index, "mask": np.float32(real)}
 
 
-def labels(source: Any) -> np.ndarray:
-    """The label of every record, int [N]; reads each record once without decoding its image."""
-    return np.array([source[index]["label"] for index in range(len(source))], np.int32)
-
-
 def train_stream(
     source: Any,
     *,
@@ -85,15 +85,16 @@ def train_stream(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Endless batches from step `start` on: `image` uint8 [B, S, S, 3] and `label` int32 [B].
 
-    B is this process's share of `batch_size`: rows [p * B, (p + 1) * B) of the global batch in
-    process p. Real and fake alternate, each from its own shuffled, endlessly repeated list, so
+    `source` is a random-access sequence of records that has their `labels`, int32 [N]. B is this
+    process's share of `batch_size`: rows [p * B, (p + 1) * B) of the global batch in process p.
+    Real and fake alternate, each from its own shuffled, endlessly repeated list, so
     every batch is balanced whatever the corpus is. The same (seed, step) gives the same global
     batch for any number of processes, workers and threads.
 
     Raises:
       UserError: the source lacks a class.
     """
-    label = labels(source)
+    label = source.labels
     classes = []
     for value, name in ((0, "real"), (1, "fake")):
         indices = np.flatnonzero(label == value)

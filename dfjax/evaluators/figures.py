@@ -7,6 +7,7 @@ import sklearn.metrics
 from matplotlib.figure import Figure
 
 from dfjax import metrics
+from dfjax.corpora.clip import LABELS
 
 
 def save_curves(
@@ -24,7 +25,7 @@ def save_curves(
     roc, pr = axes[-2:]
     for ax, (level, (label, score, threshold)) in zip(axes, levels.items(), strict=False):
         counts = metrics.confusion(label, score, threshold)
-        display = sklearn.metrics.ConfusionMatrixDisplay(counts, display_labels=["real", "fake"])
+        display = sklearn.metrics.ConfusionMatrixDisplay(counts, display_labels=LABELS)
         display.plot(ax=ax, colorbar=False, cmap="Blues")
         ax.set_title(f"{level}s at threshold {threshold:.3f}")
         fpr, tpr, _ = sklearn.metrics.roc_curve(label, score)

@@ -1,62 +1,47 @@
-"""`dfjax audit`: what splits or datasets share, by ids, by pictures and by faces.
+"""What the splits of a dataset share, or several datasets: by ids, by pictures and by faces.
 
-The splits of one dataset are compared, or several datasets, whole. Pictures are not compared within
-one of these, for there an original and its fakes are alike:
+The splits of one dataset are compared with each other; of several datasets, each is compared as a
+whole with those before it. Pictures within a split, or within one of several datasets, are not
+compared: an original and its fakes are alike there. What is compared:
 
-- by their bytes, all of them;
-- by a hash of a few crops of each clip, the signs of 255 DCT coefficients of a 64-pixel thumbnail.
-  `NEAR_DUPLICATE` bits apart is near: 97 to 100 % of crops are that near to a copy of theirs
-  (JPEG 30 to 75, 20 % brighter, moved by a pixel, halved), and 6 of 36.8 million pairs of DFDC
-  faces of different originals, all of one person in one recording room; none of 276,294 pairs
-  of different people, aligned, in studio photographs and FFHQ (closest: 38). Of the usual 64 bits,
-  2 to 6 catch the same copies and 22 to 388 of these pairs. Most copies that were cropped by 2 %
-  or moved by 3 pixels are missed;
-- by the same hash of their mirror images, for training shows every picture mirrored as well. Of
-  those 744 photographs, 98 to 100 % are near to the mirrored copies; none of the pairs is, either
-  way round (closest: 38), and no face is near to its own mirror image (closest: 112);
-- where asked for, by embeddings of dlib's face network, at the distance that dlib takes for one
-  person: candidates, for among many people there are look-alikes.
+- ids, as `leaks` explains;
+- the bytes of all crops;
+- a perceptual hash of a few crops of each clip, and of their mirror images, because training shows
+  every picture mirrored as well; `perceptual_hash` has the measured error rates;
+- on request, embeddings of dlib's face network, at the distance that dlib takes for one person.
+  These are candidates, because among many people there are look-alikes.
 
-A clip of val or test, or of any dataset but the first, counts once for each kind, by its closest
-match before its own split or dataset, and not as nearly the same what is the same, nor both as it
-is and mirrored. Time grows with the product of the sizes, about seven seconds for a hundred million
-pairs of crops on two cores (1.4 times that without mirroring); 350 bytes a crop stay in memory.
+For each kind, a clip of val or test, or of any dataset but the first, counts once, by its closest
+match in an earlier split or dataset. An identical copy is not also counted as a near duplicate, nor
+a near duplicate also as a mirrored one. Time grows with the product of the sizes: about seven
+seconds for a hundred million pairs of crops on two cores (1.4 times that without mirroring). 350
+bytes a crop stay in memory.
 """
 
 import dataclasses
 import functools
-import itertools
 import math
-import os
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
-import rich.box
-import rich.console
-import rich.table
 
 from dfjax import progress, recognition
-from dfjax.corpora.splits import SPLITS
 from dfjax.data import builder, leaks
+from dfjax.data.builder import Dataset
 from dfjax.data.leaks import Leak
 from dfjax.errors import UserError
 from dfjax.faces import detect
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as media_image
+from dfjax.preparation import nearest, perceptual_hash
 
-NEAR_DUPLICATE = 28  # bits of 255
-
-_THUMBNAIL, _COEFFICIENTS = 64, 16  # sides
-_FEATURELESS_BELOW = 2.0  # standard deviation of a thumbnail: its signs are noise
-_FACES_OF_CLIP = 3
-_BLOCK = 2048  # rows compared at a time
+_FACES_PER_CLIP = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class _Part(leaks.Part):
-    """A split and its records."""
+    """A split, its records, and how their faces were cut out."""
 
     records: builder.Records
     spec: CropSpec
@@ -64,16 +49,26 @@ class _Part(leaks.Part):
 
 @dataclasses.dataclass(frozen=True)
 class _Crops:
-    """One row per crop, part by part; `row` is that in its part, `clip` counts from 0."""
+    """One row per crop, part by part.
+
+    Attributes:
+      part: the number of its part, [N].
+      row: its row in the records of the part, [N].
+      clip: the number of its clip among all, [N].
+      frame, face: its place in the clip, [N].
+      content: `leaks.picture_digest`, [N].
+      parts: all parts.
+      keys: the key of each clip.
+    """
 
     part: np.ndarray
     row: np.ndarray
     clip: np.ndarray
     frame: np.ndarray
     face: np.ndarray
-    content: np.ndarray  # `leaks.picture_digest`
+    content: np.ndarray
     parts: Sequence[_Part]
-    keys: Sequence[str]  # by clip
+    keys: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.row)
@@ -89,113 +84,90 @@ class _Crops:
 
     def leak(self, kind: str, earlier: int, later: int, distance: float | None = None) -> Leak:
         places = {
-            self.parts[self.part[at]].name: (
-                f"{self.keys[self.clip[at]]}#{self.frame[at]}#{self.face[at]}"
+            self.parts[self.part[row]].name: (
+                f"{self.keys[self.clip[row]]}#{self.frame[row]}#{self.face[row]}"
             )
-            for at in (earlier, later)
+            for row in (earlier, later)
         }
         return Leak(kind, places, distance=distance)
 
 
-def audit(data_dir: str | os.PathLike, *, frames: int = 8, faces: bool = False) -> leaks.Audit:
+def audit(dataset: Dataset, *, crops_per_clip: int = 8, compare_faces: bool = False) -> leaks.Audit:
     """Returns what the splits of a prepared dataset share, and writes it to audit.json there.
 
-    Near duplicates are looked for among `frames` crops of each clip; `faces` are compared as well
-    if asked for, three crops of a clip.
+    Near duplicates are looked for among `crops_per_clip` crops of each clip. With `compare_faces`,
+    the faces of three crops of each clip are compared as well.
 
     Raises:
-      FileNotFoundError: there is no dataset, or no model for the faces.
+      FileNotFoundError: a model for the faces is missing.
     """
-    parts = [_Part(split, at, *of) for at, (split, *of) in enumerate(_splits(data_dir))]
-    done = dataclasses.replace(_audit(parts, frames, faces), dataset=leaks.digest(data_dir))
-    done.write(data_dir)
-    return done
+    scope = leaks.id_scope(dataset)
+    parts = [
+        _Part(split, group, scope, dataset.records(split), dataset.crop_spec)
+        for group, split in enumerate(dataset.splits)
+    ]
+    result = _audit(parts, dataset.digest, crops_per_clip, compare_faces)
+    result.write(dataset)
+    return result
 
 
 def compare(
-    data_dirs: Sequence[str | os.PathLike], *, frames: int = 8, faces: bool = False
+    datasets: Sequence[Dataset], *, crops_per_clip: int = 8, compare_faces: bool = False
 ) -> leaks.Audit:
-    """Returns what prepared datasets share with those before them, whole; see `audit`.
+    """Returns what prepared datasets share with those before them, each as a whole; see `audit`.
 
     Places are named DIR:SPLIT. Writes nothing. `leaks` says which ids count across datasets.
-    Aligned crops of other scales are cut to the tightest before they are hashed; what is as-is is
-    hashed as it is.
+    Aligned crops of different scales are cut to the tightest scale before they are hashed; crops
+    that were taken as they are, are hashed as they are.
 
     Raises:
-      FileNotFoundError: there is no dataset, or no model for the faces.
-      UserError: a dataset is given twice.
+      FileNotFoundError: a model for the faces is missing.
+      UserError: a dataset is named twice.
     """
-    if len({os.path.realpath(data_dir) for data_dir in data_dirs}) < len(data_dirs):
-        given = ", ".join(map(os.fspath, data_dirs))
-        raise UserError(f"one dataset twice among {given}: give different ones, or one alone")
+    if len({dataset.path.resolve() for dataset in datasets}) < len(datasets):
+        names = ", ".join(str(dataset.path) for dataset in datasets)
+        raise UserError(f"{names} name one dataset twice: name each once, or one alone")
     parts = [
-        _Part(f"{os.fspath(data_dir)}:{split}", group, *of)
-        for group, data_dir in enumerate(data_dirs)
-        for split, *of in _splits(data_dir)
+        _Part(
+            f"{dataset.path}:{split}",
+            group,
+            leaks.id_scope(dataset),
+            dataset.records(split),
+            dataset.crop_spec,
+        )
+        for group, dataset in enumerate(datasets)
+        for split in dataset.splits
     ]
-    digests = " ".join(leaks.digest(data_dir) for data_dir in data_dirs)
-    return dataclasses.replace(_audit(parts, frames, faces), dataset=digests)
+    digests = " ".join(dataset.digest for dataset in datasets)
+    return _audit(parts, digests, crops_per_clip, compare_faces)
 
 
-def _splits(data_dir: str | os.PathLike) -> Iterator[tuple[str, str, builder.Records, CropSpec]]:
-    """Yields (split, scope of its ids, records, spec) of a dataset, train first."""
-    dataset, scope = builder.open_dataset(data_dir), leaks.scope(data_dir)
-    for split in SPLITS:
-        if split in dataset.builder.info.splits:
-            yield split, scope, dataset.records(split), dataset.crop_spec
-
-
-def _audit(parts: Sequence[_Part], frames: int, faces: bool) -> leaks.Audit:
-    crops, found = _read(parts)
+def _audit(
+    parts: Sequence[_Part], digest: str, crops_per_clip: int, compare_faces: bool
+) -> leaks.Audit:
+    crops, shared_ids = _read(parts)
     kinds = (*leaks.OF_IDS, "identical", "near_duplicate", "mirrored")
-    seen = {"clips": len(crops.keys)}
-    same = _identical(crops)
-    thumbnails, hashes = _hash(crops.take(_spread(crops, frames)))
-    near = _near_duplicates(thumbnails, hashes, same)
-    found = [*found, *same.values(), *near.values()]
-    seen |= {"crops": len(crops), "hashed": len(thumbnails)}
-    settings = {"frames": frames, "faces": faces, "near_duplicate_bits": NEAR_DUPLICATE}
-    if faces:
+    identical = _identical(crops)
+    hashed, hashes = _hash(crops.take(_spread(crops, crops_per_clip)))
+    near = _near_duplicates(hashed, hashes, identical)
+    all_leaks = [*shared_ids, *identical.values(), *near.values()]
+    counts = {"clips": len(crops.keys), "crops": len(crops), "hashes": len(hashed)}
+    settings = {
+        "crops_per_clip": crops_per_clip,
+        "compare_faces": compare_faces,
+        "near_duplicate_bits": perceptual_hash.NEAR_DUPLICATE,
+    }
+    if compare_faces:
         kinds += ("same_face",)
-        portraits, embeddings = _embed(crops.take(_spread(crops, _FACES_OF_CLIP)))
-        found += _same_faces(portraits, embeddings, same.keys() | near.keys())
+        faces, embeddings = _embed(crops.take(_spread(crops, _FACES_PER_CLIP)))
+        all_leaks += _same_faces(faces, embeddings, identical.keys() | near.keys())
         settings["same_face_distance"] = detect.SAME_PERSON
-        seen["faces"] = len(portraits)
-    return leaks.Audit("", settings, seen, leaks.summarise(kinds, found))
-
-
-def print_audit(audit: leaks.Audit, data_dirs: Sequence[str | os.PathLike]) -> None:
-    """Prints what was found in or among these datasets as a table, and what it means."""
-    alone = len(data_dirs) == 1
-    # Names are shown as they are: "a:train:" is no emoji, nor "[b]" bold.
-    new_console = functools.partial(rich.console.Console, soft_wrap=True, markup=False, emoji=False)
-    console = new_console()
-    # A log file keeps whole names; a terminal gets what fits.
-    console = console if console.is_terminal else new_console(width=160)
-    title = f"shared by {'splits' if alone else 'datasets'}"
-    table = rich.table.Table(title=title, box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("kind")
-    table.add_column("how many", justify="right")
-    table.add_column("splits, and examples", overflow="fold")
-    for finding in audit.findings:
-        counts = [f"{splits}: {count}" for splits, count in finding.splits.items()]
-        examples = [leak.describe() for leak in finding.examples[:2]]
-        table.add_row(leaks.KINDS[finding.kind], f"{finding.count}", "\n".join(counts + examples))
-    console.print(table)
-    if any(finding.kind in leaks.CANDIDATES for finding in audit.nonempty):
-        warning = "faces as close as one person's may be look-alikes: look at them"
-        console.print(f"warning: {warning}", style="yellow")
-    state = "no leak is certain" if audit.nonempty else "no leak found"
-    if audit.blocking and alone:
-        state = "leaks: training refuses this dataset"
-    elif audit.blocking:
-        state = "leaks: a model of one of them recognises some of another"
-    where = f"; see {os.path.join(data_dirs[0], leaks.FILE)}" if alone else ""
-    console.print(f"{state}{where}")
+        counts["faces"] = len(faces)
+    return leaks.Audit(digest, settings, counts, leaks.summarize(kinds, all_leaks))
 
 
 def _read(parts: Sequence[_Part]) -> tuple[_Crops, list[Leak]]:
-    """(what is small of every crop, the shared ids), in one pass over the records."""
+    """(the small fields of every crop, the shared ids), in one pass over the records."""
     columns: list[tuple[int, ...]] = []
     clips: dict[tuple[int, str], tuple[int, str]] = {}
     with _bar("reading", sum(len(part.records) for part in parts)) as bar:
@@ -204,14 +176,14 @@ def _read(parts: Sequence[_Part]) -> tuple[_Crops, list[Leak]]:
                 record = part.records[row]
                 place = number, record["clip"]
                 clip, _ = clips.setdefault(place, (len(clips), record["origin_ids"]))
-                at = number, row, clip, record["frame"], record["face"]
-                columns.append((*at, leaks.picture_digest(record["image"])))
+                crop = number, row, clip, record["frame"], record["face"]
+                columns.append((*crop, leaks.picture_digest(record["image"])))
                 bar.update(len(columns))
-    rows = ((*place, source.split(";")) for place, (_, source) in clips.items())
-    found = leaks.shared_ids(rows, parts)
+    rows = ((*place, origin_ids.split(";")) for place, (_, origin_ids) in clips.items())
+    shared_ids = leaks.shared_ids(rows, parts)
     table = np.array(columns, np.uint64).T
     keys = [key for _, key in clips]
-    return _Crops(*table[:5].astype(np.int64), table[5], parts, keys), found
+    return _Crops(*table[:5].astype(np.int64), table[5], parts, keys), shared_ids
 
 
 def _identical(crops: _Crops) -> dict[int, Leak]:
@@ -220,15 +192,15 @@ def _identical(crops: _Crops) -> dict[int, Leak]:
     order = np.argsort(crops.content, kind="stable")  # within equal bytes, group by group
     starts = np.flatnonzero(np.diff(crops.content[order], prepend=~crops.content[order[:1]]))
     first = np.repeat(order[starts], np.diff(starts, append=len(order)))
-    found: dict[int, Leak] = {}
+    identical: dict[int, Leak] = {}
     for earlier, later in zip(first, order, strict=True):
         if group[earlier] < group[later]:
-            found.setdefault(int(crops.clip[later]), crops.leak("identical", earlier, later))
-    return found
+            identical.setdefault(int(crops.clip[later]), crops.leak("identical", earlier, later))
+    return identical
 
 
 def _spread(crops: _Crops, count: int) -> np.ndarray:
-    """The rows of `count` crops of each clip, evenly spread over its frames, in their order."""
+    """The rows of `count` crops of each clip, evenly spread over its frames, in rising order."""
     order = np.lexsort((crops.face, crops.frame, crops.clip))
     starts = np.flatnonzero(np.diff(crops.clip[order], prepend=-1))
     chosen = [
@@ -238,26 +210,27 @@ def _spread(crops: _Crops, count: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
-def _images(crops: _Crops, doing: str) -> Iterator[tuple[int, _Part, dict[str, Any], np.ndarray]]:
+def _images(crops: _Crops, task: str) -> Iterator[tuple[int, _Part, dict[str, Any], np.ndarray]]:
     """Yields (number, part, record, image) of these crops."""
-    with _bar(doing, len(crops)) as bar:
-        for number, (at, row) in enumerate(zip(crops.part, crops.row, strict=True)):
-            part = crops.parts[at]
+    with _bar(task, len(crops)) as bar:
+        for number, (part_number, row) in enumerate(zip(crops.part, crops.row, strict=True)):
+            part = crops.parts[part_number]
             record = part.records[int(row)]
             yield number, part, record, media_image.decode_image(record["image"])
             bar.update(number + 1)
 
 
 def _hash(crops: _Crops) -> tuple[_Crops, np.ndarray]:
-    """(the crops that show anything, their hashes: uint8 [N, 2, 32], the second when mirrored)."""
+    """(the crops that have a hash, the hashes of crops and of mirror images: uint8 [N, 2, 32])."""
     scales = [part.spec.scale for part in crops.parts if part.spec.crops == "align"]
+    tightest = min(scales, default=1.0)
     hashes = [
-        perceptual_hash(_cut(image, part.spec, min(scales, default=1.0)))
+        perceptual_hash.perceptual_hash(_cut(image, part.spec, tightest))
         for _, part, _, image in _images(crops, "hashing")
     ]
-    kept = np.array([each is not None for each in hashes], bool)
-    packed = [each for each in hashes if each is not None]
-    return crops.take(kept), np.array(packed, np.uint8).reshape(-1, 2, _COEFFICIENTS**2 // 8)
+    has_hash = np.array([each is not None for each in hashes], bool)
+    packed = np.array([each for each in hashes if each is not None], np.uint8)
+    return crops.take(has_hash), packed.reshape(-1, 2, perceptual_hash.NUM_BYTES)
 
 
 def _cut(image: np.ndarray, spec: CropSpec, scale: float) -> np.ndarray:
@@ -269,121 +242,61 @@ def _cut(image: np.ndarray, spec: CropSpec, scale: float) -> np.ndarray:
     return image[start : start + side, start : start + side]
 
 
-def perceptual_hash(image: np.ndarray) -> np.ndarray | None:
-    """Returns 255 bits that hardly change with what does not change the picture; uint8 [2, 32].
-
-    The second row is that of the mirror image. A bit says whether one of the lowest frequencies of
-    a grey thumbnail is above their median. None where the picture, RGB uint8 [H, W, 3], is all but
-    one colour.
-    """
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    size = (_THUMBNAIL, _THUMBNAIL)
-    thumbnail = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    if thumbnail.std() < _FEATURELESS_BELOW:
-        return None
-    waves = cv2.dct(thumbnail)[:_COEFFICIENTS, :_COEFFICIENTS]
-    mirrored = waves * (-1) ** np.arange(_COEFFICIENTS)  # odd waves are antisymmetric
-    both = np.stack([waves, mirrored]).reshape(2, -1)[:, 1:]  # without the mean
-    return np.packbits(both > np.median(both, axis=1, keepdims=True), axis=1)
-
-
 def _near_duplicates(crops: _Crops, hashes: np.ndarray, known: Container[int]) -> dict[int, Leak]:
-    """Leaks by their later clip, closest first; those `known` to be copies are left out."""
+    """Leaks by their later clip, closest first, without the clips in `known`."""
 
     def bits(rows: slice) -> np.ndarray:
         return np.unpackbits(hashes[rows], axis=2).astype(np.float32).swapaxes(0, 1)
 
     # The squared distance of vectors of 0 and 1 is the number of bits that differ.
-    closest = _closest(crops, bits, NEAR_DUPLICATE, known)
+    limit = perceptual_hash.NEAR_DUPLICATE
+    matches = nearest.nearest_before(crops.group, crops.clip, bits, limit=limit, known=known)
     return {
         clip: crops.leak(("near_duplicate", "mirrored")[view], earlier, later, squared)
-        for clip, (squared, earlier, later, view) in sorted(closest.items(), key=lambda it: it[1])
+        for clip, (squared, earlier, later, view) in sorted(matches.items(), key=lambda it: it[1])
     }
 
 
 def _embed(crops: _Crops) -> tuple[_Crops, np.ndarray]:
     """(the crops that have a face, their embeddings: float32 [N, 128])."""
-    face_of = {part.name: _face_finder(part.spec) for part in crops.parts}
+    face_of = {part.name: _face_getter(part.spec) for part in crops.parts}
     embedder = recognition.FaceEmbedder()
-    kept: list[int] = []
+    rows: list[int] = []
     chips: list[np.ndarray] = []
     embeddings = [np.zeros((0, 128), np.float32)]
     for number, part, record, image in _images(crops, "comparing faces"):
         face = face_of[part.name](record, image)
         if face is not None:
-            kept.append(number)
+            rows.append(number)
             chips.append(detect.face_chip(image, face))
         if chips and (len(chips) == recognition.BATCH or number == len(crops) - 1):
             embeddings.append(embedder.embed(np.array(chips)))
             chips.clear()
-    return crops.take(np.array(kept, int)), np.concatenate(embeddings)
+    return crops.take(np.array(rows, int)), np.concatenate(embeddings)
 
 
-def _face_finder(spec: CropSpec) -> Callable[[dict[str, Any], np.ndarray], detect.Face | None]:
-    """What gives the face of a record: its landmarks, or a search where there are none."""
+def _face_getter(spec: CropSpec) -> Callable[[dict[str, Any], np.ndarray], detect.Face | None]:
+    """What gives the face of a record: its landmarks, or detection if it has none."""
     if spec.landmarks:
         box = np.array([0, 0, spec.size, spec.size], np.float32)
         return lambda record, image: detect.Face(box, record["landmarks"], 0.0)
-    finder = detect.FaceDetector(CropSpec())
-    return lambda record, image: next(iter(finder.detect(image)), None)
+    detector = detect.FaceDetector(CropSpec())
+    return lambda record, image: next(iter(detector.detect(image)), None)
 
 
 def _same_faces(crops: _Crops, embeddings: np.ndarray, known: Container[int]) -> list[Leak]:
-    """Leaks, closest first; clips `known` to show the same picture are left out."""
-    limit = detect.SAME_PERSON**2
-    closest = _closest(crops, lambda rows: embeddings[None, rows], limit, known)
+    """Leaks, closest first, without the clips in `known`, which show the same picture."""
+    matches = nearest.nearest_before(
+        crops.group,
+        crops.clip,
+        lambda rows: embeddings[None, rows],
+        limit=detect.SAME_PERSON**2,
+        known=known,
+    )
     return [
         crops.leak("same_face", earlier, later, round(math.sqrt(max(0.0, squared)), 4))
-        for squared, earlier, later, _ in sorted(closest.values())
+        for squared, earlier, later, _ in sorted(matches.values())
     ]
-
-
-def _closest(
-    crops: _Crops, vectors: Callable[[slice], np.ndarray], limit: float, known: Container[int]
-) -> dict[int, tuple[float, int, int, int]]:
-    """(squared distance, earlier crop, later crop, its view) of each clip's closest match.
-
-    It is in an earlier group. `vectors` gives those of some crops, float32 [V, N, D]: of the crops
-    as they are, and of other views of them, each of which is held against the earlier crops as they
-    are. Distances over `limit` do not count, nor do clips that are `known`.
-    """
-    found: dict[int, tuple[float, int, int, int]] = {}
-    with _bar("comparing", len(crops)) as bar:
-        for start, end in itertools.pairwise(_bounds(crops.group)):
-            for low in range(start, end, _BLOCK):
-                block = slice(low, min(low + _BLOCK, end))
-                views = vectors(block)
-                squared, earlier = _closest_before(start, vectors, np.concatenate(views))
-                for at in np.flatnonzero(squared <= limit):
-                    view, row = divmod(int(at), views.shape[1])
-                    clip = int(crops.clip[low + row])
-                    match = float(squared[at]), int(earlier[at]), low + row, view
-                    if clip not in known and match < found.get(clip, (math.inf,)):
-                        found[clip] = match
-                bar.update(block.stop)
-    return found
-
-
-def _bounds(group: np.ndarray) -> np.ndarray:
-    """Where the first group begins, where the next do, and where the last ends."""
-    return np.append(np.flatnonzero(np.diff(group, prepend=-1)), len(group))
-
-
-def _closest_before(
-    end: int, vectors: Callable[[slice], np.ndarray], queries: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(squared distance, number) of the closest of the first `end` crops to each query."""
-    squared = np.full(len(queries), np.inf, np.float32)
-    number = np.zeros(len(queries), np.int64)
-    lengths = (queries**2).sum(1)
-    for first in range(0, end, _BLOCK):
-        block = vectors(slice(first, min(first + _BLOCK, end)))[0]
-        distances = (block**2).sum(1)[:, None] + lengths - 2 * (block @ queries.T)
-        closest = distances.argmin(0)
-        distance = distances[closest, np.arange(len(queries))]
-        closer = distance < squared
-        squared[closer], number[closer] = distance[closer], first + closest[closer]
-    return squared, number
 
 
 _bar = functools.partial(progress.Progress, unit="records")

@@ -1,10 +1,11 @@
-"""Clips to crops on Apache Beam, beside `workers.crop_clips`, which does it in local processes.
+"""Clips to crops on Apache Beam, as `workers.crop_clips` makes them in local processes.
 
-Beam only hands out the clips: a few at a time, each lot is cropped by `workers.crop_clips` where
-it lands, into a part of the work folder, from which the launcher writes the dataset as ever. So
-records do not depend on who cropped, a lot that dies half-way leaves its finished clips, and a
-crash of the decoder costs one clip. Launcher and workers see clips and work folder at the same
-paths of one file system. Imports neither Beam nor TFDS: workers import this module.
+Beam only distributes the clips, in lots of a few. `workers.crop_clips` crops each lot on the worker
+that gets it, into a part of the work folder, and the launcher writes the dataset from there as
+after a local run. So records do not depend on the machine that cropped them, a lot that dies
+half-way leaves its finished clips, and a crash of the decoder costs one clip. Launcher and workers
+see the clips and the work folder at the same paths of one file system. Workers import this module:
+it must not import TFDS, and Beam only where it runs a pipeline.
 """
 
 import contextlib
@@ -23,47 +24,48 @@ from dfjax.media import limits
 from dfjax.preparation import crop_clip, crop_store, workers
 
 SETTINGS = "settings.json"  # in the work folder: how its crops are made, and by which packages
-_CLIPS_PER_LOT = 16  # to start a process (3 s) seldom, and to share few clips out evenly
-_LOOK_SECONDS = 10.0  # between looks at how far workers are
+_CLIPS_PER_LOT = 16  # so that processes (3 s each) start seldom, and few clips still spread evenly
+_POLL_SECONDS = 10.0  # between updates of the progress bar
 
 
 def crop_clips(
     clips: Sequence[Clip],
-    work: crop_store.CropStore,
+    store: crop_store.CropStore,
     crop: Callable[[Clip], crop_clip.ClipCrops],
     *,
     options: Sequence[str],
     show: Callable[[int], None],
 ) -> list[tuple[Clip, crop_store.Outcome]]:
-    """Returns clips with their outcomes when a pipeline is through, the crops being in `work`.
+    """Returns clips with their outcomes when a pipeline has ended; its crops are in `store`.
 
-    `options` are Beam's, `--runner=...` among them. `show` is called now and then, by another
-    thread, with how many clips have become finished.
+    `options` are Beam's, `--runner=...` among them. Another thread calls `show` now and then with
+    the number of clips that the pipeline has finished.
 
     Raises:
       UserError: Beam is not installed, or a path is relative.
-      OSError: the pipeline failed, or what workers wrote is not here; what is finished stays.
+      OSError: the pipeline failed, or the files that workers wrote are not visible here; what is
+        finished stays.
     """
-    for path in (str(work.path), *(clip.path for clip in clips)):
+    for path in (str(store.path), *(clip.path for clip in clips)):
         if not os.path.isabs(path):
             raise UserError(f"{path} is another file on a worker: give paths that begin with /")
     if clips:
-        work.parts.mkdir(exist_ok=True)
+        store.parts.mkdir(exist_ok=True)
         lots = [clips[i : i + _CLIPS_PER_LOT] for i in range(0, len(clips), _CLIPS_PER_LOT)]
-        with _watching(work, show):
-            _run(functools.partial(_crop_lot, crop=crop, parts=str(work.parts)), lots, options)
-        work.collect()
-    return [(clip, _outcome(clip, work)) for clip in clips]
+        with _watching(store, show):
+            _run(functools.partial(_crop_lot, crop=crop, parts=str(store.parts)), lots, options)
+        store.collect()
+    return [(clip, _outcome(clip, store)) for clip in clips]
 
 
 @contextlib.contextmanager
-def _watching(work: crop_store.CropStore, show: Callable[[int], None]) -> Iterator[None]:
-    before, ended = work.num_known, threading.Event()
+def _watching(store: crop_store.CropStore, show: Callable[[int], None]) -> Iterator[None]:
+    before, ended = store.num_known, threading.Event()
 
     def watch() -> None:
-        while not ended.wait(_LOOK_SECONDS):
-            work.collect()
-            show(work.num_known - before)
+        while not ended.wait(_POLL_SECONDS):
+            store.collect()
+            show(store.num_known - before)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -74,12 +76,12 @@ def _watching(work: crop_store.CropStore, show: Callable[[int], None]) -> Iterat
         thread.join()
 
 
-def _outcome(clip: Clip, work: crop_store.CropStore) -> crop_store.Outcome:
-    outcome = work.outcome(clip)
+def _outcome(clip: Clip, store: crop_store.CropStore) -> crop_store.Outcome:
+    outcome = store.outcome(clip)
     if outcome is None:
         raise OSError(
-            f"{clip.path}: {work.parts} holds nothing of it: let all workers mount that folder and "
-            "the clips as they are here, and run again"
+            f"{clip.path}: {store.parts} holds nothing of it: mount that folder and the clips on "
+            "all workers at the same paths as here, and run again"
         )
     return outcome
 
@@ -96,15 +98,15 @@ def _run(
         with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
             waiting = pipeline | "clips" >> beam.Create(lots)
             waiting | "spread" >> beam.Reshuffle() | "crop" >> beam.Map(task)
-    except Exception as error:  # whatever a runner raises
+    except Exception as error:  # every runner raises its own
         reason = (str(error).strip() or repr(error)).splitlines()[-1]
-        raise OSError(f"the pipeline failed ({reason}): mend it and run again") from error
+        raise OSError(f"the pipeline failed ({reason}): repair it and run again") from error
 
 
 def _crop_lot(
     clips: Sequence[Clip], *, crop: Callable[[Clip], crop_clip.ClipCrops], parts: str
 ) -> None:
-    """Runs on a worker: leaves the crops of `clips`, and why there are none, in a file of `parts`.
+    """Runs on a worker: writes the crops of `clips`, or why there are none, to a file in `parts`.
 
     One process crops them one by one, so that memory holds the frames of one clip.
     """
@@ -117,9 +119,11 @@ def _crop_lot(
 
 
 def _check_worker(settings: pathlib.Path) -> None:
-    """Raises OSError on a worker that cannot see the work folder, or would crop otherwise."""
+    """Raises OSError on a worker that cannot see the work folder, or has other packages."""
     if not settings.exists():
-        raise OSError(f"a worker does not see {settings}: mount --root and --out on all alike")
+        raise OSError(
+            f"a worker does not see {settings}: mount --root and --out at the same paths on all"
+        )
     wanted = json.loads(settings.read_text())["versions"]
     here = versions.installed()
     if here != wanted:

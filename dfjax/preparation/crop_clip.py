@@ -1,6 +1,6 @@
 """The crops of one clip: a pure function of its files.
 
-Imports no TFDS and no JAX, as every worker process imports it.
+Must not import TFDS or JAX, because every worker process imports it.
 """
 
 import dataclasses
@@ -26,13 +26,16 @@ from dfjax.media.errors import MediaError
 
 @dataclasses.dataclass(frozen=True)
 class ClipCrops:
-    """What a clip gave: one dict per crop, in order of frame and face, and what was looked at.
+    """The crops of a clip.
 
-    A crop has `image` (encoded), `frame` (position among the frames of a video that decode, or
-    among the pictures of a folder), `face` (within the frame, by falling size), and `landmarks`,
-    `box`, `scale` and `padded` of `align.Crop`. `num_frames` were looked at; `damaged` says that
-    far fewer decode than the file declares, or not every picture that was wanted of a folder.
-    `own_boxes`: its original should have lent its faces, and could not.
+    Attributes:
+      crops: one dict per crop, in order of frame and face: `image` (encoded), `frame` (position
+        among the frames of a video that decode, or among the pictures of a folder), `face` (within
+        the frame, by falling size), and `landmarks`, `box`, `scale` and `padded` of `align.Crop`.
+      num_frames: how many frames were searched.
+      damaged: far fewer frames decode than the file declares, or a chosen picture of a folder does
+        not decode.
+      own_boxes: True if the original's boxes were requested but did not fit.
     """
 
     crops: list[dict[str, Any]]
@@ -46,13 +49,13 @@ def crop_clip(
 ) -> ClipCrops:
     """Returns the crops of one clip, a pure function of its files and of the other arguments.
 
-    Of a video or a folder of frames, `num_frames` frames as `read_video` spreads them; of a
-    picture, itself.
+    A video or a folder of frames gives `num_frames` frames, spread as `read_video` spreads them; a
+    picture is its only frame.
 
-    With `originals`, paths by key, a fake is cut where the faces of its original are in the same
-    frames, and nowhere in a frame where that has none: both then show the same part of the scene.
-    A fake is searched itself, and has `own_boxes`, if its original is not among them, cannot be
-    read, differs in the positions or the size of its frames, or shows no face in any.
+    With `originals`, paths by key, a fake is cut where its original shows faces in the same frames,
+    and a frame without a face in the original gives no crop: both then show the same part of the
+    scene. The fake itself is searched, and `own_boxes` is True, if its original is not in
+    `originals`, cannot be read, has frames at other positions or of another size, or shows no face.
 
     Raises:
       MediaError: the file cannot be used.
@@ -62,7 +65,7 @@ def crop_clip(
     frames, indices, damaged = _read_frames(clip.path, num_frames)
     fits = list(lent) == _places(frames, indices)
     faces = lent.values() if fits else _find_faces(clip.path, frames, spec)
-    found = [cut_faces(*each, spec) for each in zip(frames, faces, strict=True)]
+    cuts = [cut_faces(frame, boxes, spec) for frame, boxes in zip(frames, faces, strict=True)]
     crops = [
         {
             "image": media_image.encode_image(crop.image, spec.encoding),
@@ -73,8 +76,8 @@ def crop_clip(
             "scale": crop.scale,
             "padded": crop.padded,
         }
-        for index, of_frame in zip(indices, found, strict=True)
-        for face, crop in enumerate(of_frame)
+        for index, crops_of_frame in zip(indices, cuts, strict=True)
+        for face, crop in enumerate(crops_of_frame)
     ]
     return ClipCrops(crops, len(frames), damaged, borrows and not fits)
 
@@ -82,7 +85,7 @@ def crop_clip(
 def _lend_faces(
     path: str | None, spec: CropSpec, num_frames: int
 ) -> dict[tuple[int, ...], list[Face]]:
-    """The faces of a real clip by the places of its frames; nothing if there are none."""
+    """The faces of a real clip by the places of its frames; empty if it shows none."""
     try:
         frames, indices, _ = _read_frames(path, num_frames) if path else ([], [], False)
     except MediaError:  # the clip's own outcome says why
@@ -92,6 +95,7 @@ def _lend_faces(
 
 
 def _places(frames: Sequence[np.ndarray], indices: Sequence[int]) -> list[tuple[int, ...]]:
+    """(position, height, width, 3) of each frame: equal places can lend each other boxes."""
     return [(index, *frame.shape) for index, frame in zip(indices, frames, strict=True)]
 
 
@@ -124,9 +128,8 @@ def _read_folder(path: str, num_frames: int) -> tuple[list[np.ndarray], list[int
         ) from error
     if not pictures:
         raise MediaError("empty", f"{path}: the folder holds no picture: unpack the frames into it")
-    wanted = media_video.spread(len(pictures), num_frames)
     frames, broken = {}, []
-    for index in wanted:
+    for index in media_video.spread(len(pictures), num_frames):
         try:
             frames[index] = media_image.read_image(pictures[index])
         except MediaError as error:

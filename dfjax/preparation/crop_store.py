@@ -1,4 +1,7 @@
-"""The crops of finished clips on disk, and how it went with every clip."""
+"""The crops of finished clips on disk, and the outcome of every clip.
+
+Must not import TFDS or JAX, because every worker process imports it.
+"""
 
 import dataclasses
 import errno
@@ -9,18 +12,25 @@ import pathlib
 import zlib
 from typing import Any
 
-import numpy as np
-
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
+from dfjax.preparation import crop_rows
 from dfjax.preparation.crop_clip import ClipCrops
-
-_ROW_FIELDS = ("frame", "face", "landmarks", "box", "scale", "padded")
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How it went with a clip: crops where `code` is "", else `message` says why there are none."""
+    """What became of a clip.
+
+    Attributes:
+      code: "" if it gave crops; "no_face", the code of a `MediaError`, "internal" or "worker_died"
+        if it did not.
+      message: why it gave none.
+      frames: how many frames were searched.
+      frames_with_face: how many of them gave a crop.
+      crops: how many crops it gave.
+      damaged, own_boxes: as in `ClipCrops`.
+    """
 
     code: str = ""
     message: str = ""
@@ -32,42 +42,43 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Whether the file could not be used; one without a face could."""
+        """Whether the file could not be used; a file without a face could."""
         return self.code not in ("", "no_face")
 
 
-def make_outcome(found: ClipCrops) -> Outcome:
-    """Returns how it went with a clip that gave these crops."""
+def make_outcome(clip_crops: ClipCrops) -> Outcome:
+    """Returns the outcome of a clip that gave these crops, or none."""
     code = message = ""
-    if not found.crops:
+    if not clip_crops.crops:
         code = "no_face"
-        where = f" in any of {found.num_frames} frames" if found.num_frames > 1 else ""
+        where = f" in any of {clip_crops.num_frames} frames" if clip_crops.num_frames > 1 else ""
         message = f"no face found{where}: try upsample 1, or leave the file out"
     return Outcome(
         code=code,
         message=message,
-        frames=found.num_frames,
-        frames_with_face=len({crop["frame"] for crop in found.crops}),
-        crops=len(found.crops),
-        damaged=found.damaged,
-        own_boxes=found.own_boxes,
+        frames=clip_crops.num_frames,
+        frames_with_face=len({crop["frame"] for crop in clip_crops.crops}),
+        crops=len(clip_crops.crops),
+        damaged=clip_crops.damaged,
+        own_boxes=clip_crops.own_boxes,
     )
 
 
 class CropStore:
     """The crops of finished clips, appended to one file as they come; a context manager.
 
-    A clip is known by its key and its file's size and time of change: a file that was replaced
-    counts as unfinished, and so does a folder in which a frame came, went or was replaced. What a
-    killed run left half-written at the end is cut off. Other hosts write files of their own, each
-    a `CropStore`, in the folder `parts`; `collect` takes in what they hold so far.
+    The file holds, for each clip, a line of JSON (its note) and then the crops as `crop_rows`. A
+    clip is identified by its key and by its file's size and time of change: a file that was
+    replaced counts as unfinished, and so does a folder in which a frame came, went or was replaced.
+    What a killed run left half-written at the end is cut off. Other hosts write files of their own,
+    each a `CropStore`, into the folder `parts`; `collect` indexes what they hold so far.
     """
 
     def __init__(self, path: str | os.PathLike):
         """Opens the file `path`, or makes it.
 
         Raises:
-          UserError: another process works with it.
+          UserError: another process has it open.
           OSError: it cannot be opened or made.
         """
         self.path = pathlib.Path(path)
@@ -93,31 +104,26 @@ class CropStore:
 
     @property
     def num_known(self) -> int:
-        """How many clips it knows the outcome of."""
+        """The number of clips whose outcome is stored."""
         return len(self._notes)
 
     def collect(self) -> None:
-        """Takes in the parts, of which a later one counts more, as far as they are written."""
+        """Indexes the parts as far as they are written; of two notes, the later part's counts."""
         for part in sorted(self.parts.glob("*"), key=os.path.getmtime):
             self._index(part)
 
-    def save(self, clip: Clip, found: ClipCrops) -> None:
-        """Keeps what a clip gave, all of it or nothing.
+    def save(self, clip: Clip, clip_crops: ClipCrops) -> None:
+        """Stores the crops of a clip, all of them or nothing.
 
         Raises:
           OSError: there is no room.
         """
-        num_landmarks = len(found.crops[0]["landmarks"]) if found.crops else 0
-        rows = np.zeros(len(found.crops), _row_dtype(num_landmarks))
-        for row, crop in zip(rows, found.crops, strict=True):
-            for name in _ROW_FIELDS:
-                row[name] = crop[name]
-            row["image_size"] = len(crop["image"])
-        data = rows.tobytes() + b"".join(crop["image"] for crop in found.crops)
-        self._append(clip, make_outcome(found), num_landmarks, data)
+        num_landmarks = crop_rows.num_landmarks(clip_crops.crops)
+        data = crop_rows.encode(clip_crops.crops)
+        self._append(clip, make_outcome(clip_crops), num_landmarks, data)
 
     def save_failure(self, clip: Clip, outcome: Outcome) -> None:
-        """Keeps why a clip gave nothing, for whoever collects this part.
+        """Stores why a clip gave nothing, for the host that collects this part.
 
         Raises:
           OSError: there is no room.
@@ -125,12 +131,12 @@ class CropStore:
         self._append(clip, outcome, 0, b"")
 
     def outcome(self, clip: Clip) -> Outcome | None:
-        """Returns how it went with a clip, None if that is not known."""
+        """Returns the outcome of a clip, None if none is stored."""
         note = self._notes.get(_identity(clip))
         return Outcome(**note["outcome"]) if note else None
 
     def crops(self, clip: Clip) -> list[dict[str, Any]]:
-        """Returns the crops of a finished clip, as saved.
+        """Returns the crops of a finished clip, as they were saved.
 
         Raises:
           UserError: the clip is not finished, its file was replaced, or the crops were damaged.
@@ -143,15 +149,9 @@ class CropStore:
             data = file.read(note["size"])
         if zlib.crc32(data) != note["crc32"]:
             raise UserError(f"{note['path']} is damaged: delete it and run again")
-        rows = np.frombuffer(data, _row_dtype(note["num_landmarks"]), note["outcome"]["crops"])
-        ends = rows.nbytes + np.cumsum(rows["image_size"])
-        return [
-            {
-                "image": data[end - row["image_size"] : end],
-                **{name: row[name] for name in _ROW_FIELDS},
-            }
-            for row, end in zip(rows, ends, strict=True)
-        ]
+        return crop_rows.decode(
+            data, num_crops=note["outcome"]["crops"], num_landmarks=note["num_landmarks"]
+        )
 
     def _append(self, clip: Clip, outcome: Outcome, num_landmarks: int, data: bytes) -> None:
         note = {
@@ -173,7 +173,7 @@ class CropStore:
         self._notes[note["clip"]] = {**note, "path": self.path, "start": before + len(line)}
 
     def _index(self, path: pathlib.Path) -> int:
-        """Notes where the clips are in a file; returns where the last complete one ends."""
+        """Indexes the clips of a file; returns where the last complete one ends."""
         end = 0
         with open(path, "rb") as file:
             length = os.fstat(file.fileno()).st_size
@@ -198,21 +198,7 @@ def _identity(clip: Clip) -> tuple[str, int, int]:
 
 
 def size_of(path: str) -> int:
-    """Returns the bytes of a file, the number of entries of a folder, -1 where nothing is."""
+    """Returns the bytes of a file, the number of entries of a folder, or -1 if it is missing."""
     if os.path.isdir(path):
         return len(os.listdir(path))  # its own size depends on the file system
     return os.stat(path).st_size if os.path.exists(path) else -1
-
-
-def _row_dtype(num_landmarks: int) -> np.dtype:
-    return np.dtype(
-        [
-            ("frame", np.int32),
-            ("face", np.int32),
-            ("landmarks", np.float32, (num_landmarks, 2)),
-            ("box", np.float32, 4),
-            ("scale", np.float32),
-            ("padded", np.float32),
-            ("image_size", np.int64),
-        ]
-    )

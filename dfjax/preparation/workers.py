@@ -1,6 +1,6 @@
 """Clips to crops in local processes, each clip once.
 
-Imports no TFDS and no JAX: every worker process imports this module.
+Must not import TFDS or JAX, because every worker process imports this module.
 """
 
 import collections
@@ -16,6 +16,7 @@ from typing import Any
 
 import cv2
 
+from dfjax import console
 from dfjax.corpora.clip import Clip
 from dfjax.media.errors import MediaError
 from dfjax.preparation import crop_store
@@ -27,23 +28,23 @@ _CLIPS_AHEAD = 4  # per worker: enough to keep it busy, few to try again when on
 
 def crop_clips(
     clips: Sequence[Clip],
-    work: CropStore,
+    store: CropStore,
     crop: Callable[[Clip], ClipCrops],
     *,
     jobs: int,
 ) -> Iterator[tuple[Clip, Outcome]]:
-    """Yields clips with their outcomes as `jobs` processes finish them, the crops being in `work`.
+    """Yields clips with their outcomes as `jobs` processes finish them; saves crops in `store`.
 
     `crop` makes the crops, in a worker. Whatever it raises is that clip's outcome, and so is the
-    death of its process, if it dies twice when the clip has a process to itself.
+    death of its process, if a process dies twice that has this clip alone.
 
     Raises:
-      OSError: crops cannot be kept; what is finished stays.
+      OSError: crops cannot be saved; what is finished stays.
     """
     task = functools.partial(_try, crop)
     for clip, result in _in_processes(task, clips, jobs, ahead=_CLIPS_AHEAD):
         if isinstance(result, ClipCrops):
-            work.save(clip, result)
+            store.save(clip, result)
             result = crop_store.make_outcome(result)
         yield clip, result
 
@@ -52,13 +53,10 @@ def _try(crop: Callable[[Clip], ClipCrops], clip: Clip) -> ClipCrops | Outcome:
     try:
         return crop(clip)
     except MediaError as error:
-        return Outcome(error.code, _one_line(error))
-    except Exception as error:  # one clip must not stop the others, whatever it finds in the code
-        return Outcome("internal", _one_line(f"{clip.path}: {type(error).__name__}: {error}"))
-
-
-def _one_line(message: Any) -> str:
-    return " ".join(str(message).split())
+        return Outcome(error.code, console.one_line(error))
+    except Exception as error:  # one clip must not stop the others, whatever fault it triggers
+        message = f"{clip.path}: {type(error).__name__}: {error}"
+        return Outcome("internal", console.one_line(message))
 
 
 def _in_processes(
@@ -66,8 +64,8 @@ def _in_processes(
 ) -> Iterator[tuple[Clip, Any]]:
     """Yields clips with what `task` returns for them, or with the Outcome of a dead process.
 
-    A process that dies takes those with it that share its pool: all of them are tried again, each
-    by itself, and there up to `tries` times.
+    A process that dies breaks its pool, with all the clips that were running there: each of them is
+    tried again in a process of its own, up to `tries` times.
     """
     waiting = collections.deque(clips)
     while waiting:
@@ -102,7 +100,7 @@ def _in_processes(
 def _death(clip: Clip) -> Outcome:
     message = (
         f"{clip.path}: the process working on it died twice, by a crash or for lack of memory: "
-        "look at the file, or give fewer jobs"
+        "check the file, or use fewer --jobs"
     )
     return Outcome("worker_died", message)
 
@@ -111,11 +109,11 @@ def _start_worker(task: Callable[[Clip], Any]) -> None:
     _TASK["task"] = task
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches every process: no traceback here
     cv2.setNumThreads(1)
-    # A pool's worker waits for work for ever if its parent is killed.
+    # If the parent is killed, a worker would wait for its next task for ever.
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
-_TASK: dict[str, Callable[[Clip], Any]] = {}  # sent once: it may name every original
+_TASK: dict[str, Callable[[Clip], Any]] = {}  # sent once per worker: it may list every original
 
 
 def _run_task(clip: Clip) -> Any:

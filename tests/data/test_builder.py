@@ -1,13 +1,18 @@
+import dataclasses
+import functools
 import hashlib
 import pickle
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from dfjax.corpora.clip import Clip
 from dfjax.data import builder
+from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 
 SPEC = CropSpec(size=16)
@@ -38,8 +43,8 @@ def clips(count: int) -> list[Clip]:
     ]
 
 
-def write(path, some_clips) -> None:
-    builder.write_dataset(
+def write(path, some_clips) -> builder.Dataset:
+    return builder.write_dataset(
         path,
         clips=some_clips,
         crops_of=crops_of,
@@ -97,9 +102,80 @@ def test_a_column_is_a_small_field_of_every_record(data_dir):
             dataset.column("test", name)
 
 
+@pytest.mark.parametrize("num_shards", [1, 3])
+def test_the_stored_labels_are_those_of_the_records_in_order(tmp_path, monkeypatch, num_shards):
+    config = functools.partial(tfds.download.DownloadConfig, num_shards=num_shards)
+    monkeypatch.setattr(tfds.download, "DownloadConfig", config)
+    dataset = write(tmp_path, clips(8))
+    assert len(list(builder.dataset_dir(tmp_path).glob("*test.array_record*"))) == num_shards
+    for split in ("train", "test"):
+        records = dataset.records(split)
+        labels = [records[index]["label"] for index in range(24)]
+        assert 1 < np.abs(np.diff(labels)).sum() < 23  # neither sorted nor alternating
+        assert dataset.labels(split).dtype == np.int32
+        assert dataset.labels(split).tolist() == records.labels.tolist() == labels
+
+
+def test_labels_are_known_without_reading_a_record(data_dir, monkeypatch):
+    monkeypatch.setattr(builder.Records, "__getitem__", None)
+    dataset = builder.open_dataset(data_dir)
+    assert sorted(dataset.labels("test")) == sorted(dataset.column("test", "label"))
+    assert sorted(dataset.labels("test")) == [0] * 6 + [1] * 6
+
+
+def remove(file):
+    file.unlink()
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-30])
+
+
+def flip_a_label(file):
+    data = bytearray(file.read_bytes())
+    data[data.index(b"\n", data.index(b"NUMPY")) + 1] ^= 1  # after the header of the first array
+    file.write_bytes(data)
+
+
+def leave_out_a_label(file):
+    np.savez(file, train=np.zeros(12, np.int32), test=np.zeros(11, np.int32))
+
+
+def leave_out_a_split(file):
+    np.savez(file, train=np.zeros(12, np.int32))
+
+
+@pytest.mark.parametrize("spoil", [remove, cut, flip_a_label, leave_out_a_label, leave_out_a_split])
+def test_labels_that_are_missing_or_do_not_fit_are_refused(data_dir, tmp_path, spoil):
+    shutil.copytree(data_dir, tmp_path, dirs_exist_ok=True)
+    spoil(builder.dataset_dir(tmp_path) / builder.LABELS_FILE)
+    with pytest.raises(UserError, match=r"cannot read \(labels\.npz: .*\): prepare it again"):
+        builder.open_dataset(tmp_path)
+
+
+def test_a_damaged_description_is_refused(data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path, dirs_exist_ok=True)
+    (builder.dataset_dir(tmp_path) / "dataset_info.json").write_text('{"name": ')
+    with pytest.raises(UserError, match=r"cannot read \(dataset_info\.json: .*: prepare it again"):
+        builder.open_dataset(tmp_path)
+
+
+def test_the_digest_is_that_of_the_records_and_changes_with_a_label(data_dir, tmp_path):
+    dataset = builder.open_dataset(data_dir)
+    again = builder.open_dataset(data_dir)
+    assert (dataset, hash(dataset)) == (again, hash(again))
+    elsewhere = write(tmp_path / "elsewhere", clips(4)[::-1])
+    assert elsewhere.digest == dataset.digest
+    assert elsewhere != dataset  # another folder
+    first, *others = clips(4)
+    changed = write(tmp_path / "changed", [dataclasses.replace(first, label=1), *others])
+    assert changed.digest != dataset.digest
+
+
 def test_a_source_travels_to_worker_processes(data_dir):
     source = builder.open_dataset(data_dir).records("test")
     there = pickle.loads(pickle.dumps(source))  # noqa: S301
+    assert there.labels.tolist() == source.labels.tolist()
     assert there[3]["image"] == source[3]["image"]
 
 

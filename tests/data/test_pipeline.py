@@ -108,7 +108,7 @@ def test_microbatches_hold_as_many_fakes_as_reals(wide_batches, grad_accum_steps
 
 
 def test_batches_are_balanced_and_cover_each_class_once_per_epoch(source):
-    assert np.bincount(pipeline.labels(source)).tolist() == [12, 12]
+    assert np.bincount(source.labels).tolist() == [12, 12]
     seen = []
     for batch in _train(source, 3, augment=NO_AUGMENT):
         assert batch["image"].shape == (8, 32, 32, 3)
@@ -123,7 +123,7 @@ def test_seed_changes_order_and_augmentation(source, ten_batches):
 
 
 def test_training_without_a_class_is_refused(source):
-    real = pipeline.Subset(source, np.flatnonzero(pipeline.labels(source) == 0))
+    real = pipeline.Subset(source, np.flatnonzero(source.labels == 0))
     with pytest.raises(ValueError, match="needs both classes, and none of 12 is fake"):
         _train(real, 1)
 

@@ -17,7 +17,7 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import live, predict, scorer
 from dfjax.inference.detector import Detector
 from dfjax.media import image as media_image
-from dfjax.media import stream, video
+from dfjax.media import limits, stream, video
 from dfjax.preparation.crop_clip import crop_clip
 from tests import cards
 
@@ -69,6 +69,14 @@ def test_scores_are_those_of_the_crops_that_preparing_makes(clip):
     np.testing.assert_allclose([face.score for face in result.faces], expected, atol=1e-12)
     assert result.verdict.score == pytest.approx(expected.mean(), abs=1e-12)
     assert [face.time for face in result.faces] == [0, 5 / 25, 11 / 25, 17 / 25, 23 / 25]
+
+
+def test_a_sound_video_above_the_frame_limit_is_not_called_damaged(clip, monkeypatch):
+    assert not any("damaged" in warning for warning in make_detector().video(clip).warnings)
+    monkeypatch.setattr(limits, "MAX_VIDEO_FRAMES", 11)
+    result = make_detector().video(clip, num_frames=3)
+    assert [face.frame for face in result.faces] == [0, 5, 10]
+    assert not any("damaged" in warning for warning in result.warnings)
 
 
 def test_everybody_is_judged_also_where_training_looked_at_one(take):

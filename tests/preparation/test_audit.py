@@ -14,10 +14,11 @@ import pytest
 from dfjax import cli, train
 from dfjax.corpora.clip import Clip
 from dfjax.data import builder, leaks
+from dfjax.data.builder import open_dataset
 from dfjax.faces import crop, detect
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as media_image
-from dfjax.preparation import audit
+from dfjax.preparation import audit, nearest, perceptual_hash
 from tests import tiny_run
 
 SIZE = 256
@@ -152,7 +153,7 @@ def found(audited: leaks.Audit) -> dict[str, list[tuple[str, dict[str, str]]]]:
 
 
 def test_every_planted_leak_is_found_and_nothing_else(leaking_dir):
-    audited = audit.audit(leaking_dir)
+    audited = audit.audit(open_dataset(leaking_dir))
 
     def both(number: int) -> dict[str, str]:
         return {split: f"c/real/{split}_{number}.mp4" for split in ("train", "test")}
@@ -166,24 +167,24 @@ def test_every_planted_leak_is_found_and_nothing_else(leaking_dir):
         "identical": [("", {"val": "c/real/val0.mp4", "test": "c/real/copy.mp4"})],
         "near_duplicate": [("", {"train": "c/real/train0.mp4", "val": "c/real/reencoded.mp4"})],
     }
-    assert audited.seen == {"clips": 24, "crops": 52, "hashed": 52}
-    assert leaks.read(leaking_dir) == audited
+    assert audited.counts == {"clips": 24, "crops": 52, "hashes": 52}
+    assert leaks.read(open_dataset(leaking_dir)) == audited
 
 
 def test_a_clean_dataset_is_silent_though_its_fakes_look_like_its_reals(clean_dir, capsys):
     assert cli.main(["audit", str(clean_dir)]) == 0
     assert "no leak found; see " in capsys.readouterr().out
-    assert leaks.read(clean_dir).nonempty == ()
-    leaks.require_none(clean_dir)
+    assert leaks.read(open_dataset(clean_dir)).nonempty == ()
+    leaks.require_none(open_dataset(clean_dir))
 
 
 def test_the_command_says_how_many_and_which_and_fails(leaking_dir, capsys):
-    assert cli.main(["audit", str(leaking_dir), "--frames", "2"]) == 1
+    assert cli.main(["audit", str(leaking_dir), "--crops-per-clip", "2"]) == 1
     printed = capsys.readouterr().out
     assert "leaks: training refuses this dataset; see " in printed
     assert "identity:c/anna: c/real/train_0.mp4 in train, c/real/test_0.mp4 in test" in printed
-    assert json.loads((leaking_dir / "audit.json").read_text())["settings"]["frames"] == 2
-    assert "identity:c/anna" in (leaking_dir / "report.html").read_text()
+    assert json.loads((leaking_dir / "audit.json").read_text())["settings"]["crops_per_clip"] == 2
+    assert "identity:c/anna" in (leaking_dir / "dataset_card.html").read_text()
 
 
 def test_where_no_dataset_is_the_command_says_so(tmp_path, capsys):
@@ -198,15 +199,16 @@ def test_only_the_chosen_frames_are_compared(tmp_path):
     }
     crops[clip("c/real/test", "test")][2] = record(reencode(draw(2)), 2)
     write(tmp_path, crops)
-    assert audit.audit(tmp_path, frames=2).nonempty == ()
+    dataset = open_dataset(tmp_path)
+    assert audit.audit(dataset, crops_per_clip=2).nonempty == ()
     places = {"train": "c/real/train#2#0", "test": "c/real/test#2#0"}
-    assert audit.audit(tmp_path, frames=9).nonempty[0].examples[0].places == places
+    assert audit.audit(dataset, crops_per_clip=9).nonempty[0].examples[0].places == places
 
 
 def test_blocks_do_not_change_what_is_closest(leaking_dir, monkeypatch):
-    whole = audit.audit(leaking_dir)
-    monkeypatch.setattr(audit, "_BLOCK", 5)
-    assert audit.audit(leaking_dir) == whole
+    whole = audit.audit(open_dataset(leaking_dir))
+    monkeypatch.setattr(nearest, "_BLOCK", 5)
+    assert audit.audit(open_dataset(leaking_dir)) == whole
 
 
 def bits_apart(one: np.ndarray, other: np.ndarray) -> int:
@@ -215,16 +217,17 @@ def bits_apart(one: np.ndarray, other: np.ndarray) -> int:
 
 def test_the_hash_survives_what_leaves_a_picture_the_same():
     pictures = [draw(seed) for seed in range(30)]
-    hashes = [audit.perceptual_hash(picture) for picture in pictures]
+    hashes = [perceptual_hash.perceptual_hash(picture) for picture in pictures]
     for picture, (own, mirrored) in zip(pictures, hashes, strict=True):
-        again, _ = audit.perceptual_hash(reencode(picture))
-        assert bits_apart(own, again) <= audit.NEAR_DUPLICATE
-        np.testing.assert_array_equal(audit.perceptual_hash(picture[:, ::-1])[0], mirrored)
+        again, _ = perceptual_hash.perceptual_hash(reencode(picture))
+        assert bits_apart(own, again) <= perceptual_hash.NEAR_DUPLICATE
+        turned, _ = perceptual_hash.perceptual_hash(picture[:, ::-1])
+        np.testing.assert_array_equal(turned, mirrored)
     others = [
         bits_apart(a[0], b) for i, a in enumerate(hashes) for both in hashes[:i] for b in both
     ]
-    assert min(others) > 2 * audit.NEAR_DUPLICATE
-    assert audit.perceptual_hash(np.full((SIZE, SIZE, 3), 80, np.uint8)) is None
+    assert min(others) > 2 * perceptual_hash.NEAR_DUPLICATE
+    assert perceptual_hash.perceptual_hash(np.full((SIZE, SIZE, 3), 80, np.uint8)) is None
 
 
 @pytest.mark.parametrize("quality", [None, 50])
@@ -237,12 +240,13 @@ def test_mirrored_copies_are_found_and_said_to_be(tmp_path, quality):
         record(image, i) for i, image in enumerate(copies)
     ]
     write(tmp_path, crops)
-    audited = audit.audit(tmp_path)
+    audited = audit.audit(open_dataset(tmp_path))
     places = {"train": "c/real/train0.mp4", "test": "c/real/mirrored.mp4"}
     assert found(audited) == {"mirrored": [("", places)]}
-    assert audited.blocking[0].examples[0].distance <= (audit.NEAR_DUPLICATE if quality else 0)
+    limit = perceptual_hash.NEAR_DUPLICATE if quality else 0
+    assert audited.blocking[0].examples[0].distance <= limit
     with pytest.raises(ValueError, match=r"nearly the same pictures, mirrored \(1; c/real/train0"):
-        leaks.require_none(tmp_path)
+        leaks.require_none(open_dataset(tmp_path))
 
 
 def test_flat_pictures_are_no_duplicates_of_each_other(tmp_path):
@@ -251,8 +255,8 @@ def test_flat_pictures_are_no_duplicates_of_each_other(tmp_path):
         for level, split in ((80, "train"), (81, "test"))
     }
     write(tmp_path, grey)
-    audited = audit.audit(tmp_path)
-    assert (audited.nonempty, audited.seen["hashed"]) == ((), 0)
+    audited = audit.audit(open_dataset(tmp_path))
+    assert (audited.nonempty, audited.counts["hashes"]) == ((), 0)
 
 
 def other_corpus() -> dict[Clip, list[dict]]:
@@ -284,7 +288,7 @@ def test_two_datasets_are_compared_whole_and_left_alone(leaking_dir, other_dir, 
     assert cli.main(["audit", a, b, "--out", str(out)]) == 1
     assert {path: path.stat().st_mtime_ns for path in leaking_dir.iterdir()} == before
     assert [path.name for path in other_dir.iterdir()] == ["face_crops"]
-    audited = audit.compare([a, b])
+    audited = audit.compare([open_dataset(a), open_dataset(b)])
     assert json.loads(out.read_text()) == json.loads(json.dumps(dataclasses.asdict(audited)))
     video = {f"{a}:{split}": f"c/real/{split}_1.mp4" for split in ("train", "test")}
     assert found(audited) == {
@@ -295,7 +299,7 @@ def test_two_datasets_are_compared_whole_and_left_alone(leaking_dir, other_dir, 
     }
     printed = capsys.readouterr().out
     assert "shared by datasets" in printed
-    assert "leaks: a model of one of them recognises some of another" in printed
+    assert "leaks: a model of one of them recognizes some of another" in printed
     assert "audit.json" not in printed
     assert f"{a}:valand{b}:train:1" in "".join(printed.split())
 
@@ -305,7 +309,7 @@ def test_datasets_that_share_nothing_and_one_given_twice(clean_dir, tmp_path, ca
     write(tmp_path, crops, clips="those clips")
     assert cli.main(["audit", str(clean_dir), str(tmp_path)]) == 0
     assert cli.main(["audit", str(clean_dir), f"{clean_dir}/."]) == 2
-    assert "one dataset twice among" in capsys.readouterr().err
+    assert "name one dataset twice" in capsys.readouterr().err
 
 
 def test_crops_of_other_sizes_and_scales_are_comparable(tmp_path):
@@ -319,46 +323,51 @@ def test_crops_of_other_sizes_and_scales_are_comparable(tmp_path):
             clip(f"{name}/real/{name}", "train"): [record(image, 0, np.zeros((5, 2), np.float32))]
         }
         write(tmp_path / name, crops, spec, clips=name)
-    both = [tmp_path / "a", tmp_path / "b"]
+    both = [open_dataset(tmp_path / name) for name in "ab"]
     assert [finding.kind for finding in audit.compare(both).nonempty] == ["near_duplicate"]
 
 
+def overlap(target_dir, target_split, trained_dir, trained_splits) -> leaks.Overlap:
+    target, trained = open_dataset(target_dir), open_dataset(trained_dir)
+    return leaks.overlap(target, target_split, trained, trained_splits)
+
+
 def test_a_split_overlaps_itself_and_no_other(clean_dir):
-    everything = leaks.overlap(clean_dir, "train", clean_dir, ("train", "val"))
+    everything = overlap(clean_dir, "train", clean_dir, ("train", "val"))
     assert everything == leaks.Overlap(clip=4, pair=2, origin=2, identical=4)
     assert everything.describe() == (
         "shares 4 clips, 2 pairs, 2 other origins, 4 clips with the same pictures with training"
     )
-    nothing = leaks.overlap(clean_dir, "test", clean_dir, ("train", "val"))
+    nothing = overlap(clean_dir, "test", clean_dir, ("train", "val"))
     assert not nothing
     assert nothing.describe() == "shares nothing with training"
 
 
 def test_an_overlap_counts_what_the_splits_trained_on_have(leaking_dir):
     of_train = leaks.Overlap(clip=1, identity=1, video=1, pair=1, origin=1)
-    assert leaks.overlap(leaking_dir, "test", leaking_dir, ("train",)) == of_train
-    copied = leaks.overlap(leaking_dir, "test", leaking_dir, ("train", "val"))
+    assert overlap(leaking_dir, "test", leaking_dir, ("train",)) == of_train
+    copied = overlap(leaking_dir, "test", leaking_dir, ("train", "val"))
     assert copied == dataclasses.replace(of_train, identical=1)
 
 
 def test_ids_with_a_corpus_count_elsewhere_and_other_names_do_not(leaking_dir, other_dir):
     trained = leaking_dir, ("train", "val")
     # The names "anna", "pair:9" and c/real/test0.mp4 are in both, of different things.
-    assert leaks.overlap(other_dir, "train", *trained) == leaks.Overlap(video=1)
-    assert leaks.overlap(other_dir, "test", *trained) == leaks.Overlap(identical=1)
+    assert overlap(other_dir, "train", *trained) == leaks.Overlap(video=1)
+    assert overlap(other_dir, "test", *trained) == leaks.Overlap(identical=1)
 
 
-def test_clips_prepared_anew_are_known_by_all_their_names(clean_dir, tmp_path):
+def test_clips_prepared_again_are_known_by_all_their_names(clean_dir, tmp_path):
     spec = dataclasses.replace(SPEC, size=64)
     small = {
         clip: [record(cv2.resize(images_of(clean(), clip.key)[0], (64, 64)), 0)] for clip in clean()
     }
     write(tmp_path / "same", small, spec)
     expected = leaks.Overlap(clip=4, pair=2, origin=2)
-    assert leaks.overlap(tmp_path / "same", "train", clean_dir, ("train",)) == expected
+    assert overlap(tmp_path / "same", "train", clean_dir, ("train",)) == expected
     # A folder of the same name, whose files are called the same.
     write(tmp_path / "others", small, spec, clips="those clips")
-    assert not leaks.overlap(tmp_path / "others", "train", clean_dir, ("train",))
+    assert not overlap(tmp_path / "others", "train", clean_dir, ("train",))
     # A published corpus that was listed in another way: its keys come with ids of the corpus.
     named = {
         dataclasses.replace(clip, origin_ids=(f"video:c/{clip.key}",)): crops
@@ -367,7 +376,7 @@ def test_clips_prepared_anew_are_known_by_all_their_names(clean_dir, tmp_path):
     for name in ("one", "two"):
         write(tmp_path / name, named, spec, clips=name)
     expected = leaks.Overlap(clip=4, video=4, identical=4)
-    assert leaks.overlap(tmp_path / "one", "train", tmp_path / "two", ("train",)) == expected
+    assert overlap(tmp_path / "one", "train", tmp_path / "two", ("train",)) == expected
 
 
 def test_an_overlap_reads_a_record_once(clean_dir, tmp_path, monkeypatch):
@@ -379,7 +388,7 @@ def test_an_overlap_reads_a_record_once(clean_dir, tmp_path, monkeypatch):
         builder.Records, "__getitem__", lambda self, row: read.append(row) or get(self, row)
     )
     for target in ("val", "test", "train"):
-        leaks.overlap(data_dir, target, data_dir, ("train", "val"))
+        overlap(data_dir, target, data_dir, ("train", "val"))
     assert len(read) == 3 * 4 * FRAMES
 
 
@@ -402,20 +411,21 @@ def test_training_refuses_a_leak_and_names_it_and_the_flag(leaking_dir, clean_di
 def test_training_believes_an_audit_of_these_records_only(leaking_dir, clean_dir, tmp_path):
     data_dir = tmp_path / "data"
     shutil.copytree(clean_dir, data_dir)
-    audited = dataclasses.replace(audit.audit(leaking_dir), dataset=leaks.digest(data_dir))
-    audited.write(data_dir)
+    dataset, leaking = open_dataset(data_dir), open_dataset(leaking_dir)
+    audited = dataclasses.replace(audit.audit(leaking), dataset=dataset.digest)
+    audited.write(dataset)
     with pytest.raises(ValueError, match="nearly the same pictures"):
-        leaks.require_none(data_dir)
-    dataclasses.replace(audited, dataset="of others").write(data_dir)
-    leaks.require_none(data_dir)
+        leaks.require_none(dataset)
+    dataclasses.replace(audited, dataset="of others").write(dataset)
+    leaks.require_none(dataset)
     (data_dir / "audit.json").write_text('{"dataset": ')
     with pytest.raises(ValueError, match=r"audit\.json is damaged: run dfjax audit"):
-        leaks.require_none(data_dir)
+        leaks.require_none(dataset)
 
 
 def test_look_alikes_are_candidates_and_no_reason_to_refuse():
     leak = leaks.Leak("same_face", {"train": "a#0#0", "test": "b#0#0"}, distance=0.5)
-    findings = leaks.summarise(["pair", "same_face"], [leak] * 30)
+    findings = leaks.summarize(["pair", "same_face"], [leak] * 30)
     audited = leaks.Audit("", {}, {}, findings)
     assert [(each.kind, each.count, len(each.examples)) for each in audited.nonempty] == [
         ("same_face", 30, 20)
@@ -445,7 +455,7 @@ def test_one_person_in_two_splits_is_recognised(tmp_path, aligned):
         crops[clip(f"c/real/{name}_{number}", split)] = [record(face.image, 0, landmarks)]
     as_is = dataclasses.replace(SPEC, size=128)
     write(tmp_path, crops, dataclasses.replace(spec, encoding="png") if aligned else as_is)
-    audited = audit.audit(tmp_path, faces=True)
+    audited = audit.audit(open_dataset(tmp_path), compare_faces=True)
     assert found(audited) == {
         "same_face": [
             ("", {"train": f"c/real/{twice[0]}_0", "test": f"c/real/{twice[0]}_1"}),

@@ -44,12 +44,12 @@ def crop_or_die(clip: Clip) -> crop_clip.ClipCrops:
 
 
 @pytest.fixture
-def work(tmp_path):
+def store(tmp_path):
     """Of a run that began with what is installed here."""
     settings = {"versions": versions.installed()}
     (tmp_path / beam.SETTINGS).write_text(json.dumps(settings))
-    with crop_store.CropStore(tmp_path / "crops") as work:
-        yield work
+    with crop_store.CropStore(tmp_path / "crops") as store:
+        yield store
 
 
 def test_beam_killed_half_way_goes_on_and_ends_with_the_bytes_of_a_local_run(tmp_path):
@@ -72,19 +72,19 @@ def test_beam_killed_half_way_goes_on_and_ends_with_the_bytes_of_a_local_run(tmp
     assert not (out / "work").exists()
 
 
-def test_every_clip_has_an_outcome_and_failures_are_tried_again(tmp_path, work, monkeypatch):
+def test_every_clip_has_an_outcome_and_failures_are_tried_again(tmp_path, store, monkeypatch):
     pytest.importorskip("apache_beam")
     clips = [make_clip(tmp_path / name) for name in ("a", "deadly", "bug", "b")]
-    monkeypatch.setattr(beam, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(beam, "_POLL_SECONDS", 0.01)
     shown = []
-    found = beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS, show=shown.append)
+    found = beam.crop_clips(clips, store, crop_or_die, options=IN_THIS_PROCESS, show=shown.append)
     assert [clip for clip, _ in found] == clips
     assert [outcome.code for _, outcome in found] == ["", "worker_died", "internal", ""]
-    assert [work.outcome(clip).failed for clip in clips] == [False, True, True, False]
-    assert work.crops(clips[3])[0]["image"] == b"encoded"
+    assert [store.outcome(clip).failed for clip in clips] == [False, True, True, False]
+    assert store.crops(clips[3])[0]["image"] == b"encoded"
     assert shown == sorted(shown)
     assert set(shown) & {1, 2, 3}  # while the pipeline ran
-    assert beam.crop_clips([], work, crop_or_die, options=["--runner=X"], show=print) == []
+    assert beam.crop_clips([], store, crop_or_die, options=["--runner=X"], show=print) == []
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_every_clip_has_an_outcome_and_failures_are_tried_again(tmp_path, work, 
         (None, "a worker does not see .*settings.json: mount"),
     ],
 )
-def test_a_worker_that_is_not_like_the_launcher_ends_the_run(tmp_path, work, settings, reason):
+def test_a_worker_that_is_not_like_the_launcher_ends_the_run(tmp_path, store, settings, reason):
     pytest.importorskip("apache_beam")
     if settings:
         (tmp_path / beam.SETTINGS).write_text(json.dumps(settings))
@@ -102,45 +102,45 @@ def test_a_worker_that_is_not_like_the_launcher_ends_the_run(tmp_path, work, set
         (tmp_path / beam.SETTINGS).unlink()
     clips = [make_clip(tmp_path / "a")]
     with pytest.raises(OSError, match=f"the pipeline failed .*{reason}"):
-        beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS, show=print)
+        beam.crop_clips(clips, store, crop_or_die, options=IN_THIS_PROCESS, show=print)
 
 
-def test_a_relative_path_is_refused(tmp_path, work):
+def test_a_relative_path_is_refused(tmp_path, store):
     clip = dataclasses.replace(make_clip(tmp_path / "a"), path="clips/a.mp4")
     with pytest.raises(ValueError, match=r"clips/a\.mp4 is another file on a worker: give paths"):
-        beam.crop_clips([clip], work, crop_or_die, options=IN_THIS_PROCESS, show=print)
+        beam.crop_clips([clip], store, crop_or_die, options=IN_THIS_PROCESS, show=print)
 
 
-def test_workers_that_write_elsewhere_end_the_run(tmp_path, work, monkeypatch):
+def test_workers_that_write_elsewhere_end_the_run(tmp_path, store, monkeypatch):
     clips = [make_clip(tmp_path / "a")]
     monkeypatch.setattr(beam, "_run", lambda *_: None)
-    with pytest.raises(OSError, match=r"a: .*crops\.parts holds nothing of it: let all workers"):
-        beam.crop_clips(clips, work, crop_or_die, options=IN_THIS_PROCESS, show=print)
+    with pytest.raises(OSError, match=r"a: .*crops\.parts holds nothing of it: mount that folder"):
+        beam.crop_clips(clips, store, crop_or_die, options=IN_THIS_PROCESS, show=print)
 
 
-def test_parts_are_taken_in_as_far_as_they_are_written_and_later_ones_count_more(tmp_path, work):
+def test_parts_are_taken_in_as_far_as_they_are_written_and_later_ones_count_more(tmp_path, store):
     a, b, c = (make_clip(tmp_path / name) for name in "abc")
     failure = crop_store.Outcome("corrupt", "broken")
-    work.parts.mkdir()
-    with crop_store.CropStore(work.parts / "z") as part:
+    store.parts.mkdir()
+    with crop_store.CropStore(store.parts / "z") as part:
         part.save_failure(a, failure)
         part.save_failure(c, failure)
-    with crop_store.CropStore(work.parts / "y") as part:
+    with crop_store.CropStore(store.parts / "y") as part:
         part.save(a, crop_clip.ClipCrops([CROP, CROP], 2, False))
         part.save(b, crop_clip.ClipCrops([CROP], 1, False))
-    whole = (work.parts / "y").read_bytes()
-    (work.parts / "y").write_bytes(whole[:-1])
-    os.utime(work.parts / "z", ns=(0, 0))
-    work.collect()
-    assert (work.outcome(a).crops, work.outcome(b), work.outcome(c)) == (2, None, failure)
-    assert (work.parts / "y").read_bytes() == whole[:-1]  # its worker may still be writing
-    (work.parts / "y").write_bytes(whole)
-    work.collect()
-    assert work.outcome(b).crops == 1
-    assert [len(work.crops(clip)) for clip in (a, b)] == [2, 1]
-    (work.parts / "y").write_bytes(whole[:-1] + b"?")
+    whole = (store.parts / "y").read_bytes()
+    (store.parts / "y").write_bytes(whole[:-1])
+    os.utime(store.parts / "z", ns=(0, 0))
+    store.collect()
+    assert (store.outcome(a).crops, store.outcome(b), store.outcome(c)) == (2, None, failure)
+    assert (store.parts / "y").read_bytes() == whole[:-1]  # its worker may still be writing
+    (store.parts / "y").write_bytes(whole)
+    store.collect()
+    assert store.outcome(b).crops == 1
+    assert [len(store.crops(clip)) for clip in (a, b)] == [2, 1]
+    (store.parts / "y").write_bytes(whole[:-1] + b"?")
     with pytest.raises(ValueError, match=r"crops\.parts/y is damaged: delete it"):
-        work.crops(b)
+        store.crops(b)
 
 
 def test_without_beam_the_message_says_what_to_install(tmp_path, monkeypatch, capsys):

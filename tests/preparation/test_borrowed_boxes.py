@@ -11,7 +11,7 @@ from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.data import builder
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import video as media_video
-from dfjax.preparation import crop_clip, data_card
+from dfjax.preparation import crop_clip, dataset_card
 
 SPEC = CropSpec(size=64, detection_border=0.0, encoding="png")
 KEY = "c/real/real.mp4"
@@ -98,7 +98,7 @@ def test_the_dataset_says_so_and_is_not_mixed_with_others(takes, tmp_path, capsy
     assert cli.main([*command, "--boxes-from-original"]) == 0
     dataset = builder.open_dataset(out)
     assert (dataset.boxes_from_original, dataset.metadata["own_boxes"]) == (True, 1)
-    page = " ".join((out / data_card.HTML).read_text().split())
+    page = " ".join((out / dataset_card.HTML).read_text().split())
     assert "where their originals show a face (but for 1, whose originals do not fit)" in page
     assert "fakes with boxes of their own, as no original fits: 1" in capsys.readouterr().out
     assert cli.main(command) == 2

@@ -9,6 +9,7 @@ import pytest
 from dfjax.corpora.clip import Clip
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as media_image
+from dfjax.media import limits
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 from dfjax.preparation import crop_clip, crop_store, workers
@@ -62,6 +63,15 @@ def test_a_video_that_ends_early_is_damaged(tmp_path):
     found = crop_clip.crop_clip(clip, dataclasses.replace(AS_IS, encoding="jpeg"), 8)
     assert found.damaged
     assert 0 < found.num_frames <= 8
+
+
+def test_a_sound_video_above_the_frame_limit_is_not_damaged(tmp_path, monkeypatch):
+    media_video.write_video(tmp_path / "v.mp4", list(noise(30, 64, 64, 3)), fps=25, crf=10)
+    clip = Clip("c/real/v.mp4", str(tmp_path / "v.mp4"), 0, "real", "train", ())
+    monkeypatch.setattr(limits, "MAX_VIDEO_FRAMES", 11)
+    crops = crop_clip.crop_clip(clip, dataclasses.replace(AS_IS, encoding="jpeg"), 3)
+    assert [crop["frame"] for crop in crops.crops] == [0, 5, 10]
+    assert (crops.num_frames, crops.damaged) == (3, False)
 
 
 def write_frames(folder: pathlib.Path, *names: str) -> Clip:
@@ -120,13 +130,13 @@ def test_a_folder_without_frames_is_empty(tmp_path):
 
 def test_a_folder_that_got_another_frame_is_unfinished(tmp_path):
     clip = write_frames(tmp_path / "frames", "0.png")
-    with crop_store.CropStore(tmp_path / "work") as work:
-        work.save(clip, crop_clip.ClipCrops([CROP], 1, False))
+    with crop_store.CropStore(tmp_path / "crops") as store:
+        store.save(clip, crop_clip.ClipCrops([CROP], 1, False))
         status = os.stat(clip.path)
-        assert work.outcome(clip) is not None
+        assert store.outcome(clip) is not None
         (tmp_path / "frames" / "1.png").touch()
         os.utime(clip.path, ns=(status.st_atime_ns, status.st_mtime_ns))
-        assert work.outcome(clip) is None
+        assert store.outcome(clip) is None
 
 
 def test_a_suffix_that_is_no_picture_or_video_is_unsupported(tmp_path):
@@ -134,59 +144,59 @@ def test_a_suffix_that_is_no_picture_or_video_is_unsupported(tmp_path):
         crop_clip.crop_clip(make_clip(tmp_path / "a.txt"), AS_IS, 32)
 
 
-def test_work_gives_back_what_it_keeps_until_the_file_changes(tmp_path):
+def test_the_store_gives_back_what_it_keeps_until_the_file_changes(tmp_path):
     crops = [CROP, CROP, {**CROP, "image": b"", "frame": 9, "face": 0}]
     clip, blank = make_clip(tmp_path / "a.mp4"), make_clip(tmp_path / "b.mp4")
-    with crop_store.CropStore(tmp_path / "work") as work:
-        assert work.outcome(clip) is None
-        work.save(blank, crop_clip.ClipCrops([], 5, False))
-        work.save(clip, crop_clip.ClipCrops(crops, 5, True))
-    with crop_store.CropStore(tmp_path / "work") as work:
-        assert work.outcome(clip) == crop_store.Outcome("", "", 5, 2, 3, True)
-        for kept, given in zip(work.crops(clip), crops, strict=True):
+    with crop_store.CropStore(tmp_path / "crops") as store:
+        assert store.outcome(clip) is None
+        store.save(blank, crop_clip.ClipCrops([], 5, False))
+        store.save(clip, crop_clip.ClipCrops(crops, 5, True))
+    with crop_store.CropStore(tmp_path / "crops") as store:
+        assert store.outcome(clip) == crop_store.Outcome("", "", 5, 2, 3, True)
+        for kept, given in zip(store.crops(clip), crops, strict=True):
             assert kept.keys() == given.keys()
             for name, value in given.items():
                 np.testing.assert_array_equal(kept[name], value)
-        assert work.outcome(blank).code == "no_face"
-        assert work.crops(blank) == []
+        assert store.outcome(blank).code == "no_face"
+        assert store.crops(blank) == []
         make_clip(tmp_path / "a.mp4", b"other data")
-        assert work.outcome(clip) is None
+        assert store.outcome(clip) is None
 
 
-def test_work_cut_anywhere_keeps_the_clips_before_the_cut_and_goes_on(tmp_path):
-    path = tmp_path / "work"
+def test_a_store_cut_anywhere_keeps_the_clips_before_the_cut_and_goes_on(tmp_path):
+    path = tmp_path / "crops"
     clips = [make_clip(tmp_path / name) for name in ("a.mp4", "b.mp4", "c.mp4")]
     ends = []
-    with crop_store.CropStore(path) as work:
+    with crop_store.CropStore(path) as store:
         for clip in clips[:2]:
-            work.save(clip, crop_clip.ClipCrops([CROP], 1, False))
+            store.save(clip, crop_clip.ClipCrops([CROP], 1, False))
             ends.append(path.stat().st_size)
     whole = path.read_bytes()
     for cut in range(0, len(whole) + 1, 7):
         path.write_bytes(whole[:cut])
-        with crop_store.CropStore(path) as work:
-            assert [work.outcome(clip) is not None for clip in clips] == [
+        with crop_store.CropStore(path) as store:
+            assert [store.outcome(clip) is not None for clip in clips] == [
                 cut >= ends[0],
                 cut >= ends[1],
                 False,
             ]
-            work.save(clips[2], crop_clip.ClipCrops([CROP], 1, False))
-        with crop_store.CropStore(path) as work:
-            assert work.crops(clips[2])[0]["image"] == b"encoded"
+            store.save(clips[2], crop_clip.ClipCrops([CROP], 1, False))
+        with crop_store.CropStore(path) as store:
+            assert store.crops(clips[2])[0]["image"] == b"encoded"
 
 
-def test_work_that_was_damaged_or_is_in_use_says_so(tmp_path):
-    path = tmp_path / "work"
+def test_a_store_that_was_damaged_or_is_in_use_says_so(tmp_path):
+    path = tmp_path / "crops"
     clip = make_clip(tmp_path / "a.mp4")
-    with crop_store.CropStore(path) as work:
-        work.save(clip, crop_clip.ClipCrops([CROP], 1, False))
-        with pytest.raises(ValueError, match="work is in use by another run"):
+    with crop_store.CropStore(path) as store:
+        store.save(clip, crop_clip.ClipCrops([CROP], 1, False))
+        with pytest.raises(ValueError, match="crops is in use by another run"):
             crop_store.CropStore(path)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with crop_store.CropStore(path) as work, pytest.raises(ValueError, match="damaged: delete it"):
-        work.crops(clip)
+    with crop_store.CropStore(path) as store, pytest.raises(ValueError, match="damaged: delete it"):
+        store.crops(clip)
 
 
 def crop_or_die(clip: Clip) -> crop_clip.ClipCrops:
@@ -207,12 +217,12 @@ def crop_or_die(clip: Clip) -> crop_clip.ClipCrops:
 def test_every_clip_has_an_outcome_whatever_happens_to_its_process(tmp_path):
     names = ["a", "deadly", "b", "broken", "deadly_once", "bug", *"cdefgh"]
     clips = [make_clip(tmp_path / name) for name in names]
-    with crop_store.CropStore(tmp_path / "work") as work:
+    with crop_store.CropStore(tmp_path / "crops") as store:
         outcomes = {
             pathlib.Path(clip.path).name: outcome
-            for clip, outcome in workers.crop_clips(clips, work, crop_or_die, jobs=2)
+            for clip, outcome in workers.crop_clips(clips, store, crop_or_die, jobs=2)
         }
-        assert {name for name, clip in zip(names, clips, strict=True) if work.outcome(clip)} == {
+        assert {name for name, clip in zip(names, clips, strict=True) if store.outcome(clip)} == {
             name for name, outcome in outcomes.items() if not outcome.code
         }
     codes = {name: outcome.code for name, outcome in outcomes.items()}

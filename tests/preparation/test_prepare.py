@@ -52,7 +52,7 @@ def run(root: pathlib.Path, out: pathlib.Path, *options: str) -> int:
 def records(out: pathlib.Path) -> dict[str, dict]:
     """All records by clip and frame."""
     dataset = builder.open_dataset(out)
-    sources = [dataset.records(split) for split in dataset.builder.info.splits]
+    sources = [dataset.records(split) for split in dataset.splits]
     rows = [source[index] for source in sources for index in range(len(source))]
     found = {f"{row['clip']}#{row['frame']}": row for row in rows}
     assert len(found) == len(rows)
@@ -81,8 +81,8 @@ def test_crops_as_is_of_the_right_size_are_the_pictures_themselves(corpus, prepa
         np.testing.assert_array_equal(media_image.decode_image(record["image"]), picture)
         assert record["label"] == (record["method"] == "fake") == ("/fake/" in key)
     assert errors(prepared) == []
-    beside = ["audit.json", "errors.jsonl", "face_crops", "report.html", "report.json"]
-    assert sorted(path.name for path in prepared.iterdir()) == beside
+    made = ["audit.json", "dataset_card.html", "dataset_card.json", "errors.jsonl", "face_crops"]
+    assert sorted(path.name for path in prepared.iterdir()) == made
 
 
 def test_the_metadata_say_how_the_crops_were_made(prepared):
@@ -106,7 +106,7 @@ def test_the_metadata_say_how_the_crops_were_made(prepared):
 
 
 def test_another_run_with_more_processes_writes_the_same_bytes(corpus, prepared, tmp_path):
-    # A command of its own: protobuf orders fields anew in every process, unless it is told not to.
+    # A process of its own, because protobuf may order fields differently in each process.
     arguments = command(corpus[0], tmp_path, *AS_IS, "--jobs", "2")
     subprocess.run([sys.executable, "-m", "dfjax.cli", *arguments], check=True)
     assert digests(tmp_path) == digests(prepared)

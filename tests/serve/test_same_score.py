@@ -19,6 +19,7 @@ from dfjax.inference import runtimes
 from dfjax.inference.detector import Detector
 from dfjax.media import image, video
 from dfjax.preparation import prepare
+from dfjax.preparation.settings import Settings
 from tests import tiny_run
 
 TOLERANCE = 1e-5
@@ -80,7 +81,7 @@ _UNDO = {
 def data(corpus, tmp_path_factory):
     """The corpus, prepared."""
     out = tmp_path_factory.mktemp("prepared_faces")
-    prepare.prepare(folder.read_folder(corpus), out, spec=SPEC, num_frames=4, jobs=1)
+    prepare.prepare(folder.read_folder(corpus), out, Settings(SPEC, num_frames=4))
     return out
 
 

@@ -26,6 +26,7 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import scorer
 from dfjax.media import image
 from dfjax.preparation import prepare
+from dfjax.preparation.settings import Settings
 from tests import tiny_run
 
 ARCHIVE = pathlib.Path(__file__).parent.resolve() / "examples.tar.xz"
@@ -52,7 +53,7 @@ def main() -> None:
 
 
 def _pack(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    if pathlib.Path(member.name).stem == "report":  # for people, and large
+    if pathlib.Path(member.name).stem == "dataset_card":  # for people, and large
         return None
     return member.replace(mtime=0, uid=0, gid=0, uname="", gname="", deep=False)
 
@@ -79,7 +80,7 @@ def make_dataset(**options: Any) -> None:
             rows.append(f"{number}.png,{label},{split}")
         (root / "manifest.csv").write_text("\n".join(rows) + "\n")
         spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
-        prepare.prepare(folder.read_folder(root, seed=0), DATASET, spec=spec, **options)
+        prepare.prepare(folder.read_folder(root, seed=0), DATASET, Settings(spec), **options)
 
 
 def make_run() -> None:

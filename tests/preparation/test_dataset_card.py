@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from dfjax import cli
+from dfjax.commands import prepare_tables
 from dfjax.corpora.clip import Clip
-from dfjax.data import leaks
+from dfjax.data import builder, leaks
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image as media_image
-from dfjax.preparation import data_card, prepare
+from dfjax.preparation import dataset_card, prepare
+from dfjax.preparation.settings import Settings
 
 SPEC = CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
 EVIL = "<script>alert(1)</script>"
@@ -34,12 +36,12 @@ def make_clips(root: pathlib.Path, *, brighter: int) -> list[Clip]:
 
 
 def describe(tmp_path: pathlib.Path, clips: list[Clip]) -> tuple[dict, str]:
-    prepare.prepare(clips, tmp_path / "out", spec=SPEC)
-    return json.loads((tmp_path / "out/report.json").read_text()), page(tmp_path / "out")
+    prepare.prepare(clips, tmp_path / "out", Settings(SPEC))
+    return json.loads((tmp_path / "out/dataset_card.json").read_text()), page(tmp_path / "out")
 
 
 def page(out: pathlib.Path) -> str:
-    return (out / "report.html").read_text()
+    return (out / "dataset_card.html").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +65,11 @@ def test_counts_are_those_of_the_clips(plain):
         "train": {"real": 20, "fake": 20},
         "test": {"real": 15, "fake": 15},
     }
-    assert set(card["cues"]) == set(data_card.CUES)
+    assert set(card["cues"]) == set(dataset_card.CUES)
     assert card["cues"]["face_width"]["percentiles"] == {"real": [40] * 3, "fake": [40] * 3}
     assert card["cues"]["scale"]["percentiles"]["real"][1] == pytest.approx(np.log2(32 / 40))
-    for found in card["cues"].values():
-        for shares in found["histogram"].values():
+    for numbers in card["cues"].values():
+        for shares in numbers["histogram"].values():
             assert sum(shares) == pytest.approx(1)
 
 
@@ -83,7 +85,7 @@ def test_a_cue_that_gives_the_fakes_away_is_seen(plain, tmp_path):
     assert "AUC 1.000" not in text
 
 
-def test_the_page_needs_nothing_beside_itself_and_runs_nothing(plain):
+def test_the_page_needs_nothing_next_to_itself_and_runs_nothing(plain):
     _, _, text = plain
     assert EVIL not in text
     assert text.count("&lt;script&gt;") > 1
@@ -103,11 +105,11 @@ def test_the_page_needs_nothing_beside_itself_and_runs_nothing(plain):
 
 def test_the_sample_is_bounded_and_the_same_each_time(plain, monkeypatch):
     out, card, text = plain
-    data_card.write(out)
-    assert (json.loads((out / "report.json").read_text()), page(out)) == (card, text)
-    monkeypatch.setattr(data_card, "SAMPLE", 3)
-    data_card.write(out)
-    counts = json.loads((out / "report.json").read_text())["sample"]["crops"]
+    dataset_card.write(builder.open_dataset(out))
+    assert (json.loads((out / "dataset_card.json").read_text()), page(out)) == (card, text)
+    monkeypatch.setattr(dataset_card, "SAMPLE", 3)
+    dataset_card.write(builder.open_dataset(out))
+    counts = json.loads((out / "dataset_card.json").read_text())["sample"]["crops"]
     assert counts == {split: {"real": 3, "fake": 3} for split in ("train", "test")}
     assert page(out).count("<img ") == 12
 
@@ -126,24 +128,25 @@ def test_leaks_are_printed_and_on_the_page_and_synthetic_data_say_so(tmp_path, c
         Clip(clip.key, clip.path, clip.label, clip.method, clip.split, ("identity:c/anna",))
         for clip in make_clips(tmp_path, brighter=0)
     ]
-    report = prepare.prepare(shared, tmp_path / "out", spec=SPEC, synthetic=True)
-    prepare.print_report(report)
+    summary = prepare.prepare(shared, tmp_path / "out", Settings(SPEC, synthetic=True))
+    prepare_tables.print_summary(summary)
     assert "warning: splits share people by id (1; identity:c/anna:" in capsys.readouterr().out
-    assert leaks.read(tmp_path / "out").blocking == report.audit.blocking != ()
+    dataset = builder.open_dataset(tmp_path / "out")
+    assert leaks.read(dataset).blocking == summary.audit.blocking != ()
     assert "People by id: 1" in page(tmp_path / "out")
     assert "drawn by a program" in page(tmp_path / "out")
 
 
-def test_what_is_missing_beside_a_finished_dataset_is_made_again(tmp_path):
+def test_what_is_missing_next_to_a_finished_dataset_is_made_again(tmp_path):
     clips = make_clips(tmp_path, brighter=0)
     _, text = describe(tmp_path, clips)
     out = tmp_path / "out"
-    for name in ("audit.json", "report.html"):
+    for name in ("audit.json", "dataset_card.html"):
         (out / name).unlink()
-    assert not data_card.is_current(out)
-    assert not prepare.prepare(clips, out, spec=SPEC).is_new
+    assert not dataset_card.is_current(builder.open_dataset(out))
+    assert not prepare.prepare(clips, out, Settings(SPEC)).is_new
     assert page(out) == text
-    assert leaks.read(out).nonempty == ()
+    assert leaks.read(builder.open_dataset(out)).nonempty == ()
 
 
 def test_the_audit_brings_the_page_up_to_date(plain, capsys):

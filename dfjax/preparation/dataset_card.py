@@ -1,22 +1,22 @@
-"""What a prepared dataset is: `report.html` to look at, `report.json` for programs.
+"""What a prepared dataset is: `dataset_card.html` for people, `dataset_card.json` for programs.
 
-The keys of report.json:
+The keys of dataset_card.json:
 
     dataset       digest of the records that it describes
     prepared      the dataset's metadata: format, corpus, seed, synthetic, crop_spec, frames,
-                  versions, boxes_from_original (fakes were cut out where their originals show a
-                  face, all but own_boxes of them), coverage by split and class, warnings, and
-                  `methods`, the counts by split, class and method: clips, of these failed and
-                  no_face, and crops (the last two are empty for a dataset of an earlier version)
-    sample        the crops that were looked at, at most SAMPLE of a class and split, drawn by the
+                  versions, boxes_from_original (fakes were cut where their originals show a face,
+                  all but own_boxes of them), coverage by split and class, warnings, and `methods`,
+                  the counts by split, class and method: clips, of these failed and no_face, and
+                  crops
+    sample        the crops that were measured, at most SAMPLE of a class and split, drawn by the
                   dataset's seed: `crops` by split and class
-    cues          per cue of `CUES`: the `edges` of its histogram, and by class the share of the
-                  sampled crops in each bin (`histogram`) and the 5th, 50th and 95th percentile
-                  (`percentiles`); `auc`: how well it alone tells fake from real, 0.5 to 1
-    trivial_cues  per split but train: the `auc` of the trivial-cue baseline fitted to train, its
-                  `light` ("low", "raised", "high"), and `clips` of the rarer class behind it; null
-                  where a class is missing
-    audit         `dfjax.data.leaks.Audit` of these records, null where there is none
+    cues          for each cue of `CUES`: the `edges` of its histogram, and by class the share of
+                  the sampled crops in each bin (`histogram`) and the 5th, 50th and 95th percentile
+                  (`percentiles`); `auc`: how well the cue alone separates fake from real, 0.5 to 1
+    trivial_cues  for each split but train: the `auc` of the trivial-cue baseline fitted to train,
+                  its `light` ("low", "raised", "high"), and the `clips` of the rarer class in it;
+                  null if a class is missing
+    audit         `dfjax.data.leaks.Audit` of these records, null if there is none
 """
 
 import base64
@@ -24,7 +24,6 @@ import dataclasses
 import functools
 import json
 import math
-import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -34,17 +33,17 @@ import jinja2
 import numpy as np
 import sklearn.metrics
 
-from dfjax import progress
-from dfjax.corpora.splits import SPLITS
-from dfjax.data import builder, leaks
+from dfjax import files, progress
+from dfjax.corpora.clip import LABELS
+from dfjax.data import leaks
+from dfjax.data.builder import Dataset
 from dfjax.evaluators import trivial_cues
 from dfjax.media import image as media_image
 
-HTML, JSON = "report.html", "report.json"
+HTML, JSON = "dataset_card.html", "dataset_card.json"
 SAMPLE = 4_000  # crops of a class and split
 
-_CLASSES = ("real", "fake")  # by label
-_READ_AT_MOST = 5 * SAMPLE  # records of a split, where a class is rare
+_MAX_READ = 5 * SAMPLE  # records of a split, if a class is rare
 _SHEET, _THUMBNAIL = 24, 96  # crops of a contact sheet, and their side
 _BINS = 24
 _RAISED, _HIGH = 0.6, 0.7  # AUC of the trivial cues
@@ -53,7 +52,13 @@ _FEW = 50  # clips of a class, below which an AUC says little
 
 @dataclasses.dataclass(frozen=True)
 class Cue:
-    """What tells crops apart without a look at the face: from a record and its trivial cues."""
+    """A property of a crop that says nothing about the face.
+
+    Attributes:
+      title: its name on the page.
+      unit: what its numbers are.
+      measure: returns it for a record and its `trivial_cues.features`.
+    """
 
     title: str
     unit: str
@@ -65,7 +70,7 @@ CUES = {
     "contrast": Cue("Contrast", "standard deviation of the grey", lambda _, cues: 255 * cues[3]),
     "sharpness": Cue(
         "Sharpness",
-        "log10 of the variance of the Laplacian: blurred lies left",
+        "log10 of the variance of the Laplacian: blurred crops are on the left",
         lambda _, cues: cues[4] / math.log(10),
     ),
     "face_width": Cue(
@@ -75,7 +80,7 @@ CUES = {
     ),
     "scale": Cue(
         "Scale",
-        "log2 of crop pixels per frame pixel: enlarged lies right of 0",
+        "log2 of crop pixels per frame pixel: enlarged crops are right of 0",
         lambda _, cues: cues[1] / math.log(2),
     ),
     "padded": Cue(
@@ -89,11 +94,18 @@ CUES = {
 
 @dataclasses.dataclass
 class _Sample:
-    """The crops looked at of a class and split: a row of each, and pictures of a few clips."""
+    """The sampled crops of a class and split.
+
+    Attributes:
+      cues: for each crop, the value of each cue of `CUES`.
+      features: for each crop, its `trivial_cues.features`.
+      sheet: pictures of a few crops as data URIs, by clip.
+      clips: the keys of all clips.
+    """
 
     cues: list[list[float]] = dataclasses.field(default_factory=list)
     features: list[np.ndarray] = dataclasses.field(default_factory=list)
-    sheet: dict[str, str] = dataclasses.field(default_factory=dict)  # data URIs by clip
+    sheet: dict[str, str] = dataclasses.field(default_factory=dict)
     clips: set[str] = dataclasses.field(default_factory=set)
 
     def add(self, record: dict[str, Any]) -> None:
@@ -107,48 +119,41 @@ class _Sample:
             self.sheet[record["clip"]] = _data_uri(image)
 
 
-def write(data_dir: str | os.PathLike) -> None:
-    """Writes report.json and report.html of the prepared dataset in `data_dir` beside it.
+def write(dataset: Dataset) -> None:
+    """Writes dataset_card.json and dataset_card.html next to a prepared dataset.
 
-    Equal records and audit give equal files.
-
-    Raises:
-      FileNotFoundError: there is no dataset.
+    Equal records and an equal audit give equal files.
     """
-    dataset = builder.open_dataset(data_dir)
-    samples = _look_at(dataset)
-    card = _describe(data_dir, dataset, samples)
+    samples = _draw_samples(dataset)
+    card = _describe(dataset, samples)
     sheets = {place: sample.sheet for place, sample in samples.items()}
     page = _template().render(card=card, sheets=sheets, charts=_charts(card["cues"]))
-    for name, text in ((JSON, json.dumps(card, indent=2, allow_nan=False)), (HTML, page)):
-        temporary = pathlib.Path(data_dir, f"{name}.tmp")
-        temporary.write_text(f"{text}\n")
-        temporary.replace(pathlib.Path(data_dir, name))
+    files.replace_text(dataset.path / JSON, json.dumps(card, indent=2, allow_nan=False) + "\n")
+    files.replace_text(dataset.path / HTML, page + "\n")
 
 
-def is_current(data_dir: str | os.PathLike) -> bool:
-    """Returns whether the report beside a dataset is of the records that are there now."""
-    path = pathlib.Path(data_dir, JSON)
-    if not path.is_file() or not pathlib.Path(data_dir, HTML).is_file():
+def is_current(dataset: Dataset) -> bool:
+    """Returns whether the card next to a dataset is of the records that are there now."""
+    path = dataset.path / JSON
+    if not path.is_file() or not (dataset.path / HTML).is_file():
         return False
-    return json.loads(path.read_text())["dataset"] == leaks.digest(data_dir)
+    return json.loads(path.read_text())["dataset"] == dataset.digest
 
 
-def _look_at(dataset: builder.Dataset) -> dict[tuple[str, str], _Sample]:
-    """Samples by split and class."""
-    splits = [split for split in SPLITS if split in dataset.builder.info.splits]
-    samples = {(split, name): _Sample() for split in splits for name in _CLASSES}
-    records = {split: dataset.records(split) for split in splits}
-    counts = {split: min(len(source), _READ_AT_MOST) for split, source in records.items()}
+def _draw_samples(dataset: Dataset) -> dict[tuple[str, str], _Sample]:
+    """The samples by split and class."""
+    samples = {(split, name): _Sample() for split in dataset.splits for name in LABELS}
+    counts = {split: min(len(dataset.labels(split)), _MAX_READ) for split in dataset.splits}
     with progress.Progress("describing", sum(counts.values()), unit="crops") as bar:
         done = 0
-        for number, (split, source) in enumerate(records.items()):
+        for number, split in enumerate(dataset.splits):
+            records = dataset.records(split)
             draw = np.random.default_rng([dataset.metadata["seed"], number])
-            for step, row in enumerate(draw.permutation(len(source))[: counts[split]], 1):
-                if all(len(samples[split, name].cues) == SAMPLE for name in _CLASSES):
+            for step, row in enumerate(draw.permutation(len(records))[: counts[split]], 1):
+                if all(len(samples[split, name].cues) == SAMPLE for name in LABELS):
                     break
-                record = source[int(row)]
-                sample = samples[split, _CLASSES[record["label"]]]
+                record = records[int(row)]
+                sample = samples[split, LABELS[record["label"]]]
                 if len(sample.cues) < SAMPLE:
                     sample.add(record)
                 bar.update(done + step)
@@ -163,35 +168,31 @@ def _data_uri(image: np.ndarray) -> str:
     return f"data:image/jpeg;base64,{encoded}"
 
 
-def _describe(
-    data_dir: str | os.PathLike, dataset: builder.Dataset, samples: dict[tuple[str, str], _Sample]
-) -> dict[str, Any]:
-    prepared, audit = dict(dataset.metadata), leaks.read(data_dir)
-    splits = list(dict.fromkeys(split for split, _ in samples))
-    spec = prepared["crop_spec"]
+def _describe(dataset: Dataset, samples: dict[tuple[str, str], _Sample]) -> dict[str, Any]:
+    """The content of dataset_card.json."""
+    audit, splits = leaks.read(dataset), dataset.splits
     return {
-        "dataset": leaks.digest(data_dir),
+        "dataset": dataset.digest,
         "prepared": {
             **{"methods": [], "warnings": [], "own_boxes": 0},
-            **prepared,
+            **dataset.metadata,
             "boxes_from_original": dataset.boxes_from_original,
-            "crop_spec": spec,
         },
         "sample": {
-            "crops": {s: {name: len(samples[s, name].cues) for name in _CLASSES} for s in splits}
+            "crops": {s: {name: len(samples[s, name].cues) for name in LABELS} for s in splits}
         },
-        "cues": _summarise_cues(samples),
+        "cues": _summarize_cues(samples),
         "trivial_cues": {split: _probe(samples, split) for split in splits if split != "train"},
         "audit": None if audit is None else dataclasses.asdict(audit),
     }
 
 
-def _summarise_cues(samples: dict[tuple[str, str], _Sample]) -> dict[str, Any]:
+def _summarize_cues(samples: dict[tuple[str, str], _Sample]) -> dict[str, Any]:
     by_class = {
         name: np.array(
             [row for (_, c), sample in samples.items() if c == name for row in sample.cues]
         )
-        for name in _CLASSES
+        for name in LABELS
     }
     return {
         cue: _compare({name: rows[:, i] for name, rows in by_class.items() if len(rows)})
@@ -200,30 +201,30 @@ def _summarise_cues(samples: dict[tuple[str, str], _Sample]) -> dict[str, Any]:
 
 
 def _compare(values: dict[str, np.ndarray]) -> dict[str, Any]:
-    """What report.json says of a cue whose values these are, by class."""
+    """The entry of a cue in dataset_card.json; `values` are those of the cue, by class."""
     together = np.concatenate(list(values.values()))
     low, high = np.percentile(together, [0.5, 99.5])
     edges = np.linspace(low, high, _BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
     auc = None
-    if len(values) == len(_CLASSES):
-        label = np.repeat([0, 1], [len(values[name]) for name in _CLASSES])
+    if len(values) == len(LABELS):
+        label = np.repeat([0, 1], [len(values[name]) for name in LABELS])
         auc = float(sklearn.metrics.roc_auc_score(label, together))
     return {
         "edges": edges.tolist(),
         "histogram": {
-            name: (np.histogram(each.clip(low, high), edges)[0] / len(each)).tolist()
-            for name, each in values.items()
+            name: (np.histogram(own.clip(low, high), edges)[0] / len(own)).tolist()
+            for name, own in values.items()
         },
         "percentiles": {
-            name: np.percentile(each, [5, 50, 95]).tolist() for name, each in values.items()
+            name: np.percentile(own, [5, 50, 95]).tolist() for name, own in values.items()
         },
         "auc": None if auc is None else max(auc, 1 - auc),
     }
 
 
 def _probe(samples: dict[tuple[str, str], _Sample], split: str) -> dict[str, Any] | None:
-    """What report.json says of the trivial-cue baseline, fitted to train, on a split."""
-    chosen = [samples.get((where, name)) for where in ("train", split) for name in _CLASSES]
+    """The entry of a split in `trivial_cues`: the baseline fitted to train, measured on it."""
+    chosen = [samples.get((where, name)) for where in ("train", split) for name in LABELS]
     if any(sample is None or not sample.cues for sample in chosen):
         return None
     features = [np.stack(sample.features) for sample in chosen]
@@ -237,11 +238,11 @@ def _probe(samples: dict[tuple[str, str], _Sample], split: str) -> dict[str, Any
 def _charts(cues: dict[str, Any]) -> dict[str, dict[str, str]]:
     """The outline of each histogram by cue and class, in a box of 100 by 100, y down."""
     charts = {}
-    for cue, found in cues.items():
-        highest = max(max(shares) for shares in found["histogram"].values())
+    for cue, numbers in cues.items():
+        highest = max(max(shares) for shares in numbers["histogram"].values())
         charts[cue] = {
             name: _outline(np.array(shares) / highest)
-            for name, shares in found["histogram"].items()
+            for name, shares in numbers["histogram"].items()
         }
     return charts
 
@@ -266,8 +267,8 @@ def _template() -> jinja2.Template:
         "cues": CUES,
         "kinds": leaks.KINDS,
         "few": _FEW,
-        "classes": _CLASSES,
+        "classes": LABELS,
         "sample": SAMPLE,
         "candidates": leaks.CANDIDATES,
     }
-    return environment.get_template("data_card.html.jinja")
+    return environment.get_template("dataset_card.html.jinja")
