@@ -129,12 +129,17 @@ def test_run_leaves_metrics_checkpoints_and_a_report(uninterrupted):
     assert found["frame"]["accuracy"] == pytest.approx((called == fake).mean())
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_killed_and_resumed_run_is_bit_identical(prepared, uninterrupted, tmp_path, workers):
+# With which workers, and which seed chooses the moment; scripts/long_tests.sh tries more moments.
+KILLS = [(0, 0), (2, 0)]
+MORE_KILLS = [pytest.param(0, seed, marks=pytest.mark.long) for seed in range(1, 11)]
+
+
+@pytest.mark.parametrize(("workers", "seed"), KILLS + MORE_KILLS)
+def test_killed_and_resumed_run_is_bit_identical(prepared, uninterrupted, tmp_path, workers, seed):
     workdir = tmp_path / "killed"
     # The number of workers is part of the config, but not of what the run computes.
     extra = f"--config.data.num_workers={workers}"
-    rng = np.random.default_rng(workers)
+    rng = np.random.default_rng(seed)
     process = _start(_command(prepared, workdir, extra))
     deadline = time.monotonic() + 240
     while not (workdir / "checkpoints" / "4").exists():

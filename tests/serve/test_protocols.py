@@ -235,14 +235,15 @@ def test_more_crops_than_may_wait_are_too_large(server):
         client.infer("dfjax", [pixels])
 
 
-def test_no_mutation_of_a_request_breaks_the_server(server, encoded):
+@pytest.mark.parametrize("num_bodies", [100, pytest.param(5_000, marks=pytest.mark.long)])
+def test_no_mutation_of_a_request_breaks_the_server(server, encoded, num_bodies):
     rng = np.random.default_rng(0)
     bodies = {
         PREDICT: json.dumps({"instances": [{"b64": encoded[0]}]}).encode(),
         INFER: json.dumps(infer_request()).encode(),
     }
     restarts = server.metric("dfjax_worker_restarts_total")
-    for number in range(300):
+    for number in range(num_bodies):
         path = (PREDICT, INFER)[number % 2]
         body = bytearray(bodies[path])
         for position in rng.integers(0, min(200, len(body)), rng.integers(1, 4)):

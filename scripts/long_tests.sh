@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# What takes too long for every change, about an hour on two cores: the tests marked "long" (a series
+# of killed runs, thousands of mutated requests), and a server under twice its load for ten minutes.
+# Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash scripts/quickstart.sh --short
+source scripts/environment.sh
+python -m pytest -n 2 --dist worksteal -m long "$@"
+python scripts/load_server.py load --model runs/quickstart-short --seconds 600
