@@ -1,7 +1,7 @@
 """What a finished model is and how it decides; travels with the run and with every export.
 
-`evaluate` writes it from the validation split, everything that predicts reads it. A score is made
-of a logit here and nowhere else, and so are the limits that a score is compared with.
+`evaluate` writes it from the validation split, everything that predicts reads it. Only this file
+turns a logit into a score, and a score into a label.
 """
 
 import dataclasses
@@ -13,20 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from dfjax import compatibility, metrics
+from dfjax import compatibility, files, metrics
 from dfjax.corpora.clip import LABELS
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 
 FILE = "model_card.json"
+INCONCLUSIVE = "inconclusive"
+VERDICTS = (*LABELS, INCONCLUSIVE)
 
 
 @dataclasses.dataclass(frozen=True)
 class QualityLimits:
     """What a face needs to be judged; beyond a limit it is left out of the verdict on a file.
 
-    The defaults are far out: a model is asked about poor faces, and its score believed less, rather
-    than asked about hardly any.
+    The defaults are loose on purpose: poor faces are still scored.
 
     Attributes:
       max_enlargement: crop pixels per frame pixel; beyond it the crop is mostly interpolation.
@@ -40,7 +41,7 @@ class QualityLimits:
     min_sharpness: float = 4.0
 
     def check(self, *, scale: float, brightness: float, sharpness: float) -> str | None:
-        """Returns why a crop is not fit to be judged, a key of `verdict.REASONS`; None if it is."""
+        """Returns why a crop cannot be judged, a key of `verdict.REASONS`, or None if it can."""
         if scale > self.max_enlargement:
             return "too_small"
         if not self.min_brightness <= brightness <= self.max_brightness:
@@ -52,9 +53,12 @@ class QualityLimits:
 class Limits:
     """What the score of a track of `frames` usable faces is compared with.
 
-    Below `low` it means "real", from `high` on "fake", between them nothing. `real_spread` is how
-    widely the logits of real tracks are spread, as a standard deviation: it says how much further
-    out the largest of several lies.
+    Attributes:
+      frames: the smallest number of usable faces that these limits are for.
+      low: below it the label is "real".
+      high: from it on the label is "fake"; between both, inconclusive.
+      real_spread: the standard deviation of the logits of real tracks, from which `Decision.bounds`
+        knows how much further out the largest of several lies.
     """
 
     frames: int
@@ -70,11 +74,11 @@ class Decision:
     Attributes:
       error_rate: of the validation fakes at most this share was called real, and of the validation
         reals at most this share was called fake.
-      threshold: the one score that parts real from fake where a verdict on everything is asked for:
-        the highest balanced accuracy, moved into the band (an empty one: to where both rates hold).
-      threshold_interval: of 95 % of the thresholds of resampled validation clips.
-      limits: for rising numbers of frames. The mean of few scores wanders more than that of many,
-        so that the band is wider for few.
+      threshold: the one score that separates real from fake if nothing may stay inconclusive: the
+        highest balanced accuracy, moved into the band (an empty one: to where both rates hold).
+      threshold_interval: holds 95 % of the thresholds of resampled validation clips.
+      limits: for rising numbers of frames. The mean of few scores varies more than that of many,
+        so the band is wider for few.
       fitted_on: numbers of "real" and "fake" files (or crops), and "frames": the median number of
         usable faces of a track.
     """
@@ -86,26 +90,27 @@ class Decision:
     fitted_on: dict[str, int]
 
     def bounds(self, num_frames: int = 1, num_tracks: int = 1) -> tuple[float, float]:
-        """The scores (low, high) that a track of so many usable faces is compared with.
+        """Returns the scores (low, high) that a track is compared with.
 
-        With `num_tracks` tracks in a file each has a chance to be called fake by mistake: `high`
-        moves to where each takes its part of the error rate (Bonferroni), along a normal
-        distribution of logits. A number of frames between two fitted ones counts as the smaller.
+        A number of usable faces, `num_frames`, between two fitted ones counts as the smaller. Each
+        of `num_tracks` tracks of a file can be called fake by mistake: `high` moves to where each
+        has its share of the error rate (Bonferroni), along a normal distribution of logits.
         """
         fitting = [limits for limits in self.limits if limits.frames <= num_frames]
         limits = fitting[-1] if fitting else self.limits[0]
         if num_tracks == 1:
             return limits.low, limits.high
-        each = metrics.normal_quantile(1 - self.error_rate / num_tracks)
-        beyond = each - metrics.normal_quantile(1 - self.error_rate)
-        high = metrics.to_score(metrics.to_logit(limits.high) + limits.real_spread * beyond)
+        of_one = metrics.normal_quantile(1 - self.error_rate)
+        of_several = metrics.normal_quantile(1 - self.error_rate / num_tracks)
+        shift = limits.real_spread * (of_several - of_one)
+        high = metrics.to_score(metrics.to_logit(limits.high) + shift)
         # Rounding to a score and back must not move it inwards.
         return limits.low, max(limits.high, float(high))
 
     def decide(self, score: float, num_frames: int = 1, num_tracks: int = 1) -> str:
-        """Returns "real", "fake" or "inconclusive"."""
+        """Returns one of `VERDICTS` for the score of a track; the numbers are those of `bounds`."""
         low, high = self.bounds(num_frames, num_tracks)
-        return "inconclusive" if low <= score < high else LABELS[int(score >= high)]
+        return INCONCLUSIVE if low <= score < high else LABELS[int(score >= high)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,14 +118,15 @@ class ModelCard:
     """The identity of a model and everything a verdict needs in addition to its weights.
 
     Attributes:
-      model_name, model_arguments: its registered name, and what builds it.
+      model_name: as registered in `models`.
+      model_arguments: what it is built with.
       image_size: crops of `crop_spec` are resized to this side inside the model.
       decisions: by kind of input. "frame" is one crop by itself. "image" and "video" are files as
-        `verdict.judge` sees them; a kind that the validation split did not hold is missing.
+        `verdict.judge` sees them; a kind that the validation split did not contain is missing.
       weights: SHA-256 of the unfolded variables.
       step: updates that the model was trained for.
-      synthetic: trained on drawn faces, so that its verdicts say nothing about real ones.
-      protocol: on what the model was trained and chosen.
+      synthetic: trained on drawn faces; its verdicts say nothing about real ones.
+      protocol: the data that the model was trained and selected on.
       temperature: a score is sigmoid(logit / temperature).
       quality: what a face needs to count.
       min_video_frames: usable faces that a track of a video needs for a verdict.
@@ -142,25 +148,25 @@ class ModelCard:
     embedding: dict[str, Any] | None = None
 
     def score(self, logit: np.ndarray) -> np.ndarray:
-        """P(fake) in 0..1, float64, of logits."""
+        """Returns P(fake) in 0..1, float64, of logits."""
         return metrics.to_score(logit, self.temperature)
 
     def decision(self, kind: str) -> Decision:
-        """The decision for "frame", "image" or "video", or the nearest that the model has.
+        """Returns the decision for "frame", "image" or "video", or the nearest that the model has.
 
-        Limits of fewer frames are the wider ones, so a model that was chosen on pictures is
-        cautious about videos.
+        Limits of fewer frames are wider, so a model that was selected on pictures is cautious about
+        videos.
         """
         nearest = {"video": ("video", "image"), "image": ("image",), "frame": ()}[kind]
         fitted = [name for name in nearest if name in self.decisions]
         return self.decisions[fitted[0] if fitted else "frame"]
 
     def digest(self) -> str:
-        """SHA-256 of everything that the card says: another decision is another digest."""
+        """Returns the SHA-256 of everything in the card: another decision is another digest."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `from_json` reads it back."""
+        """Returns plain JSON, which `from_json` reads back."""
         return {
             "format": compatibility.CARD.current,
             **dataclasses.asdict(self),
@@ -170,11 +176,11 @@ class ModelCard:
 
     @classmethod
     def from_json(cls, value: dict[str, Any], where: object = "it") -> "ModelCard":
-        """Returns the card of `to_json`; `where` is what messages call it.
+        """Returns the card of what `to_json` returned; error messages call it `where`.
 
         Raises:
-          UserError: another format, a field missing or unknown, or labels that stand for something
-            else; the message says what to do.
+          UserError: another format, a field missing or unknown, or labels that mean something else;
+            the message says what to do.
         """
         fields = dict(value)
         compatibility.CARD.require(fields.pop("format", None), where)
@@ -194,14 +200,11 @@ class ModelCard:
 
     def write(self, folder: str | os.PathLike) -> None:
         """Writes the card into `folder`, whole or not at all."""
-        path = pathlib.Path(folder, FILE)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(self.to_json(), indent=2, sort_keys=True) + "\n")
-        temporary.replace(path)
+        files.replace_json(pathlib.Path(folder, FILE), self.to_json(), sort_keys=True)
 
 
 def _read_decision(value: dict[str, Any]) -> Decision:
-    limits = tuple(Limits(**each) for each in value["limits"])
+    limits = tuple(Limits(**fields) for fields in value["limits"])
     interval = tuple(value["threshold_interval"])
     return Decision(**{**value, "limits": limits, "threshold_interval": interval})
 
@@ -210,12 +213,12 @@ def read(folder: str | os.PathLike) -> ModelCard:
     """Returns the card in `folder`.
 
     Raises:
-      UserError: there is none, or it is not one of this version.
+      UserError: there is none, or this version does not read it.
     """
     path = pathlib.Path(folder, FILE)
     if not path.is_file():
         raise UserError(
-            f"{folder} has no {FILE}: let the run end with its evaluation "
-            "(python -m dfjax.main --mode=evaluate), or give an export"
+            f"{folder} has no {FILE}: evaluate the run first (dfjax evaluate --model {folder}), or "
+            "give an export"
         )
     return ModelCard.from_json(json.loads(path.read_text()), path)

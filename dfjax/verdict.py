@@ -1,8 +1,8 @@
-"""From scores to a verdict, and to the reason where there is none.
+"""From the scores of faces to a verdict on a file, and to the reason if it is inconclusive.
 
-A verdict is "real", "fake" or "inconclusive". No face, a poor face and a score in the band that the
-validation split left undecided are inconclusive: never a score of one half. The same rule fits the
-band on validation files, reports on test files, and judges a user's.
+No face, poor faces and a score in the band that the validation split left undecided are
+inconclusive: never a score of one half. The same rule fits the band on validation files, reports on
+test files, and judges a user's files.
 """
 
 import dataclasses
@@ -12,12 +12,12 @@ import numpy as np
 
 from dfjax.faces import quality
 from dfjax.faces.align import Crop
-from dfjax.model_card import ModelCard, QualityLimits
+from dfjax.model_card import INCONCLUSIVE, LABELS, ModelCard, QualityLimits
 
 RULE = (
-    "a track scores the mean over its usable faces; a file is fake if a track is, real if all "
-    "tracks are, and else undecided; limits are wider for short tracks and for several; tracks of "
-    "too few usable faces do not count where there is a longer one"
+    "the score of a track is the mean over its usable faces; a file is fake if one of its tracks "
+    "is, real if all are, and undecided otherwise; limits are wider for short tracks and for "
+    "several tracks; tracks with too few usable faces do not count if there is a longer one"
 )
 SCORE_MEANING = "likelihood that the face is manipulated, not the amount of manipulation"
 
@@ -27,19 +27,25 @@ REASONS = {
     "too_dark": "the faces are too dark, or overexposed",
     "too_blurred": "the faces are too blurred",
     "too_few_frames": "too few frames show a usable face",
-    "undecided": "the score lies where validation data did not let the model decide",
+    "undecided": "the score lies in the range that validation data left undecided",
     "decode_error": "the file could not be decoded",
 }
 
-_BY_SUSPICION = ("real", "inconclusive", "fake")
+# The word that stands next to a score.
+WORDS = {"real": "real", "fake": "fake", INCONCLUSIVE: "no verdict"}
+
+BY_SUSPICION = (LABELS[0], INCONCLUSIVE, LABELS[1])  # as the labels lie along the scores
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """`label` is "real", "fake" or "inconclusive"; then `reason` is a key of `REASONS`.
+    """What is said of a track or a file.
 
-    `score` is P(fake) of the track that decided, None where no usable face was scored. `bounds` are
-    the scores that it was compared with, None where there were too few faces for that.
+    Attributes:
+      label: one of `model_card.VERDICTS`.
+      score: P(fake) of the track that decided; None: it has no usable face.
+      reason: why it is inconclusive, a key of `REASONS`; else None.
+      bounds: the scores that `score` was compared with; None: too few faces to compare.
     """
 
     label: str
@@ -52,10 +58,13 @@ class Verdict:
 class FaceScore:
     """One face in one frame.
 
-    `frame` counts the frames that decode, `time` is its second in the video (None: a picture, or
-    a video without a rate). `score` is P(fake); `quality` says why the face does not count towards
-    the verdict (a key of `REASONS`), None that it does. `crop` is what the model saw; None where
-    the picture is not at hand.
+    Attributes:
+      frame: its number among the frames that decode, from 0.
+      time: in seconds from the first frame; None: a picture, or a video without a frame rate.
+      track: the number of its person.
+      score: P(fake).
+      quality: why the face does not count towards the verdict, a key of `REASONS`; None: it counts.
+      crop: what the model saw; None: scores alone were kept.
     """
 
     frame: int
@@ -67,7 +76,7 @@ class FaceScore:
 
 
 def check_quality(crop: Crop, limits: QualityLimits) -> str | None:
-    """Returns why a crop is not fit to be judged, a key of `REASONS`, or None if it is."""
+    """Returns why a crop cannot be judged, a key of `REASONS`, or None if it can."""
     brightness, sharpness = quality.measure(crop.image)
     return limits.check(scale=crop.scale, brightness=brightness, sharpness=sharpness)
 
@@ -89,7 +98,7 @@ def track_scores(faces: Sequence[FaceScore]) -> dict[int, float]:
 def judge_tracks(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> dict[int, Verdict]:
     """Returns the verdict on each track of a file of `kind` "image" or "video", by track number.
 
-    A picture needs one usable face, a video `card.min_video_frames` of one track.
+    A track of a picture needs one usable face, a track of a video `card.min_video_frames`.
     """
     usable = usable_scores(faces)
     needed = card.min_video_frames if kind == "video" else 1
@@ -99,14 +108,14 @@ def judge_tracks(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> d
     for track in sorted({face.track for face in faces}):
         if track not in usable:
             reason = _most_common([face.quality for face in faces if face.track == track])
-            verdicts[track] = Verdict("inconclusive", None, reason)
+            verdicts[track] = Verdict(INCONCLUSIVE, None, reason)
             continue
         score, num_frames = float(np.mean(usable[track])), len(usable[track])
         if num_frames < needed:
-            verdicts[track] = Verdict("inconclusive", score, "too_few_frames")
+            verdicts[track] = Verdict(INCONCLUSIVE, score, "too_few_frames")
             continue
         label = decision.decide(score, num_frames, num_judged)
-        reason = "undecided" if label == "inconclusive" else None
+        reason = "undecided" if label == INCONCLUSIVE else None
         bounds = decision.bounds(num_frames, num_judged)
         verdicts[track] = Verdict(label, score, reason, bounds)
     return verdicts
@@ -115,17 +124,24 @@ def judge_tracks(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> d
 def judge(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> Verdict:
     """Returns the verdict on a file of `kind` "image" or "video" that shows `faces`, by `RULE`.
 
-    It is that of the most suspicious track: one that is fake, else one that is undecided, else one
-    that is real; among equals the one of the highest score.
+    It is the verdict on the most suspicious track: a fake one, else an undecided one, else a real
+    one; among equals, the one with the highest score.
     """
     if not faces:
-        return Verdict("inconclusive", None, "no_face")
+        return Verdict(INCONCLUSIVE, None, "no_face")
     verdicts = list(judge_tracks(faces, kind=kind, card=card).values())
-    if judged := [each for each in verdicts if each.bounds is not None]:
-        return max(judged, key=lambda each: (_BY_SUSPICION.index(each.label), each.score))
-    if scored := [each for each in verdicts if each.score is not None]:
-        return max(scored, key=lambda each: each.score)
-    return Verdict("inconclusive", None, _most_common([face.quality for face in faces]))
+    if judged := [verdict for verdict in verdicts if verdict.bounds is not None]:
+        return max(judged, key=lambda verdict: (BY_SUSPICION.index(verdict.label), verdict.score))
+    if scored := [verdict for verdict in verdicts if verdict.score is not None]:
+        return max(scored, key=lambda verdict: verdict.score)
+    return Verdict(INCONCLUSIVE, None, _most_common([face.quality for face in faces]))
+
+
+def percent(score: float) -> str:
+    """Returns a score in words that never claim certainty: "97%", "over 99%", "under 1%"."""
+    if score > 0.99:
+        return "over 99%"
+    return "under 1%" if score < 0.01 else f"{score:.0%}"
 
 
 def _most_common(reasons: Sequence[str]) -> str:

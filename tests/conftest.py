@@ -11,9 +11,11 @@ from absl import flags
 
 from dfjax import evaluate, train
 from dfjax.corpora import folder
+from dfjax.corpora.synthetic import corpus as synthetic
+from dfjax.corpora.synthetic import scene
 from dfjax.export import export
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.media import image
+from dfjax.media import image, video
 from dfjax.preparation import prepare
 from dfjax.preparation.settings import Settings
 from tests import tiny_run
@@ -92,3 +94,17 @@ def exported(run, tmp_path_factory) -> pathlib.Path:
 def crops() -> np.ndarray:
     """33 crops as `run` takes them, uint8 [33, 40, 40, 3]."""
     return np.random.default_rng(1).integers(0, 256, (33, 40, 40, 3), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def take() -> scene.Take:
+    """24 frames of a drawn person."""
+    return synthetic.film(synthetic.Settings(frames=24), 3, 0)
+
+
+@pytest.fixture(scope="session")
+def clip(take, tmp_path_factory) -> pathlib.Path:
+    """The path of `take` as a video."""
+    path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    video.write_video(path, take.frames, fps=25, crf=12)
+    return path

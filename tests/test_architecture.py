@@ -1,6 +1,7 @@
 """The rules that keep the house in order, read off the source itself."""
 
 import ast
+import graphlib
 import pathlib
 import subprocess
 import sys
@@ -126,6 +127,35 @@ def test_imports_point_downwards():
             if floor[found.split(".")[1]] > floor[parts[1]]:
                 wrong.append(f"{module} imports {found}")
     assert wrong == []
+
+
+def _dependencies(module: str) -> set[str]:
+    """Modules of the package that a module imports anywhere, but for its types alone."""
+    names = {name.removesuffix(".__init__"): name for name in MODULES}
+
+    def visit(node: ast.AST):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            return
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in names else node.module
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child)
+
+    return {names[name] for name in visit(MODULES[module]) if name in names}
+
+
+def test_the_module_graph_is_acyclic():
+    graph = {module: _dependencies(module) for module in MODULES}
+    assert "dfjax.faces.detect" in graph["dfjax.inference.extract"]  # it is not empty
+    assert "dfjax.recognition" in graph["dfjax.inference.detector"]  # nor blind in functions
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
 
 
 def test_importing_sets_no_environment_variable():

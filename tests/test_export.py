@@ -257,7 +257,7 @@ def test_what_cannot_be_exported_is_told_before_anything_is_written(run, tmp_pat
         export.export(lost, out, ["onnx"])
     shutil.copy(run / "config.json", lost)
     (lost / model_card.FILE).unlink()
-    with pytest.raises(ValueError, match=r"has no model_card.json: let the run end"):
+    with pytest.raises(ValueError, match=r"has no model_card.json: evaluate the run first"):
         export.export(lost, out, ["onnx"])
     # A package that is absent here cannot be: every test needs it.
     there = importlib.util.find_spec

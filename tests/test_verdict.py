@@ -1,3 +1,5 @@
+"""Scores become verdicts by limits that a test can work out by hand."""
+
 import dataclasses
 
 import numpy as np
@@ -29,8 +31,8 @@ def make_faces(*scores, track=0, quality=None):
 
 
 def judge(faces, *, kind="image", card=CARD):
-    found = verdict.judge(faces, kind=kind, card=card)
-    return found.label, found.score, found.reason
+    judged = verdict.judge(faces, kind=kind, card=card)
+    return judged.label, judged.score, judged.reason
 
 
 def test_picture_is_decided_outside_the_band_only():
@@ -53,7 +55,7 @@ def test_video_scores_the_mean_of_a_track_and_few_frames_have_wider_limits():
     assert judge(make_faces(*[0.39] * 7), kind="video")[0] == "real"
 
 
-def test_each_of_several_tracks_takes_its_part_of_the_error_rate():
+def test_each_of_several_tracks_has_its_share_of_the_error_rate():
     # A standard normal distribution is above 1.645 in 5 % and above 1.960 in 2.5 %: with a spread
     # of 1, the logit of `high` moves by their difference.
     low, high = CARD.decision("frame").bounds(1, 2)
@@ -65,7 +67,7 @@ def test_each_of_several_tracks_takes_its_part_of_the_error_rate():
     assert judge(make_faces(0.8) + make_faces(0.1, track=1)) == ("fake", 0.8, None)
 
 
-def test_the_most_suspicious_track_speaks_for_the_file():
+def test_the_most_suspicious_track_decides_on_the_file():
     faces = make_faces(0.0, 0.1, 0.1, track=4) + make_faces(0.9, 0.95, 1.0, track=7)
     assert judge(faces, kind="video") == ("fake", pytest.approx(0.95), None)
     assert verdict.track_scores(faces) == {4: pytest.approx(0.2 / 3), 7: pytest.approx(0.95)}
@@ -76,12 +78,12 @@ def test_the_most_suspicious_track_speaks_for_the_file():
 
 def test_tracks_of_a_file_are_judged_together():
     faces = make_faces(0.75, track=0) + make_faces(0.1, track=1)
-    found = verdict.judge_tracks(faces, kind="image", card=CARD)
-    assert [found[track].label for track in (0, 1)] == ["inconclusive", "real"]
-    assert found[0].bounds == CARD.decision("frame").bounds(1, 2)
+    verdicts = verdict.judge_tracks(faces, kind="image", card=CARD)
+    assert [verdicts[track].label for track in (0, 1)] == ["inconclusive", "real"]
+    assert verdicts[0].bounds == CARD.decision("frame").bounds(1, 2)
 
 
-def test_a_glimpse_of_somebody_does_not_outweigh_a_long_track():
+def test_a_short_track_does_not_outweigh_a_long_track():
     faces = make_faces(0.1, 0.1, 0.1, track=0) + make_faces(1.0, 1.0, track=1)
     assert judge(faces, kind="video") == ("real", pytest.approx(0.1), None)
 
@@ -105,6 +107,14 @@ def test_model_selected_on_pictures_decides_on_videos_by_the_same_numbers():
     card = dataclasses.replace(CARD, decisions={"frame": CARD.decisions["frame"]})
     assert judge(make_faces(0.5, 0.5, 0.5), kind="video", card=card)[0] == "inconclusive"
     assert judge(make_faces(0.71, 0.71, 0.71), kind="video", card=card)[0] == "fake"
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [(0.0, "under 1%"), (0.01, "1%"), (0.625, "62%"), (0.99, "99%"), (0.9901, "over 99%")],
+)
+def test_no_score_is_written_as_certainty(score, words):
+    assert verdict.percent(score) == words
 
 
 LIMITS = model_card.QualityLimits()

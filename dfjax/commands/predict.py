@@ -1,10 +1,31 @@
-"""`dfjax predict`: files, a camera or a stream are judged."""
+"""`dfjax predict`: verdicts on files, or on a camera or stream while it runs."""
 
 import argparse
+import collections
+import pathlib
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from dfjax.commands import options
+import rich.table
+
+from dfjax import console
+from dfjax.commands import options, process
 from dfjax.errors import UserError
+
+if TYPE_CHECKING:
+    from dfjax.inference.detector import Detector
+
+# Flags by attribute: None is "not given", so that a flag without effect can be refused. The
+# defaults are those of the functions that take the values.
+_OF_FILES = {
+    "out": "--out",
+    "frames": "--frames",
+    "no_reports": "--no-reports",
+    "annotate": "--annotate",
+    "reidentify": "--reidentify",
+}
+_OF_LIVE = {"detect_every": "--detect-every"}
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -20,82 +41,118 @@ def add_to(subcommands: options.Subcommands) -> None:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="picture, video, folder, glob pattern, .txt file with a path a line, - for standard "
-        "input; with --live a camera's number, an rtsp:// or http:// address, or a video",
+        help="picture, video, folder, glob pattern, a .txt file listing one path per line, or - "
+        "for standard input; with --live a camera's number, an rtsp:// or http:// address, or a "
+        "video",
     )
     options.add_model(parser)
     parser.add_argument(
         "--align",
         action="store_true",
-        help="find and align faces even if the model was trained on pictures taken as they are",
+        help="detect and align faces even if the model was trained on pictures taken as they are",
     )
-    files = parser.add_argument_group("files")
-    files.add_argument(
-        "--out", metavar="DIR", default="runs/predict", help="for the results (%(default)s)"
-    )
-    files.add_argument(
-        "--frames", type=options.positive, metavar="N", default=32, help="of a video (%(default)s)"
-    )
-    files.add_argument("--no-reports", action="store_true", help="write the table of results only")
-    files.add_argument(
-        "--annotate", action="store_true", help="write copies with boxes, scores and heat maps"
-    )
-    files.add_argument(
-        "--reidentify",
-        action="store_true",
-        help="follow people across cuts by dlib's network: 10 ms more where one appears",
-    )
+    _add_file_options(parser.add_argument_group("files"))
     live = parser.add_argument_group("live")
     live.add_argument(
         "--live",
         action="store_true",
-        help="judge while SOURCE runs: JSON lines, and a window where there is a display",
+        help="judge while SOURCE runs: prints JSON lines, and opens a window if there is a display",
     )
     live.add_argument(
-        "--search-every",
+        "--detect-every",
         type=options.positive,
         metavar="K",
-        default=5,
-        help="search every K-th frame for faces and follow them in between (%(default)s)",
+        help="search every K-th frame for faces and follow them in between (5)",
+    )
+
+
+def _add_file_options(files: "argparse._ArgumentGroup") -> None:
+    files.add_argument("--out", metavar="DIR", help="folder for the results (runs/predict)")
+    files.add_argument(
+        "--frames", type=options.positive, metavar="N", help="analysed in each video (32)"
+    )
+    files.add_argument(
+        "--no-reports",
+        action="store_true",
+        default=None,
+        help="write the table of results and no reports",
+    )
+    files.add_argument(
+        "--annotate",
+        action="store_true",
+        default=None,
+        help="write copies with boxes, scores and heat maps",
+    )
+    files.add_argument(
+        "--reidentify",
+        action="store_true",
+        default=None,
+        help="follow people across cuts by face recognition: 10 ms more where one appears",
     )
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    _check(arguments)
+
+    from dfjax import config
     from dfjax.inference.detector import Detector
 
-    model = Detector.load(
+    process.use_compile_cache(config.base().compile_cache)
+    detector = Detector.load(
         arguments.model,
         runtime=arguments.runtime,
         always_align=arguments.align,
-        reidentify=arguments.reidentify,
+        reidentify=bool(arguments.reidentify),
     )
-    for warning in model.warnings:
+    for warning in detector.warnings:
         print(f"dfjax: warning: {warning}", file=sys.stderr)
-    return _watch(arguments, model) if arguments.live else _predict_files(arguments, model)
+    return _watch(arguments, detector) if arguments.live else _predict_files(arguments, detector)
 
 
-def _predict_files(arguments: argparse.Namespace, model) -> int:
-    from dfjax.inference import predict
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuses what cannot work or would be ignored, before the model is loaded."""
     from dfjax.media import stream
 
+    unused = _OF_FILES if arguments.live else _OF_LIVE
+    if flags := [flag for name, flag in unused.items() if getattr(arguments, name) is not None]:
+        if arguments.live:
+            raise UserError(f"--live does not use {', '.join(flags)}: leave that out")
+        raise UserError(f"files do not use {', '.join(flags)}: add --live, or leave that out")
+    if arguments.live and len(arguments.sources) != 1:
+        raise UserError(f"--live takes one source, and {len(arguments.sources)} are given")
     for source in arguments.sources:
-        if source.startswith(stream.URL_SCHEMES):
+        if not arguments.live and source.startswith(stream.URL_SCHEMES):
             raise UserError(f"{source} is an address: add --live to watch it, or download it")
-    rows = predict.predict(
-        arguments.sources,
-        model,
-        arguments.out,
-        num_frames=arguments.frames,
-        outputs=predict.Outputs(not arguments.no_reports, arguments.annotate),
-    )
-    predict.print_rows(rows, arguments.out)
+
+
+def _predict_files(arguments: argparse.Namespace, detector: "Detector") -> int:
+    from dfjax.inference import predict
+
+    out = predict.OUT if arguments.out is None else arguments.out
+    outputs = predict.Outputs(not arguments.no_reports, bool(arguments.annotate))
+    settings = {"num_frames": arguments.frames} if arguments.frames else {}
+    rows = predict.predict(arguments.sources, detector, out, outputs=outputs, **settings)
+    print_rows(rows)
+    print(f"wrote {pathlib.Path(out, predict.TABLE)} and the reports it names")
     return 0 if any(row["score"] is not None for row in rows) else 1
 
 
-def _watch(arguments: argparse.Namespace, model) -> int:
-    from dfjax.inference import live
+def _watch(arguments: argparse.Namespace, detector: "Detector") -> int:
+    from dfjax.commands import watch
 
-    if len(arguments.sources) != 1:
-        raise UserError(f"--live takes one source, and {len(arguments.sources)} are given")
-    live.watch(arguments.sources[0], model, search_every=arguments.search_every)
+    settings = {"detect_every": arguments.detect_every} if arguments.detect_every else {}
+    watch.watch(arguments.sources[0], detector, **settings)
     return 0
+
+
+def print_rows(rows: Sequence[dict[str, Any]]) -> None:
+    """Prints rows of `inference.predict` as a table, and how many files have each verdict."""
+    table = rich.table.Table()
+    for column in ("source", "verdict", "score", "why"):
+        table.add_column(column, overflow="fold", justify="right" if column == "score" else "left")
+    for row in rows:
+        score = "" if row["score"] is None else f"{row['score']:.3f}"
+        table.add_row(row["source"], row["verdict"], score, row["text"])
+    console.make_console().print(table)
+    counts = collections.Counter(row["verdict"] for row in rows)
+    print(", ".join(f"{count} {label}" for label, count in sorted(counts.items())))

@@ -14,7 +14,7 @@ import numpy as np
 from dfjax import verdict
 from dfjax.evaluators import decisions, frame
 from dfjax.faces import track
-from dfjax.model_card import LABELS, Decision, ModelCard, QualityLimits
+from dfjax.model_card import LABELS, VERDICTS, Decision, ModelCard, QualityLimits
 from dfjax.verdict import FaceScore
 
 KINDS = ("image", "video")
@@ -136,8 +136,7 @@ def measure(
 
 
 def _count(verdicts: Sequence[tuple[int, verdict.Verdict]]) -> Iterator[tuple[str, Any]]:
-    labels = (*LABELS, "inconclusive")
-    counts = {name: dict.fromkeys(labels, 0) for name in LABELS}
+    counts = {name: dict.fromkeys(VERDICTS, 0) for name in LABELS}
     for label, found in verdicts:
         counts[LABELS[label]][found.label] += 1
     given = sum(counts[name][each] for name in LABELS for each in LABELS)

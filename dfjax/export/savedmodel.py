@@ -88,7 +88,7 @@ def _make_outputs(card: ModelCard) -> Callable[["tf.Tensor"], dict[str, "tf.Tens
     def outputs(logit: tf.Tensor) -> dict[str, tf.Tensor]:
         score = tf.sigmoid(tf.cast(logit, tf.float64) / card.temperature)
         index = tf.where(logit >= high, 1, tf.where(logit < low, 0, 2))
-        label = tf.gather([*model_card.LABELS, "inconclusive"], index)
+        label = tf.gather(list(model_card.VERDICTS), index)
         return {"score": tf.cast(score, tf.float32), "logit": logit, "label": label}
 
     return outputs

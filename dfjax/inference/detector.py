@@ -1,16 +1,16 @@
-"""A model, a face finder and a rule: what turns media into a verdict.
+"""A model, a face detector and a rule: what turns media into a verdict.
 
     detector = Detector.load("runs/resnet")
     detector.video("clip.mp4").verdict
 
-Decoding, finding and cutting out are those of `dfjax prepare`, by the CropSpec of the model's card.
+Media are decoded, and faces detected and cut out, as `dfjax prepare` does it, by the CropSpec of
+the model's card. What draws, reports or prints stands above this module.
 """
 
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,26 +18,26 @@ from dfjax import verdict
 from dfjax.faces import detect
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face
-from dfjax.inference import scorer
+from dfjax.inference import extract, scorer
 from dfjax.inference.extract import ExtractedFace, ExtractedFaces, FaceExtractor, MediaFacts
 from dfjax.inference.scorer import Scorer
-from dfjax.media import stream as media_stream
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
-from dfjax.model_card import ModelCard
+from dfjax.model_card import INCONCLUSIVE, ModelCard
 from dfjax.verdict import FaceScore, Verdict
-
-if TYPE_CHECKING:
-    from dfjax.inference import live
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a detector found in one picture or video.
+    """The result for one picture or video.
 
-    `faces` are in order of time, in a frame by falling size. `media` is None and `error` a
-    MediaError where nothing could be decoded. `warnings` are sentences for the reader; `seconds`
-    tells where the time went.
+    Attributes:
+      verdict: on the file.
+      faces: in order of time, within a frame by falling size.
+      media: what was decoded; None: nothing could be.
+      error: why nothing could be decoded; else None.
+      warnings: sentences for the reader, without a capital and a full stop.
+      seconds: spent on each stage.
     """
 
     verdict: Verdict
@@ -48,21 +48,30 @@ class Result:
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
+    def kind(self) -> str:
+        """The kind of file, "image" or "video"; "image" if nothing could be decoded."""
+        return self.media.kind if self.media else "image"
+
+    @property
     def track_scores(self) -> dict[int, float]:
         """The score of every track that has a usable face."""
         return verdict.track_scores(self.faces)
 
 
 class Detector:
-    """Finds faces, scores them, and gives a verdict with its reason.
+    """Detects faces, scores them, and returns a verdict with its reason.
 
-    `spec` is what faces are cut out by, `finder` what finds them (None: the model takes pictures as
-    they are).
+    Attributes:
+      scorer: the model.
+      crop_spec: how faces are cut out.
+      face_detector: what finds faces; None: the model takes pictures as they are.
+      reidentify: tracks follow a person across cuts and absences.
+      warnings: what to know of every verdict, as in `Result`.
     """
 
     def __init__(self, scorer: Scorer, *, always_align: bool = False, reidentify: bool = False):
-        """`always_align`: find and align faces even if the model was trained on pictures that were
-        taken as they are; results then carry a warning, because the model saw other crops.
+        """`always_align`: detect and align faces even if the model was trained on pictures as they
+        are. Results then carry a warning, because the model was trained on other crops.
         `reidentify`: tracks follow a person across cuts and absences, by face recognition.
         """
         self.scorer = scorer
@@ -81,7 +90,8 @@ class Detector:
         embed = _make_embed() if reidentify and spec.crops == "align" else None
         self._extractor = FaceExtractor(spec, embed=embed)
         self.reidentify = reidentify
-        self.spec, self.finder = self._extractor.spec, self._extractor.finder
+        self.crop_spec = self._extractor.crop_spec
+        self.face_detector = self._extractor.face_detector
 
     @classmethod
     def load(
@@ -89,15 +99,18 @@ class Detector:
     ) -> "Detector":
         """Returns a detector with the model at `path`: a run's workdir or an export's folder.
 
-        `options` are those of the constructor.
+        `runtime` is as in `scorer.load`, `options` are those of the constructor.
 
         Raises:
-          UserError: no model is there, or not for this runtime.
+          UserError: there is no model, or none for this runtime.
         """
         return cls(scorer.load(path, runtime), **options)
 
-    def file(self, path: str | os.PathLike, *, num_frames: int = 32) -> Result:
-        """Returns the result for a picture or video, told apart by suffix; errors are results."""
+    def file(self, path: str | os.PathLike, *, num_frames: int = extract.NUM_FRAMES) -> Result:
+        """Returns the result for a picture or a video, which the suffix tells apart.
+
+        A file that cannot be decoded is a result, too: its `error` says why.
+        """
         try:
             return self.score(self._extractor.file(path, num_frames=num_frames))
         except MediaError as error:
@@ -107,7 +120,7 @@ class Detector:
         """Returns the result for RGB uint8 [H, W, 3]."""
         return self.score(self._extractor.image(image))
 
-    def video(self, path: str | os.PathLike, *, num_frames: int = 32) -> Result:
+    def video(self, path: str | os.PathLike, *, num_frames: int = extract.NUM_FRAMES) -> Result:
         """Returns the result for `num_frames` frames, spread evenly over the video at `path`.
 
         Raises:
@@ -117,57 +130,64 @@ class Detector:
         video = media_video.read_video(path, num_frames)
         return self.score(self._extractor.video(video, decoding=time.perf_counter() - began))
 
-    def stream(self, source: str, *, search_every: int = 5) -> Iterator["live.LiveResult"]:
-        """Yields a result for every frame of a live source that there is time for.
-
-        `source` is a camera's number, an RTSP or HTTP address, or a video, played as if live. Faces
-        are searched on every `search_every`-th frame and followed in between.
-
-        Raises:
-          MediaError: the source does not open.
-          UserError: the model takes pictures as they are.
-        """
-        from dfjax.inference import live  # stands above this module
-
-        with media_stream.LiveSource(source) as frames:
-            yield from live.LiveDetector(self, search_every=search_every).run(frames)
-
-    def frames(self, video: media_video.Video) -> Result:
-        """Returns the result for a video that is decoded already."""
-        return self.score(self._extractor.video(video))
-
-    def score(self, found: ExtractedFaces) -> Result:
-        """Returns the result for faces that `FaceExtractor` found by this detector's `spec`."""
+    def score(self, extracted: ExtractedFaces) -> Result:
+        """Returns the result for faces that a `FaceExtractor` cut out by this `crop_spec`."""
         began = time.perf_counter()
-        scores = self.scorer.scores(stack_crops(found.faces, self.spec.size))
-        return self.judge(found, scores, seconds=time.perf_counter() - began)
+        scores = self.scorer.scores(stack_crops(extracted.faces, self.crop_spec.size))
+        return self.judge(extracted, scores, seconds=time.perf_counter() - began)
 
-    def judge(self, found: ExtractedFaces, scores: Sequence[float], *, seconds: float) -> Result:
-        """Returns the result for faces with these P(fake); `seconds` is what scoring them took."""
-        faces = tuple(
+    def judge(
+        self, extracted: ExtractedFaces, scores: Sequence[float], *, seconds: float
+    ) -> Result:
+        """Returns the result for faces with these P(fake), which took `seconds` to compute."""
+        faces = self.face_scores(extracted.faces, scores)
+        kind, card = extracted.facts.kind, self.scorer.card
+        return Result(
+            verdict.judge(faces, kind=kind, card=card),
+            faces,
+            extracted.facts,
+            warnings=self.warnings + _unfitted(kind, card) + _damage(extracted.facts),
+            seconds={**extracted.seconds, "score": seconds},
+        )
+
+    def face_scores(
+        self, faces: Sequence[ExtractedFace], scores: Sequence[float]
+    ) -> tuple[FaceScore, ...]:
+        """Returns faces with their P(fake) and with what, if anything, is wrong with each."""
+        limits = self.scorer.card.quality
+        return tuple(
             FaceScore(
                 frame=face.frame,
                 time=face.time,
                 track=face.track,
                 score=float(score),
-                quality=verdict.check_quality(face.crop, self.scorer.card.quality),
+                quality=verdict.check_quality(face.crop, limits),
                 crop=face.crop,
             )
-            for face, score in zip(found.faces, scores, strict=True)
+            for face, score in zip(faces, scores, strict=True)
         )
-        kind, card = found.facts.kind, self.scorer.card
-        return Result(
-            verdict.judge(faces, kind=kind, card=card),
-            faces,
-            found.facts,
-            warnings=self.warnings + _unfitted(kind, card) + _damage(found.facts),
-            seconds={**found.seconds, "score": seconds},
-        )
+
+    def judge_tracks(self, result: Result) -> dict[int, Verdict]:
+        """Returns the verdict on each track of a result, by track number."""
+        return verdict.judge_tracks(result.faces, kind=result.kind, card=self.scorer.card)
+
+    def heat_maps(self, faces: Sequence[FaceScore]) -> np.ndarray | None:
+        """Returns heat maps of faces, float32 [N, h, w] in 0..1; None: no face, or no heat maps."""
+        if not faces:
+            return None
+        return self.scorer.heat_maps(stack_crops(faces, self.crop_spec.size))
 
 
 def failed(error: MediaError) -> Result:
     """Returns the result for a file that could not be decoded."""
-    return Result(Verdict("inconclusive", None, "decode_error"), error=error)
+    return Result(Verdict(INCONCLUSIVE, None, "decode_error"), error=error)
+
+
+def stack_crops(faces: Sequence[ExtractedFace | FaceScore], size: int) -> np.ndarray:
+    """Returns the crops of faces as uint8 [N, size, size, 3]; N may be 0."""
+    if not faces:
+        return np.zeros((0, size, size, 3), np.uint8)
+    return np.stack([face.crop.image for face in faces])
 
 
 def _make_embed() -> Callable[[np.ndarray, Face], np.ndarray]:
@@ -177,21 +197,14 @@ def _make_embed() -> Callable[[np.ndarray, Face], np.ndarray]:
     return lambda frame, face: embedder.embed(detect.face_chip(frame, face)[None])[0]
 
 
-def stack_crops(faces: Sequence[ExtractedFace], size: int) -> np.ndarray:
-    """Returns the crops of faces as uint8 [N, size, size, 3]; N may be 0."""
-    if not faces:
-        return np.zeros((0, size, size, 3), np.uint8)
-    return np.stack([face.crop.image for face in faces])
-
-
 def _unfitted(kind: str, card: ModelCard) -> tuple[str, ...]:
-    """What to say where the limits of a verdict were fitted to another kind of file."""
+    """A warning if the limits of a verdict were fitted to another kind of file."""
     if kind in card.decisions:
         return ()
     files = "videos" if kind == "video" else "pictures"
     return (
-        f"the model's limits were not fitted to {files}, of which its validation data had none to "
-        "judge: how often it is wrong on them was not measured",
+        f"the model's limits were not fitted to {files}, because its validation data had none that "
+        "could be judged: how often it is wrong on them was not measured",
     )
 
 

@@ -1,6 +1,6 @@
-"""Who is seen in a file: media to tracked face crops, the half of detection that needs no model.
+"""Media to tracked face crops: the half of detection that needs no model.
 
-Imports no JAX, so that a server can have it done in a process of its own (`media.sandbox`).
+Imports no JAX, so that a server can run it in a process of its own (`media.sandbox`).
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dfjax.faces import align, crop, track
+from dfjax.faces import crop, track
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceDetector
@@ -20,10 +20,21 @@ from dfjax.media import image as media_image
 from dfjax.media import suffix
 from dfjax.media import video as media_video
 
+NUM_FRAMES = 32  # of a video, spread evenly
+
 
 @dataclasses.dataclass(frozen=True)
 class MediaFacts:
-    """What was decoded; `kind` is "image" or "video", the counts are of frames."""
+    """What was decoded.
+
+    Attributes:
+      kind: "image" or "video".
+      width, height: in pixels, upright.
+      fps: frames per second; None: a picture, or the video has no rate.
+      declared: number of frames that the container declares; None: it declares none.
+      decoded: number of frames that decode.
+      analysed: number of frames that were searched for faces.
+    """
 
     kind: str
     width: int
@@ -38,8 +49,11 @@ class MediaFacts:
 class ExtractedFace:
     """One face in one frame.
 
-    `frame` counts the frames that decode, `time` is its second in the video (None: a picture, or a
-    video without a rate), `track` the person.
+    Attributes:
+      frame: its number among the frames that decode, from 0.
+      time: in seconds from the first frame; None: a picture, or a video without a frame rate.
+      track: the number of its person.
+      crop: the face as the model sees it.
     """
 
     frame: int
@@ -50,9 +64,12 @@ class ExtractedFace:
 
 @dataclasses.dataclass(frozen=True)
 class ExtractedFaces:
-    """What was decoded and who was seen, in order of time, in a frame by falling size.
+    """The faces of one file.
 
-    `seconds` has what "decode" and "detect" took.
+    Attributes:
+      facts: what was decoded.
+      faces: in order of time, within a frame by falling size.
+      seconds: spent on "decode" and on "detect".
     """
 
     facts: MediaFacts
@@ -61,50 +78,55 @@ class ExtractedFaces:
 
 
 class FaceExtractor:
-    """Searches media for faces and cuts them out as a CropSpec says; its `faces` is not looked at:
-    a verdict looks at everybody, also where training looked at one subject per picture.
+    """Detects the faces in media and cuts them out by a CropSpec.
+
+    Attributes:
+      crop_spec: how faces are cut out. Every face is extracted, even if training saw the largest
+        alone: `faces` of the given spec is ignored.
+      face_detector: what finds faces; None: the spec takes pictures as they are.
     """
 
     def __init__(
         self, spec: CropSpec, *, embed: Callable[[np.ndarray, Face], np.ndarray] | None = None
     ):
-        """`embed` gives the embedding of a face of a frame (`recognition.FaceEmbedder`): whoever
-        comes back, after a cut or an absence, then continues an old track.
+        """`embed` returns the embedding of a face in a frame (`recognition.FaceEmbedder`).
+
+        With it, a person who comes back after a cut or an absence continues the old track.
 
         Raises:
-          FileNotFoundError: the model files of the finder are missing.
+          FileNotFoundError: the model files of the face detector are missing.
         """
         as_is = spec.crops == "as-is"
-        self.spec = spec if as_is else dataclasses.replace(spec, faces="all")
-        self.finder = None if as_is else FaceDetector(self.spec)
+        self.crop_spec = spec if as_is else dataclasses.replace(spec, faces="all")
+        self.face_detector = None if as_is else FaceDetector(self.crop_spec)
         self._embed = embed
 
     def file(
         self,
         path: str | os.PathLike,
         *,
-        num_frames: int = 32,
+        num_frames: int = NUM_FRAMES,
         progress: Callable[[float], None] | None = None,
     ) -> ExtractedFaces:
-        """Returns who is seen in a picture or video, told apart by suffix.
+        """Returns the faces of a picture or a video, which the suffix tells apart.
 
-        `progress` is called with the share, 0 to 1, of the frames that are searched.
+        `progress` is called with the share of frames, 0 to 1, that were searched.
 
         Raises:
           MediaError: the file cannot be decoded, or its suffix is not accepted.
         """
         began = time.perf_counter()
         if suffix.kind_of(path) == "image":
-            picture = media_image.read_image(path)
-            return self.image(picture, decoding=time.perf_counter() - began)
+            image = media_image.read_image(path)
+            return self.image(image, decoding=time.perf_counter() - began)
         video = media_video.read_video(path, num_frames)
         return self.video(video, decoding=time.perf_counter() - began, progress=progress)
 
     def image(self, image: np.ndarray, *, decoding: float = 0.0) -> ExtractedFaces:
-        """Returns who is seen in RGB uint8 [H, W, 3]; `decoding` is seconds spent on it already."""
+        """Returns the faces of RGB uint8 [H, W, 3]; decoding it took `decoding` seconds."""
         height, width = image.shape[:2]
         facts = MediaFacts("image", width, height)
-        return self._search([image], [0], [None], facts, self.finder, decoding)
+        return self._extract([image], [0], [None], facts, self.face_detector, decoding)
 
     def video(
         self,
@@ -113,7 +135,7 @@ class FaceExtractor:
         decoding: float = 0.0,
         progress: Callable[[float], None] | None = None,
     ) -> ExtractedFaces:
-        """Returns who is seen in a video that is decoded already."""
+        """Returns the faces of a decoded video; decoding it took `decoding` seconds."""
         height, width = video.frames[0].shape[:2]
         facts = MediaFacts(
             "video",
@@ -125,43 +147,51 @@ class FaceExtractor:
             analysed=len(video.frames),
         )
         times = [index / video.fps if video.fps else None for index in video.indices]
-        finder = self.finder and VideoFaceDetector(self.finder)
-        return self._search(video.frames, video.indices, times, facts, finder, decoding, progress)
+        detector = self.face_detector and VideoFaceDetector(self.face_detector)
+        return self._extract(
+            video.frames, video.indices, times, facts, detector, decoding, progress
+        )
 
-    def _search(
+    def _extract(
         self,
         frames: Sequence[np.ndarray],
         indices: Sequence[int],
         times: Sequence[float | None],
         facts: MediaFacts,
-        finder: FaceDetector | VideoFaceDetector | None,
+        detector: FaceDetector | VideoFaceDetector | None,
         decoding: float,
         progress: Callable[[float], None] | None = None,
     ) -> ExtractedFaces:
-        began, tracker, found = time.perf_counter(), track.Tracker(track.MAX_GAP), []
+        began, tracker, faces = time.perf_counter(), track.Tracker(track.MAX_GAP), []
         for position, frame in enumerate(frames):
-            for number, each in self._faces(finder, tracker, position, frame):
-                found.append(ExtractedFace(indices[position], times[position], number, each))
+            for number, face_crop in self._tracked_crops(detector, tracker, position, frame):
+                faces.append(ExtractedFace(indices[position], times[position], number, face_crop))
             if progress is not None:
                 progress((position + 1) / len(frames))
         seconds = {"decode": decoding, "detect": time.perf_counter() - began}
-        return ExtractedFaces(facts, tuple(found), seconds)
+        return ExtractedFaces(facts, tuple(faces), seconds)
 
-    def _faces(
+    def _tracked_crops(
         self,
-        finder: FaceDetector | VideoFaceDetector | None,
+        detector: FaceDetector | VideoFaceDetector | None,
         tracker: track.Tracker,
         position: int,
         frame: np.ndarray,
     ) -> list[tuple[int, Crop]]:
-        """(track, crop) of every face of a frame."""
-        if finder is None:
-            return [(0, crop.as_stored(align.resize_crop(frame, self.spec), self.spec))]
-        faces, embed = finder.detect(frame), None
-        if self._embed is not None:
-            embed = functools.partial(self._embed, frame)
-        crops = [
-            crop.as_stored(align.align_face(frame, f.landmarks, f.box, self.spec), self.spec)
-            for f in faces
-        ]
-        return list(zip(tracker.update(position, faces, embed), crops, strict=True))
+        """(track, crop) of every face in a frame."""
+        if detector is None:  # the picture is the face
+            faces, tracks = [], [0]
+        else:
+            faces = detector.detect(frame)
+            embed = self._embed and functools.partial(self._embed, frame)
+            tracks = tracker.update(position, faces, embed)
+        return list(zip(tracks, cut_as_stored(frame, faces, self.crop_spec), strict=True))
+
+
+def cut_as_stored(image: np.ndarray, faces: Sequence[Face], spec: CropSpec) -> list[Crop]:
+    """Returns the crops of `faces` as a prepared dataset of this spec would hold them.
+
+    These are the pixels that a model is trained on, losses of JPEG included; `image` is RGB uint8
+    [H, W, 3]. See `faces.crop.cut_faces`.
+    """
+    return [crop.as_stored(each, spec) for each in crop.cut_faces(image, faces, spec)]

@@ -1,42 +1,45 @@
-"""Verdicts while the camera runs: newest frame first, searched now and then, followed in between.
+"""Verdicts while a camera runs: the newest frame first, faces detected now and then and followed
+in between.
 
-A full search for faces costs more than a frame lasts. It is made on every `search_every`-th frame
-that is looked at, on a small copy; between two searches faces are followed by their landmarks, and
-dropped as soon as the detector sees none where they should be.
+Detecting the faces of a whole frame takes longer than a frame lasts. It is done on every
+`detect_every`-th analysed frame, on a small copy. In between, faces are followed by their
+landmarks, and dropped as soon as the face detector no longer sees one there. What draws or prints
+stands above this module.
 """
 
 import collections
+import contextlib
 import dataclasses
-import json
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from dfjax import verdict
 from dfjax.errors import UserError
-from dfjax.faces import align, crop, detect, track
+from dfjax.faces import detect, track
 from dfjax.faces.detect import Face
-from dfjax.inference import annotate, window
-from dfjax.inference.detector import Detector
-from dfjax.media import stream
+from dfjax.inference import extract
+from dfjax.inference.detector import Detector, stack_crops
+from dfjax.inference.extract import ExtractedFace
 from dfjax.media.stream import LiveFrame, LiveSource
 from dfjax.verdict import FaceScore
 
 SEARCH_SIZE = 640  # long side, in pixels, of the copy that is searched: faces from about 75 pixels
 WINDOW = 75  # usable scores of a track that its verdict is the mean of: 3 seconds at 25 a second
-# Neighbouring frames look alike: so many scores count as one of the frames that a file is judged
-# by, which are far apart.
+# Neighboring frames look alike: so many scores count as one of the frames that a file is judged by,
+# which lie far apart.
 SCORES_PER_FRAME = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class LiveTrack:
-    """What is known of one person now: the mean of the last scores and what it stands for.
+    """What is known of one person now.
 
-    `score` and `label` are None until there are as many usable faces as the model card asks of a
-    video, `SCORES_PER_FRAME` counting as one; `label` is "real", "fake" or "inconclusive".
+    Attributes:
+      track: the number of the person.
+      score: P(fake), the mean of the last scores; None: there are too few. The model card asks for
+        a number of usable faces in a video, and `SCORES_PER_FRAME` scores count as one of them.
+      label: one of `model_card.VERDICTS`; None with the score.
     """
 
     track: int
@@ -46,10 +49,15 @@ class LiveTrack:
 
 @dataclasses.dataclass(frozen=True)
 class LiveResult:
-    """What was seen in one frame of a live source.
+    """The result for one frame of a live source.
 
-    `passed_over` counts frames that came since the last result and were not looked at. `latency` is
-    the seconds from arrival to result, `seconds` what of it each stage took.
+    Attributes:
+      frame: the frame.
+      faces: the faces in it, with their scores.
+      tracks: what is known of each of these faces' persons.
+      passed_over: number of frames that arrived since the last result and were not analysed.
+      latency: seconds from the arrival of the frame to the result.
+      seconds: the parts of it: "wait", "convert", "find", "crop" and "score".
     """
 
     frame: LiveFrame
@@ -61,31 +69,31 @@ class LiveResult:
 
 
 class LiveDetector:
-    """Follows faces through a live source and scores every one in every frame that it looks at."""
+    """Follows faces through a live source and scores each in every analysed frame."""
 
-    def __init__(self, detector: Detector, *, search_every: int = 5):
-        """Raises ValueError for a model of pictures taken as they are: it has no face to follow."""
-        if detector.finder is None:
+    def __init__(self, detector: Detector, *, detect_every: int = 5):
+        """Raises UserError if the model takes pictures as they are: there is no face to follow."""
+        if detector.face_detector is None:
             raise UserError(
-                "the model was trained on pictures taken as they are: to look for faces in a "
-                "stream, ask for aligned ones (--align)"
+                "the model was trained on pictures taken as they are, so there is no face to "
+                "follow: add --align (in Python, always_align=True)"
             )
-        self._detector, self._search_every = detector, search_every
+        self._detector, self._detect_every = detector, detect_every
         quick = dataclasses.replace(
-            detector.spec, working_size=SEARCH_SIZE, detection_border=0.0, upsample=0
+            detector.crop_spec, working_size=SEARCH_SIZE, detection_border=0.0, upsample=0
         )
-        self._extractor = detect.FaceDetector(quick)
+        self._quick_face_detector = detect.FaceDetector(quick)
         self._tracker = track.Tracker()
         self._faces: list[Face] = []
         self._scores: dict[int, collections.deque[float]] = {}
-        self._num_seen = 0
-        # The first call of a runtime compiles; a live frame shall not wait for that.
-        size = detector.spec.size
+        self._num_analysed = 0
+        # The first call of a runtime compiles: no live frame should wait for that.
+        size = detector.crop_spec.size
         for count in (1, 2, 4):
             detector.scorer.scores(np.zeros((count, size, size, 3), np.uint8))
 
     def run(self, source: LiveSource) -> Iterator[LiveResult]:
-        """Yields a result for every frame that there was time for.
+        """Yields a result for every frame that there is time for.
 
         Raises:
           MediaError: the source does not open, or is a file that does not decode.
@@ -97,50 +105,42 @@ class LiveDetector:
 
     def look(self, frame: LiveFrame, *, passed_over: int = 0) -> LiveResult:
         """Returns the result for the next frame."""
-        marks = [time.monotonic()]
-        image = frame.image
-        marks.append(time.monotonic())
-        finder, spec = self._detector.finder, self._detector.spec
+        seconds = {"wait": time.monotonic() - frame.captured}
+        with _timed(seconds, "convert"):
+            image = frame.image
+        with _timed(seconds, "find"):
+            tracks = self._follow(image)
+        with _timed(seconds, "crop"):
+            crops = extract.cut_as_stored(image, self._faces, self._detector.crop_spec)
+            extracted = [
+                ExtractedFace(frame.number, None, number, crop)
+                for number, crop in zip(tracks, crops, strict=True)
+            ]
+        with _timed(seconds, "score"):
+            faces = self._score(extracted)
+            live_tracks = self._judge(faces)
+        latency = time.monotonic() - frame.captured
+        return LiveResult(frame, faces, live_tracks, passed_over, latency, seconds)
+
+    def _follow(self, image: np.ndarray) -> list[int]:
+        """Finds the faces of the next frame, and returns the track of each."""
         known = self._faces
-        if self._num_seen % self._search_every == 0:
-            known = self._extractor.detect(image)
-        self._num_seen += 1
-        followed = [finder.follow(image, face) for face in known]
+        if self._num_analysed % self._detect_every == 0:
+            known = self._quick_face_detector.detect(image)
+        self._num_analysed += 1
+        followed = [self._detector.face_detector.follow(image, face) for face in known]
         self._faces = [face for face in followed if face is not None]
-        numbers = self._tracker.update(self._num_seen, self._faces)
-        marks.append(time.monotonic())
-        crops = [
-            crop.as_stored(align.align_face(image, f.landmarks, f.box, spec), spec)
-            for f in self._faces
-        ]
-        marks.append(time.monotonic())
-        images = np.stack([each.image for each in crops]) if crops else _no_crops(spec.size)
-        model = self._detector.scorer
-        scores, card = model.scores(images), model.card
-        qualities = [verdict.check_quality(each, card.quality) for each in crops]
-        faces = tuple(
-            FaceScore(frame.number, None, number, float(score), quality, each)
-            for number, score, quality, each in zip(numbers, scores, qualities, crops, strict=True)
-        )
-        tracks = self._judge(faces)
-        self._scores = {n: s for n, s in self._scores.items() if n in self._tracker.numbers}
-        marks.append(time.monotonic())
-        spent = dict(
-            zip(("convert", "find", "crop", "score"), np.diff(marks).tolist(), strict=True)
-        )
-        waited = {"wait": marks[0] - frame.captured}
-        return LiveResult(
-            frame, faces, tracks, passed_over, marks[-1] - frame.captured, {**waited, **spent}
-        )
+        return self._tracker.update(self._num_analysed, self._faces)
+
+    def _score(self, faces: Sequence[ExtractedFace]) -> tuple[FaceScore, ...]:
+        crops = stack_crops(faces, self._detector.crop_spec.size)
+        return self._detector.face_scores(faces, self._detector.scorer.scores(crops))
 
     def _judge(self, faces: Sequence[FaceScore]) -> tuple[LiveTrack, ...]:
-        """What is known of the tracks of these faces, by the rule that videos are judged by."""
+        """What is known of the tracks of these faces, by the rule for videos."""
+        self._remember(faces)
         card = self._detector.scorer.card
         decision = card.decision("video")
-        for face in faces:
-            scores = self._scores.setdefault(face.track, collections.deque(maxlen=WINDOW))
-            if face.quality is None:
-                scores.append(face.score)
         counts = [len(self._scores[face.track]) // SCORES_PER_FRAME for face in faces]
         num_judged = sum(count >= card.min_video_frames for count in counts)
         tracks = []
@@ -153,48 +153,17 @@ class LiveDetector:
             tracks.append(LiveTrack(face.track, score, label))
         return tuple(tracks)
 
-
-def _no_crops(size: int) -> np.ndarray:
-    return np.zeros((0, size, size, 3), np.uint8)
-
-
-def watch(source: str, detector: Detector, *, search_every: int) -> None:
-    """Judges a live source until it ends or is stopped: JSON lines, and a window if there is one.
-
-    Raises:
-      UserError: the model cannot follow faces.
-      MediaError: the source does not open.
-    """
-    following = LiveDetector(detector, search_every=search_every)
-    with stream.LiveSource(source) as frames, window.open_window(source) as shown:
-        for result in following.run(frames):
-            print(json.dumps(event(result)), flush=True)
-            if shown is not None and not shown.show(draw(result)):
-                return
+    def _remember(self, faces: Sequence[FaceScore]) -> None:
+        """Keeps the usable scores of these faces, and forgets tracks that have ended."""
+        for face in faces:
+            scores = self._scores.setdefault(face.track, collections.deque(maxlen=WINDOW))
+            if face.quality is None:
+                scores.append(face.score)
+        self._scores = {n: s for n, s in self._scores.items() if n in self._tracker.numbers}
 
 
-def event(result: LiveResult) -> dict[str, Any]:
-    """Returns what a program wants to know of a result, as JSON."""
-    tracks = {each.track: each for each in result.tracks}
-    return {
-        "frame": result.frame.number,
-        "passed_over": result.passed_over,
-        "latency_ms": round(1000 * result.latency, 1),
-        "faces": [
-            {
-                "track": face.track,
-                "box": [round(float(side), 1) for side in face.crop.box],
-                "score": face.score,
-                "quality": face.quality,
-                "mean_score": tracks[face.track].score,
-                "verdict": tracks[face.track].label,
-            }
-            for face in result.faces
-        ],
-    }
-
-
-def draw(result: LiveResult) -> np.ndarray:
-    """Returns the frame with the faces marked, RGB uint8 [H, W, 3]."""
-    labels = {each.track: each.label for each in result.tracks}
-    return annotate.draw_faces(result.frame.image, result.faces, labels)
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    seconds[stage] = time.monotonic() - began

@@ -1,6 +1,5 @@
-"""Many files to verdicts: one row each, whatever is in them."""
+"""Many files to verdicts: one row each, whatever is in them. Prints nothing but progress."""
 
-import collections
 import csv
 import dataclasses
 import glob
@@ -14,16 +13,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich import console as rich_console
-from rich import table as rich_table
-from rich import text
-
-from dfjax import progress
+from dfjax import console, files, progress
 from dfjax.errors import UserError
-from dfjax.inference import annotate, detector, report
-from dfjax.inference.detector import Detector
+from dfjax.inference import annotate, extract, page, report
+from dfjax.inference.detector import Detector, Result, failed
 from dfjax.media.errors import MediaError
 
+OUT = "runs/predict"
 ROWS = "results.jsonl"
 TABLE = "results.csv"
 COLUMNS = ("source", "verdict", "score", "reason", "text", "tracks", "frames", "report")
@@ -35,7 +31,12 @@ LIST_SUFFIX = ".txt"
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """What is written of each file beside its row: a report, an annotated copy."""
+    """What is written of each file, next to its row.
+
+    Attributes:
+      reports: a report, as JSON and as a page.
+      annotated: a copy with boxes, scores and heat maps.
+    """
 
     reports: bool = True
     annotated: bool = False
@@ -44,16 +45,17 @@ class Outputs:
 def expand(sources: Sequence[str]) -> list[str]:
     """Returns the files that `sources` name, each once, in order.
 
-    A source is a file, a folder (all files below it but hidden ones, sorted), a glob pattern, a
-    .txt file with one path a line (relative to it; # begins a comment), or "-" for standard input.
+    A source is a file, a folder (all files below it, sorted, except hidden ones), a glob pattern, a
+    .txt file listing one path per line (relative to it; # begins a comment), or "-" for standard
+    input.
 
     Raises:
-      UserError: a source names nothing.
+      UserError: the sources name no file.
     """
-    files = list(dict.fromkeys(path for source in sources for path in _expand(source)))
-    if not files:
+    paths = list(dict.fromkeys(path for source in sources for path in _expand(source)))
+    if not paths:
         raise UserError(f"no file in {', '.join(sources)}: give pictures or videos")
-    return files
+    return paths
 
 
 def _expand(source: str) -> Iterator[str]:
@@ -66,8 +68,8 @@ def _expand(source: str) -> Iterator[str]:
         for line in path.read_text().splitlines():
             if entry := line.partition("#")[0].strip():
                 yield str(path.parent / entry)
-    elif not path.exists() and (found := sorted(glob.glob(source, recursive=True))):
-        yield from (each for each in found if os.path.isfile(each))
+    elif not path.exists() and (matches := sorted(glob.glob(source, recursive=True))):
+        yield from filter(os.path.isfile, matches)
     else:
         yield source  # a missing one gets its row, with the reason
 
@@ -80,44 +82,45 @@ def _files_below(folder: pathlib.Path) -> Iterator[str]:
 
 def predict(
     sources: Sequence[str],
-    model: Detector,
-    out: str | os.PathLike,
+    detector: Detector,
+    out: str | os.PathLike = OUT,
     *,
-    num_frames: int,
-    outputs: Outputs,
+    num_frames: int = extract.NUM_FRAMES,
+    outputs: Outputs = Outputs(),
 ) -> list[dict[str, Any]]:
-    """Judges every file, writes OUT/results.csv and what `outputs` asks for; returns the rows.
+    """Judges every file, writes OUT/results.csv and `outputs`, and returns the rows.
 
-    Rows are kept in OUT/results.jsonl as they come: the same call continues after an interruption,
-    and judges anew only files that were changed, or under another model or settings.
+    A row has the `COLUMNS`. Rows are also kept in OUT/results.jsonl as they come: the same call
+    continues after an interruption, and judges again only what has changed: the file, the model or
+    the settings.
 
     Raises:
-      UserError: a source names nothing.
+      UserError: the sources name no file.
     """
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
     settings = {
         "num_frames": num_frames,
-        "crops": model.spec.crops,
-        "reidentify": model.reidentify,
+        "crops": detector.crop_spec.crops,
+        "reidentify": detector.reidentify,
         **dataclasses.asdict(outputs),
     }
-    run = [model.scorer.card.digest(), model.scorer.runtime, settings]
-    done = _read_rows(out / ROWS)
+    identity = [detector.scorer.card.digest(), detector.scorer.runtime, settings]
+    known = _read_rows(out / ROWS)
     rows = []
-    files = expand(sources)
+    paths = expand(sources)
     with (
-        open(out / ROWS, "a") as kept,
-        progress.Progress("predict", len(files), unit="files") as bar,
+        open(out / ROWS, "a") as journal,
+        progress.Progress("predict", len(paths), unit="files") as bar,
     ):
-        for number, path in enumerate(files, 1):
-            key = json.dumps([path, *_state(path), *run])
-            row = done.get(key)
+        for number, path in enumerate(paths, 1):
+            key = json.dumps([path, *_state(path), *identity])
+            row = known.get(key)
             if row is None or path == STDIN:
-                row = _judge(path, model, out, settings, outputs)
-                if row["reason"] != INTERNAL:  # another version may fare better
-                    kept.write(json.dumps({"key": key, "row": row}) + "\n")
-                    kept.flush()
+                row = _judge(path, detector, out, settings, outputs)
+                if row["reason"] != INTERNAL:  # another version may do better
+                    journal.write(json.dumps({"key": key, "row": row}) + "\n")
+                    journal.flush()
             rows.append(row)
             bar.update(number, last=row["verdict"])
     _write_table(out / TABLE, rows)
@@ -125,7 +128,7 @@ def predict(
 
 
 def _state(path: str) -> list[int]:
-    """What changes when a file does; nothing for one that is missing."""
+    """What changes when a file does; empty for a missing one."""
     try:
         status = os.stat(path)
     except OSError:
@@ -146,96 +149,67 @@ def _read_rows(path: pathlib.Path) -> dict[str, dict[str, Any]]:
 
 
 def _judge(
-    path: str, model: Detector, out: pathlib.Path, settings: dict[str, Any], outputs: Outputs
+    path: str, detector: Detector, out: pathlib.Path, settings: dict[str, Any], outputs: Outputs
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         local = _spool(folder) if path == STDIN else path
-        result = _try(model, local, settings["num_frames"])
-        row = {
-            "source": path,
-            "verdict": result.verdict.label,
-            "score": result.verdict.score,
-            "reason": result.error.code if result.error else result.verdict.reason,
-            "text": report.explain_verdict(result),
-            "tracks": len({face.track for face in result.faces}),
-            "frames": result.media.analysed if result.media else 0,
-            "report": None,
-        }
+        result = _detect(detector, local, settings["num_frames"])
+        row = _make_row(path, result)
         name = _safe_name(path)
         if outputs.reports:
             row["report"] = f"reports/{name}.html"
-            _write_report(result, model, local, path, out / "reports" / name, settings)
+            source = report.Source.of_file(local, name=path)
+            written = report.make_report(result, detector, source, settings)
+            report.write_json(written, out / "reports" / f"{name}.json")
+            files.replace_text(out / "reports" / f"{name}.html", page.render_html(written))
         if outputs.annotated and result.media is not None:
-            (out / "annotated").mkdir(exist_ok=True)
             try:
-                annotate.write_annotated(local, result, model, out / "annotated" / name)
+                annotate.write_annotated(local, result, detector, out / "annotated" / name)
             except MediaError as error:
                 row["text"] += f" No annotated copy: {error}."
     return row
 
 
-def _try(model: Detector, path: str, num_frames: int) -> detector.Result:
+def _make_row(path: str, result: Result) -> dict[str, Any]:
+    return {
+        "source": path,
+        "verdict": result.verdict.label,
+        "score": result.verdict.score,
+        "reason": result.error.code if result.error else result.verdict.reason,
+        "text": report.explain_verdict(result),
+        "tracks": len({face.track for face in result.faces}),
+        "frames": result.media.analysed if result.media else 0,
+        "report": None,
+    }
+
+
+def _detect(detector: Detector, path: str, num_frames: int) -> Result:
     try:
-        return model.file(path, num_frames=num_frames)
-    except Exception as error:  # one file must not stop the others, whatever it finds in the code
-        message = " ".join(f"{path}: {type(error).__name__}: {error}".split())
-        return detector.failed(MediaError(INTERNAL, message))
+        return detector.file(path, num_frames=num_frames)
+    except Exception as error:  # one file must not stop the others, whatever fault it uncovers
+        message = console.one_line(f"{path}: {type(error).__name__}: {error}")
+        return failed(MediaError(INTERNAL, message))
 
 
 def _spool(folder: str) -> str:
-    """Standard input as a file; what it holds is told by its first bytes."""
+    """Writes standard input to a file and returns its path; the first bytes choose the suffix."""
     data = sys.stdin.buffer.read()
-    pictures = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM")
-    is_picture = data.startswith(pictures) and data[8:12] != b"AVI "
-    path = os.path.join(folder, "stdin.jpg" if is_picture else "stdin.mp4")
-    with open(path, "wb") as file:
-        file.write(data)
-    return path
-
-
-def _write_report(
-    result: detector.Result,
-    model: Detector,
-    local: str,
-    name: str,
-    path: pathlib.Path,
-    settings: dict[str, Any],
-) -> None:
-    path.parent.mkdir(exist_ok=True)
-    source = report.Source.of_file(local, name=name)
-    found = report.make_report(result, model, source, settings)
-    report.write_json(found, path.with_name(path.name + ".json"))
-    path.with_name(path.name + ".html").write_text(report.render_html(found))
+    image_starts = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM")
+    is_image = data.startswith(image_starts) and data[8:12] != b"AVI "
+    path = pathlib.Path(folder, "stdin.jpg" if is_image else "stdin.mp4")
+    path.write_bytes(data)
+    return str(path)
 
 
 def _safe_name(path: str) -> str:
-    """A file name that tells the source and is unique to its path."""
+    """A file name that resembles the path's, and is unique to the path."""
     digest = hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:8]
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", os.path.basename(path)).strip("._")[:60]
     return f"{stem or 'stdin'}-{digest}"
 
 
 def _write_table(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="") as file:
+    with files.replacing(path) as unfinished, unfinished.open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         table.writerows(rows)
-    temporary.replace(path)
-
-
-def print_rows(rows: Sequence[dict[str, Any]], out: str | os.PathLike) -> None:
-    """Prints the verdicts as a table, and where everything was written."""
-    table = rich_table.Table()
-    for column in ("source", "verdict", "score", "why"):
-        table.add_column(column, overflow="fold", justify="right" if column == "score" else "left")
-    for row in rows:
-        score = "" if row["score"] is None else f"{row['score']:.3f}"
-        # Names come from outside: no markup in them.
-        table.add_row(text.Text(row["source"]), row["verdict"], score, text.Text(row["text"]))
-    console = rich_console.Console()
-    console = console if console.is_terminal else rich_console.Console(width=160)
-    console.print(table)
-    counts = collections.Counter(row["verdict"] for row in rows)
-    print(", ".join(f"{count} {label}" for label, count in sorted(counts.items())))
-    print(f"wrote {pathlib.Path(out, TABLE)} and the reports it names")

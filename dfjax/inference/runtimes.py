@@ -2,8 +2,8 @@
 
 Each takes the artefact and returns a function from crops uint8 [N, S, S, 3], N >= 1, to logits
 float32 [N] that several threads may call. All compute in float32, on request, because that is what
-the export was compared in. The libraries are imported where they are used: whoever serves by one
-need not install the others.
+the export was compared in. The libraries are imported inside functions: a machine that runs one of
+them need not install the others.
 """
 
 import dataclasses
@@ -26,7 +26,13 @@ Function = Callable[["np.ndarray"], "np.ndarray"]
 
 @dataclasses.dataclass(frozen=True)
 class Runtime:
-    """`artefact` is a file or folder of an export, `package` what `open` needs to be installed."""
+    """A way to run an export.
+
+    Attributes:
+      artefact: the file or folder of an export that it reads.
+      package: what must be installed.
+      open: opens the artefact.
+    """
 
     artefact: str
     package: str
@@ -47,8 +53,8 @@ def open_onnx(path: pathlib.Path) -> Function:
 
 def open_openvino(path: pathlib.Path) -> Function:
     """Opens an ONNX file with OpenVINO on the CPU."""
-    # Without this package OpenVINO uses a stub. With it, importing OpenVINO sends statistics to a
-    # server, and forks to do so, which may block JAX.
+    # With this package, importing OpenVINO sends statistics to a server, and forks to do so, which
+    # may block JAX. Without it, OpenVINO uses a stub.
     sys.modules.setdefault("openvino_telemetry", None)
     import openvino
 
@@ -66,7 +72,7 @@ def open_openvino(path: pathlib.Path) -> Function:
 
 
 def open_stablehlo(path: pathlib.Path) -> Function:
-    """Opens what `jax.export` serialised; runs on the devices that JAX has."""
+    """Opens what `jax.export` serialized; runs on the devices that JAX has."""
     import jax
     import numpy as np
 
@@ -78,8 +84,9 @@ def open_savedmodel(path: pathlib.Path, signature: str = "crops") -> Function:
     """Opens the newest version below `path` with TensorFlow; inputs are those of `signature`."""
     import tensorflow
 
-    versions = [each for each in path.iterdir() if each.name.isdecimal()]
-    model = tensorflow.saved_model.load(str(max(versions, key=lambda each: int(each.name))))
+    versions = [folder for folder in path.iterdir() if folder.name.isdecimal()]
+    newest = max(versions, key=lambda folder: int(folder.name))
+    model = tensorflow.saved_model.load(str(newest))
     (name,) = model.signatures[signature].structured_input_signature[1]
 
     def logits(inputs: "np.ndarray") -> "np.ndarray":
@@ -96,12 +103,12 @@ RUNTIMES = {
     "savedmodel": Runtime("saved_model", "tensorflow", open_savedmodel),
     "stablehlo": Runtime("score.stablehlo", "jax", open_stablehlo),
 }
-HEAT_MAPS = "explain.stablehlo"  # opened by `open_stablehlo`, beside any of them
+HEAT_MAPS = "explain.stablehlo"  # opened by `open_stablehlo`, next to any of them
 REPORT = "export.json"  # the export's format, and what its artefacts were compared with
 
 
 def require_format(folder: pathlib.Path) -> None:
-    """Checks that `folder` holds an export, and that this version reads it.
+    """Checks that `folder` holds an export that this version reads.
 
     Raises:
       UserError: it does not; the message says what to do.

@@ -1,7 +1,7 @@
 """Crops to scores by whatever a model was saved as: a checkpoint or one of its exports.
 
-Every runtime is given whole crops as the CropSpec cuts them; resizing and normalisation are part of
-the model.
+Every runtime takes whole crops as the CropSpec cuts them; resizing and normalization are part of
+the model. Must not import `train`.
 """
 
 import dataclasses
@@ -26,7 +26,12 @@ MAX_BATCH = 32
 
 @dataclasses.dataclass(frozen=True)
 class Scorer:
-    """A loaded model; `runtime` is "flax" or a key of `runtimes.RUNTIMES`."""
+    """A loaded model.
+
+    Attributes:
+      card: its model card.
+      runtime: "flax" or a key of `runtimes.RUNTIMES`.
+    """
 
     card: ModelCard
     runtime: str
@@ -34,25 +39,25 @@ class Scorer:
     _heat_maps: Function | None
 
     def logits(self, crops: np.ndarray) -> np.ndarray:
-        """The logits, float64 [N], of crops uint8 [N, S, S, 3]; N may be 0.
+        """Returns the logits, float64 [N], of crops uint8 [N, S, S, 3]; N may be 0.
 
         Raises:
-          UserError: another kind of array, or another size than the model's crops have.
+          ValueError: the crops have another type or shape than those of the model's CropSpec.
         """
         return self._in_batches(self._logits, crops).astype(np.float64)
 
     def scores(self, crops: np.ndarray) -> np.ndarray:
-        """P(fake), float64 [N], of crops as `logits` takes them."""
+        """Returns P(fake), float64 [N], of crops as `logits` takes them."""
         return self.card.score(self.logits(crops))
 
     def heat_maps(self, crops: np.ndarray) -> np.ndarray | None:
-        """Heat maps, float32 [N, h, w] in 0..1 (see `explain`); None: the export has none."""
+        """Returns heat maps, float32 [N, h, w] in 0..1 (see `explain`), or None if it has none."""
         return None if self._heat_maps is None else self._in_batches(self._heat_maps, crops)
 
     def _in_batches(self, function: Function, crops: np.ndarray) -> np.ndarray:
         size = self.card.crop_spec.size
         if crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
-            raise UserError(
+            raise ValueError(
                 f"crops are {crops.dtype} {list(crops.shape)}: give uint8 [N, {size}, {size}, 3]"
             )
         if not len(crops):
@@ -62,7 +67,7 @@ class Scorer:
 
 
 def _padded(crops: np.ndarray) -> np.ndarray:
-    """Adds rows up to a power of two: a runtime that compiles does so once per batch size."""
+    """Pads to a power of two: a runtime that compiles does so once per batch size."""
     missing = (1 << (len(crops) - 1).bit_length()) - len(crops)
     return np.pad(crops, ((0, missing), (0, 0), (0, 0), (0, 0)))
 
@@ -70,11 +75,11 @@ def _padded(crops: np.ndarray) -> np.ndarray:
 def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
     """Returns the model at `path`: the workdir of a run, the folder of an export, or a file of it.
 
-    `runtime` None takes the fastest of those that the export holds and that are installed; given
-    one artefact of an export, of those that run it.
+    `runtime` None is the fastest one that is installed and has an artefact in the export; if `path`
+    is one artefact, the fastest that runs it.
 
     Raises:
-      UserError: no model is there, or not for this runtime, or of a format that is not read.
+      UserError: there is no model, none for this runtime, or one of a format that is not read.
     """
     path = pathlib.Path(path)
     if (path / run.CONFIG_FILE).is_file():
@@ -82,26 +87,26 @@ def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
             raise UserError(f"{path} is a run, for runtime flax: export it to use {runtime}")
         return _make_scorer(*Run.open(path).evaluated())
     known = runtimes.RUNTIMES
-    if path.name in {each.artefact for each in known.values()}:
-        known = {name: each for name, each in known.items() if each.artefact == path.name}
+    if path.name in {candidate.artefact for candidate in known.values()}:
+        known = {name: known[name] for name in known if known[name].artefact == path.name}
         path = path.parent
     runtimes.require_format(path)
     card = model_card.read(path)
-    found = {name: each for name, each in known.items() if (path / each.artefact).exists()}
-    usable = [name for name, each in found.items() if each.installed]
+    exported = {name: known[name] for name in known if (path / known[name].artefact).exists()}
+    usable = [name for name in exported if exported[name].installed]
     if runtime is not None and runtime not in usable:
         raise UserError(f"{path} cannot be run by {runtime!r}: here it can by {usable}")
     if not usable:
         raise UserError(
-            f"{path} holds artefacts for {list(found)}, none of them installed: "
+            f"{path} holds artefacts for {list(exported)}, none of them installed: "
             'pip install "dfjax[export]", or export another format'
         )
-    chosen = found[runtime or usable[0]]
+    name = runtime or usable[0]
     heat_maps = path / runtimes.HEAT_MAPS
     return Scorer(
         card,
-        runtime or usable[0],
-        chosen.open(path / chosen.artefact),
+        name,
+        exported[name].open(path / exported[name].artefact),
         runtimes.open_stablehlo(heat_maps) if heat_maps.exists() else None,
     )
 

@@ -31,6 +31,8 @@ _EXACT = (
     | Interpolation.ACCURATE_RND
     | Interpolation.BITEXACT
 )
+# Else libx264 chooses instructions by the processor, and threads by chance.
+_SAME_BYTES = {"x264-params": "cpu-independent=1"}
 _DAMAGED_BELOW = 0.9  # share of the declared frames
 
 
@@ -102,7 +104,7 @@ def write_video(
         raise UserError(f"frames are {width}x{height}: yuv420p needs even sides")
     rate = fractions.Fraction(fps).limit_denominator(1001)
     with av.open(os.fspath(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
+        stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), **_SAME_BYTES})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.thread_count = 1
         stream.codec_context.colorspace = Colorspace.ITU601

@@ -62,7 +62,7 @@ async def show_model_readiness(request: Request, number: str | None = None) -> J
 async def show_model(request: Request, number: str | None = None) -> JSONResponse:
     """The two inputs of the model, of which a request has one, and its outputs."""
     version = request.app.state.service.model_version(number)
-    size = version.detector.spec.size
+    size = version.detector.crop_spec.size
     return JSONResponse(
         {
             "name": "dfjax",
@@ -92,7 +92,7 @@ async def infer(request: Request, number: str | None = None) -> Response:
     names, in_binary = _requested_outputs(content)
     name, values = await asyncio.to_thread(_read_input, content, binary)
     if name == INPUT_PIXELS:
-        crops = protocols.check_pixels(values, version.detector.spec.size)
+        crops = protocols.check_pixels(values, version.detector.crop_spec.size)
     else:
         crops = await service.decode_crops(version, values)
     scores = await service.score(version, crops)

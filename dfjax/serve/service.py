@@ -131,7 +131,11 @@ class Service:
         """
         detector, num_frames = self.model_versions.current.detector, self.settings.num_frames
         extracted = await self.decoder.extract(
-            upload.data, detector.spec, num_frames=num_frames, seconds=seconds, progress=progress
+            upload.data,
+            detector.crop_spec,
+            num_frames=num_frames,
+            seconds=seconds,
+            progress=progress,
         )
         result = await self._judge(detector, extracted)
         # In the thread of the model: a report has heat maps.
@@ -144,7 +148,7 @@ class Service:
     async def _judge(self, detector: Detector, extracted: ExtractedFaces) -> Result:
         """Returns what `Detector.score` does; scores by the queue that all requests share."""
         began = time.perf_counter()
-        crops = stack_crops(extracted.faces, detector.spec.size)
+        crops = stack_crops(extracted.faces, detector.crop_spec.size)
         logits = await self.batcher.logits_of_file(detector.scorer, crops)
         scores = detector.scorer.card.score(logits)
         seconds = time.perf_counter() - began
@@ -163,7 +167,7 @@ class Service:
             message = f"{len(pictures)} pictures: send {self.settings.max_crops} at a time"
             raise RequestError(413, "too_large", message)
         self.decoder.check_room()
-        spec, seconds = version.detector.spec, self.settings.request_seconds
+        spec, seconds = version.detector.crop_spec, self.settings.request_seconds
         return await self.decoder.decode_crops(pictures, spec, seconds=seconds)
 
     async def score(self, version: ModelVersion, crops: np.ndarray) -> Scores:

@@ -41,7 +41,7 @@ async def show_status(request: Request, number: str | None = None) -> JSONRespon
 async def show_metadata(request: Request, number: str | None = None) -> JSONResponse:
     """The signatures, in the JSON form of TensorFlow's protocol buffers."""
     version = request.app.state.service.model_version(number)
-    size = version.detector.spec.size
+    size = version.detector.crop_spec.size
     inputs = {
         INPUT_PICTURES: _tensor("DT_STRING", -1),
         INPUT_PIXELS: _tensor("DT_UINT8", -1, size, size, 3),
@@ -108,7 +108,7 @@ async def _to_crops(
     service: Service, version: ModelVersion, values: list[Any], name: str
 ) -> np.ndarray:
     if name == INPUT_PIXELS:
-        return await asyncio.to_thread(protocols.to_pixels, values, version.detector.spec.size)
+        return await asyncio.to_thread(protocols.to_pixels, values, version.detector.crop_spec.size)
     pictures = []
     for value in values:
         if not isinstance(value, dict) or set(value) != {"b64"}:

@@ -1,19 +1,19 @@
-"""What is drawn lies where the faces are, and says what was found."""
+"""What is drawn lies where the faces are, and says in words what the model says."""
 
 import av
 import numpy as np
 import pytest
 
-from dfjax import model_card, verdict
+from dfjax import verdict
 from dfjax.faces import align
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.inference import annotate, detector, scorer
-from dfjax.inference.detector import Detector, Result
+from dfjax.inference import annotate, detector
+from dfjax.inference.detector import Result
 from dfjax.inference.extract import MediaFacts
 from dfjax.media import image, video
 from dfjax.media.errors import MediaError
 from dfjax.verdict import FaceScore
-from tests import cards
+from tests.inference.detectors import make_detector
 
 SPEC = CropSpec(size=64)
 GREY = np.full((240, 320, 3), 128, np.uint8)
@@ -34,40 +34,27 @@ def make_face(box, *, frame=0, track=0, score=0.9, quality=None, degrees=0.0, im
     return FaceScore(frame, frame / 10, track, score, quality, make_crop(image, box, degrees))
 
 
-def make_detector(heat=None):
-    fields = {"model": "m", "arguments": {}, "image_size": 64, "crop_spec": SPEC, "weights": ""}
-    card = model_card.ModelCard(
-        **fields,
-        decisions={"frame": cards.make_threshold()},
-        step=1,
-        synthetic=False,
-        protocol={},
-    )
-    heat_maps = None if heat is None else lambda crops: np.tile(heat, (len(crops), 1, 1))
-    return Detector(scorer.Scorer(card, "flax", lambda crops: crops[:, 0, 0, 0], heat_maps))
+def is_color(pixels, label, atol=12):
+    return (np.abs(pixels.astype(int) - annotate.COLORS[label]) <= atol).all(-1)
 
 
-def is_colour(pixels, label, atol=12):
-    return (np.abs(pixels.astype(int) - annotate.COLOURS[label]) <= atol).all(-1)
-
-
-def test_a_box_is_drawn_round_the_face_in_the_colour_of_its_verdict():
+def test_a_box_is_drawn_round_the_face_in_the_color_of_its_verdict():
     before = GREY.copy()
     faces = [make_face((40, 80, 120, 160)), make_face((200, 80, 280, 160), track=1, score=0.1)]
     drawn = annotate.draw_faces(GREY, faces, {0: "fake", 1: "real"})
     np.testing.assert_array_equal(GREY, before)
     for x, label in ((40, "fake"), (200, "real")):
-        assert is_colour(drawn[100:150, x], label, 0).all()
-        assert is_colour(drawn[159, x : x + 80], label, 0).all()
+        assert is_color(drawn[100:150, x], label, 0).all()
+        assert is_color(drawn[159, x : x + 80], label, 0).all()
         inside = np.s_[90:150, x + 10 : x + 70]
         np.testing.assert_array_equal(drawn[inside], GREY[inside])
-    # White on the colour: the words, above the box.
-    assert is_colour(drawn[60:80, 40:120], "fake", 0).sum() > 300
+    # White on the color: the words, above the box.
+    assert is_color(drawn[60:80, 40:120], "fake", 0).sum() > 300
     assert (drawn[60:80, 40:120] == 255).all(-1).sum() > 20
     np.testing.assert_array_equal(drawn[:50], GREY[:50])
 
 
-def test_words_tell_apart_what_colours_do_not():
+def test_words_tell_apart_what_colors_do_not():
     def words(label, **options):
         drawn = annotate.draw_faces(GREY, [make_face((40, 80, 240, 160), **options)], {0: label})
         return drawn[50:80].tobytes()
@@ -76,6 +63,7 @@ def test_words_tell_apart_what_colours_do_not():
         words("inconclusive"),
         words(None),
         words("inconclusive", quality="too_dark"),
+        words("inconclusive", quality="too_blurred"),
         words("inconclusive", quality="too_small"),
         words("inconclusive", score=0.3),
     ]
@@ -89,7 +77,7 @@ def test_a_face_may_reach_beyond_the_frame(box):
     heat = np.ones((1, 4, 4), np.float32)
     drawn = annotate.draw_faces(GREY, [make_face(box)], {0: "fake"}, heat)
     assert drawn.shape == GREY.shape
-    assert is_colour(drawn, "fake").any()
+    assert is_color(drawn, "fake").any()
 
 
 @pytest.mark.parametrize("degrees", [0.0, 30.0, -75.0])
@@ -111,6 +99,16 @@ def test_heat_lands_on_the_pixels_that_the_crop_took_it_from(degrees):
     assert change[outside].max() == 0
 
 
+def test_a_heat_map_lights_up_its_own_place():
+    grey = np.full((40, 40, 3), 100, np.uint8)
+    np.testing.assert_array_equal(annotate.overlay(grey, np.zeros((4, 4), np.float32)), grey)
+    spot = np.zeros((4, 4), np.float32)
+    spot[3, 0] = 1
+    change = np.abs(annotate.overlay(grey, spot).astype(int) - grey).sum(-1)
+    assert change[32:, :8].min() > 30
+    assert max(change[:20].max(), change[:, 20:].max()) <= 3  # a ripple of the interpolation
+
+
 def test_a_picture_that_was_taken_as_it_is_is_heated_whole():
     spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=64)
     face = FaceScore(0, None, 0, 0.9, None, align.resize_crop(GREY, spec))
@@ -125,7 +123,7 @@ def test_a_picture_that_was_taken_as_it_is_is_heated_whole():
     assert change[100:130, 200:300].max() == 0
 
 
-def test_a_picture_is_written_beside_the_original(tmp_path):
+def test_a_picture_is_written_next_to_the_original(tmp_path):
     (tmp_path / "a.png").write_bytes(image.encode_image(GREY, "png"))
     face = make_face((40, 80, 120, 160))
     result = Result(verdict.Verdict("fake", 0.9), (face,), MediaFacts("image", 320, 240))
@@ -133,8 +131,8 @@ def test_a_picture_is_written_beside_the_original(tmp_path):
     assert path == tmp_path / "b.jpg"
     drawn = image.read_image(path)
     assert drawn.shape == GREY.shape
-    assert is_colour(drawn[100:150, 40], "fake", 40).mean() > 0.9
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.png", "b.jpg"]
+    assert is_color(drawn[100:150, 40], "fake", 40).mean() > 0.9
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.jpg"]
 
 
 def test_frames_between_show_the_faces_of_the_nearest_analysed_one(tmp_path):
@@ -150,7 +148,7 @@ def test_frames_between_show_the_faces_of_the_nearest_analysed_one(tmp_path):
     seen = {}
     for number, frame in enumerate(written.frames):
         np.testing.assert_allclose(frame[20, 300].astype(int), 100 + 8 * number, atol=4)
-        seen[number] = [x for x in lefts.values() if is_colour(frame[100:150, x], "fake", 60).all()]
+        seen[number] = [x for x in lefts.values() if is_color(frame[100:150, x], "fake", 60).all()]
     assert list(seen.values()) == 3 * [[30]] + 4 * [[110]] + 2 * [[190]]
     # A borrowed box is marked as such in the lower left corner.
     notes = [np.ptp(frame[225:, :60].astype(int)) > 60 for frame in written.frames]
@@ -167,7 +165,7 @@ def test_a_frame_that_shows_nobody_lends_no_boxes(tmp_path):
         facts,
     )
     path = annotate.write_annotated(
-        tmp_path / "a.mp4", result, make_detector(np.ones((2, 2), np.float32)), tmp_path / "b"
+        tmp_path / "a.mp4", result, make_detector(heat=np.ones((2, 2), np.float32)), tmp_path / "b"
     )
     changed = [np.ptp(frame.astype(int)) > 60 for frame in video.read_video(path, 100).frames]
     assert changed == [True] * 3 + [False] * 6

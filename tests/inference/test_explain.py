@@ -117,7 +117,7 @@ class _Told(nn.Module):
         return jnp.zeros(batch)
 
 
-def test_roll_out_by_hand():
+def test_rollout_by_hand():
     # The class token looks at the first patch, then at both; the patches at themselves. The two
     # heads of the first block mean (1/2, 1/2, 0).
     stay = ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -141,7 +141,7 @@ def _transformer(**settings):
 
 # From ten blocks on, their order by number is not that by name.
 @pytest.mark.parametrize(("pool", "depth"), [("token", 11), ("mean", 2), ("attention", 2)])
-def test_roll_out_is_the_product_over_the_blocks(pool, depth):
+def test_rollout_is_the_product_over_the_blocks(pool, depth):
     model, variables = _transformer(pool=pool, depth=depth)
     images = _images(3)
 
@@ -169,7 +169,7 @@ def test_roll_out_is_the_product_over_the_blocks(pool, depth):
         assert seen.min() < 0.9 * seen.max()  # it tells the patches apart
 
 
-def test_roll_out_is_exported_for_any_number_of_crops():
+def test_rollout_is_exported_for_any_number_of_crops():
     model, variables = _transformer()
     bound = functools.partial(explain.heat_map, variables, model=model, image_size=32)
     shape = jax.export.symbolic_shape("b, 40, 40, 3")

@@ -1,6 +1,7 @@
 """One model, one score: whatever it was saved as and whoever runs it."""
 
 import concurrent.futures
+import dataclasses
 import functools
 import json
 import os
@@ -12,8 +13,8 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import metrics, model_card, steps, tree
-from dfjax.inference import runtimes, scorer
+from dfjax import export, metrics, model_card, steps, tree
+from dfjax.inference import explain, runtimes, scorer
 from dfjax.run import Run
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -26,6 +27,15 @@ def loaded(run, exported):
     """Scorers of one model by the name of their runtime."""
     by_name = {name: scorer.load(exported, name) for name in runtimes.RUNTIMES}
     return {"flax": scorer.load(run), **by_name}
+
+
+@pytest.fixture(scope="module")
+def larger(run, tmp_path_factory):
+    """The workdir of the same weights at 128 px, where heat maps have 4 x 4 cells."""
+    workdir = tmp_path_factory.mktemp("larger") / "run"
+    shutil.copytree(run, workdir)
+    dataclasses.replace(model_card.read(workdir), image_size=128).write(workdir)
+    return workdir
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +60,20 @@ def test_every_runtime_gives_the_scores_of_the_checkpoint(loaded, expected, crop
     assert np.ptp(expected) > 0.01  # scores that do not move would prove nothing
 
 
-@pytest.mark.parametrize("name", RUNTIMES)
-def test_heat_maps_are_those_of_the_checkpoint(loaded, crops, name):
-    found = loaded[name].heat_maps(crops)
-    assert (found.shape, found.dtype) == ((33, 1, 1), np.float32)
-    np.testing.assert_allclose(found, loaded["flax"].heat_maps(crops), atol=1e-3)
+def test_heat_maps_are_those_of_the_checkpoint(larger, crops):
+    """By an export for every runtime: each opens the same file for them."""
+    card, model, variables = Run.open(larger).evaluated()
+    grad_cam = functools.partial(explain.grad_cam, model=model, image_size=card.image_size)
+    expected = np.asarray(jax.jit(grad_cam)(variables, crops))
+    assert (expected.shape, expected.dtype) == ((33, 4, 4), np.float32)
+    # Maps are scaled by their largest value: if all cells were 0 or 1, little would be compared.
+    assert np.mean((expected > 0.05) & (expected < 0.95)) > 0.05
+    assert np.mean(np.ptp(expected, axis=(1, 2)) > 0.5) > 0.8
+    export.export(larger, larger / "exported")
+    np.testing.assert_allclose(scorer.load(larger).heat_maps(crops), expected, atol=1e-5)
+    for name in runtimes.RUNTIMES:
+        heat_maps = scorer.load(larger / "exported", name).heat_maps(crops)
+        np.testing.assert_allclose(heat_maps, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)

@@ -10,7 +10,8 @@ import shutil
 import pytest
 from playwright import sync_api
 
-from dfjax.inference import report
+from dfjax import verdict
+from dfjax.inference.page import render_html
 from dfjax.serve import app
 
 CHROMIUM = shutil.which("chromium")
@@ -110,7 +111,7 @@ def test_the_timeline_leads_through_the_video(page, clip):
     timeline.click(position={"x": left + chart["width"] / 2, "y": 60})
     time, words = moment()
     assert time == pytest.approx(0.26, abs=1e-3)
-    likelihood = report.percent(written["timeline"][6]["faces"][0]["score"])
+    likelihood = verdict.percent(written["timeline"][6]["faces"][0]["score"])
     label = {"inconclusive": "no verdict"}.get(label := written["tracks"][0]["label"], label)
     assert words == f"0:00.2, track 0: {label}, {likelihood} here"
     assert page.locator("#moment").text_content() == f"{words}."
@@ -217,7 +218,7 @@ def test_page_and_report_fit_a_phone(page, browser, clip, tmp_path, scheme):
     give(page, "clip.mp4", clip)
     written, _ = wait_for_report(page)
     assert fits(page)
-    (tmp_path / "report.html").write_text(report.render_html(written))
+    (tmp_path / "report.html").write_text(render_html(written))
     context = browser.new_context(java_script_enabled=False, color_scheme=scheme)
     alone = context.new_page()
     requests, complaints = [], []
@@ -257,5 +258,5 @@ def test_scores_and_times_read_as_in_the_report(page):
     }"""
     expected = ["0:00.0", "0:00.0", "0:00.3", "0:10.0", "1:00.0", "1:05.2", "10:00.0", "62:05.5"]
     percents, clocks = page.evaluate(program, [scores, times])
-    assert percents == [report.percent(score) for score in scores]
+    assert percents == [verdict.percent(score) for score in scores]
     assert clocks == expected

@@ -1,4 +1,4 @@
-"""A window with the live picture, where there is a display; OpenCV's own needs another wheel."""
+"""A desktop window with the live picture, by Tk: OpenCV's own windows need another wheel."""
 
 import contextlib
 import os
@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from dfjax import console
+
 
 class Window:
-    """A window of the desktop that shows pictures until somebody closes it."""
+    """A desktop window that shows pictures until it is closed, or q is pressed in it."""
 
     def __init__(self, title: str):
-        """Raises tkinter.TclError where there is no display, ImportError where there is no Tk."""
+        """Raises tkinter.TclError if there is no display, ImportError if there is no Tk."""
         import tkinter
 
         from PIL import ImageTk
@@ -46,15 +48,16 @@ class Window:
 
 @contextlib.contextmanager
 def open_window(title: str) -> Iterator[Window | None]:
-    """A window, or None where there is no display or no Tk; says so where a display is wasted."""
+    """A window, or None without a display or Tk; a display that cannot be used is a warning."""
     try:
-        shown = Window(f"dfjax: {title}")
+        window = Window(f"dfjax: {title}")
     except Exception as error:  # tkinter.TclError cannot be named where tkinter is missing
         if os.environ.get("DISPLAY"):
-            print(f"dfjax: no window, events only: {error}", file=sys.stderr)
-        shown = None
+            message = console.one_line(error)
+            print(f"dfjax: no window, events only: {message}", file=sys.stderr)
+        window = None
     try:
-        yield shown
+        yield window
     finally:
-        if shown is not None:
-            shown.close()
+        if window is not None:
+            window.close()

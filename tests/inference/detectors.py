@@ -1,0 +1,38 @@
+"""Detectors whose scores a test can compute by hand."""
+
+import numpy as np
+
+from dfjax import model_card
+from dfjax.faces.crop_spec import CropSpec
+from dfjax.inference import scorer
+from dfjax.inference.detector import Detector
+from tests import cards
+
+SPEC = CropSpec(size=64, detection_border=0.0, encoding="jpeg")
+AS_IS = CropSpec(crops="as-is", detector="none", landmarks=0, size=64, encoding="png")
+
+
+def brightness_logits(crops: np.ndarray) -> np.ndarray:
+    """Logits of crops: bright ones are fake."""
+    return (crops.astype(np.float64).mean((1, 2, 3)) - 110) / 20
+
+
+def make_detector(
+    crop_spec: CropSpec = SPEC, *, heat: np.ndarray | None = None, reidentify=False, **card
+) -> Detector:
+    """A detector by brightness; `heat` [h, w] is every crop's map, `card` fields of its card."""
+    fields = {
+        "model_name": "brightness",
+        "model_arguments": {},
+        "image_size": crop_spec.size,
+        "crop_spec": crop_spec,
+        "decisions": {"frame": cards.make_threshold()},
+        "weights": "0" * 64,
+        "step": 1,
+        "synthetic": False,
+        "protocol": {},
+        **card,
+    }
+    heat_maps = None if heat is None else lambda crops: np.tile(heat, (len(crops), 1, 1))
+    model = scorer.Scorer(model_card.ModelCard(**fields), "flax", brightness_logits, heat_maps)
+    return Detector(model, reidentify=reidentify)

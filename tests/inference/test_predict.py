@@ -1,0 +1,89 @@
+"""Every file gets a row, whatever is in it, and is judged again only if something changed."""
+
+import json
+import shutil
+
+import pytest
+
+from dfjax.inference import predict
+from dfjax.media import image as media_image
+from tests import cards
+from tests.inference.detectors import make_detector
+
+
+def test_folder_with_broken_files_gives_every_file_a_row(take, clip, tmp_path):
+    folder = tmp_path / "mixed"
+    (folder / "below").mkdir(parents=True)
+    shutil.copy(clip, folder / "clip.mp4")
+    data = media_image.encode_image(take.frames[0], "png")
+    (folder / "below" / "<b>face.png").write_bytes(data)
+    (folder / "cut.png").write_bytes(data[: len(data) // 2])
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "notes.doc").write_text("no picture")
+    (folder / "text.mp4").write_text("no video")
+    (folder / ".hidden.png").write_bytes(data)
+    detector = make_detector()
+    rows = predict.predict([str(folder)], detector, tmp_path / "out", num_frames=4)
+    assert {row["source"].removeprefix(f"{folder}/"): row["reason"] for row in rows} == {
+        "below/<b>face.png": None,
+        "clip.mp4": None,
+        "cut.png": "corrupt",
+        "empty.mp4": "empty",
+        "notes.doc": "unsupported",
+        "text.mp4": "corrupt",
+    }
+    for row in rows:
+        path = tmp_path / "out" / row["report"]
+        assert path.exists()
+        judged = json.loads(path.with_suffix(".json").read_text())["verdict"]
+        assert (judged["label"], judged["score"]) == (row["verdict"], row["score"])
+        assert "<b>face" not in path.read_text()
+
+    # The same call judges only what changed: rows that are there stay, to the byte.
+    before = (tmp_path / "out" / "results.csv").read_bytes()
+    shutil.copy(clip, folder / "text.mp4")
+    judged = []
+    counting = make_detector()
+    counting.file = lambda path, **kwargs: judged.append(path) or detector.file(path, **kwargs)
+    again = predict.predict([str(folder)], counting, tmp_path / "out", num_frames=4)
+    assert judged == [f"{folder}/text.mp4"]
+    changed = str(folder / "text.mp4")
+    others = [row for row in rows if row["source"] != changed]
+    assert [row for row in again if row["source"] != changed] == others
+    assert (tmp_path / "out" / "results.csv").read_bytes() != before
+
+    # Other limits are another model, whatever its weights.
+    stricter = make_detector(decisions={"frame": cards.make_threshold(1.0)})
+    rows = predict.predict([str(folder)], stricter, tmp_path / "out", num_frames=4)
+    assert {row["verdict"] for row in rows} == {"real", "inconclusive"}
+
+
+def test_a_fault_in_the_code_costs_one_row(clip, tmp_path):
+    detector = make_detector()
+    judge = detector.file
+
+    def fail_once(path, **options):
+        if path.endswith("bad.mp4"):
+            raise KeyError("surprise")
+        return judge(path, **options)
+
+    detector.file = fail_once
+    sources = [str(tmp_path / name) for name in ("bad.mp4", "good.mp4")]
+    for source in sources:
+        shutil.copy(clip, source)
+    rows = predict.predict(sources, detector, tmp_path / "out", num_frames=3)
+    assert [row["reason"] for row in rows] == ["internal", None]
+    assert "KeyError: 'surprise'" in rows[0]["text"]
+
+
+def test_sources_are_expanded(tmp_path, monkeypatch):
+    for name in ("a.png", "b.png", "c.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "list.txt").write_text("# two of them\nc.mp4\n\na.png # the first\nmissing.png\n")
+    monkeypatch.chdir(tmp_path)
+    assert predict.expand(["*.png"]) == ["a.png", "b.png"]
+    assert predict.expand(["list.txt", "a.png"]) == ["c.mp4", "a.png", "missing.png"]
+    assert predict.expand(["nowhere.mp4"]) == ["nowhere.mp4"]
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(ValueError, match="give pictures or videos"):
+        predict.expand(["nothing"])
