@@ -143,7 +143,7 @@ def test_the_docs_name_every_corpus_and_no_option_that_it_lacks():
         if row.startswith("| ") and not row.startswith("| corpus"):
             line = row.rstrip(" |").rpartition(" | ")[2]
             names.append(re.match(r"`(\w+)", line)[1])
-            flags = set(re.findall(r"--(ffpp|celebdf|compression|methods|strict)", line))
+            flags = set(re.findall(r"--(ffpp|celebdf|compression|methods|strict|identities)", line))
             flags = {f"{flag}_root" if flag in ("ffpp", "celebdf") else flag for flag in flags}
             assert flags <= set(registry.options("corpus", names[-1])), names[-1]
     assert sorted(names) == registry.names("corpus")

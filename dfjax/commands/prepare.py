@@ -122,7 +122,7 @@ def add_to(subcommands: options.Subcommands) -> None:
         action="store_true",
         help="replace what DATA holds of other clips or settings",
     )
-    corpora.register_readers()
+    corpora.register_all()
     _add_corpus(parser.add_argument_group("corpus"))
     _add_crops(parser.add_argument_group("crops"))
     _add_beam(parser.add_argument_group("Apache Beam, instead of local processes"))
@@ -215,7 +215,6 @@ def _run(arguments: argparse.Namespace) -> int:
 
     beam_options = _beam_options(arguments)
     spec = _crop_spec(arguments)
-    corpora.register_all()
     reader_options = _reader_options(arguments)
     if spec.landmarks == 68:
         print(f"dfjax: note: {crop_spec.LICENSE_OF_68_LANDMARKS}", file=sys.stderr)
@@ -269,7 +268,7 @@ def _reader_options(arguments: argparse.Namespace) -> dict[str, Any]:
         return {}  # the registry then refuses the name, and lists those that exist
     values = {name: getattr(arguments, name) for name in _CORPUS_OPTIONS}
     values = {name: value for name, value in values.items() if value is not None}
-    for name in values.keys() - accepted.keys():
+    for name in (name for name in values if name not in accepted):
         flag, takers = _CORPUS_OPTIONS[name][0], ", ".join(_takers(name))
         raise UserError(f"corpus {corpus} takes no {flag}: leave it out ({flag} is for {takers})")
     if corpus == "synthetic":

@@ -5,16 +5,9 @@ import pkgutil
 
 
 def register_all() -> None:
-    """Imports every importer: each registers itself as a corpus."""
-    register_readers()
-    importlib.import_module(f"{__name__}.synthetic")
+    """Imports every importer: each registers itself as a corpus.
 
-
-def register_readers() -> None:
-    """Imports the importers that only read: all but the drawn corpus, which needs OpenCV.
-
-    They load nothing but the standard library, so that `dfjax prepare --help` stays quick.
+    Importers load nothing but the standard library, so that `dfjax prepare --help` stays quick.
     """
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-        if not module.ispkg:
-            importlib.import_module(module.name)
+        importlib.import_module(module.name)

@@ -129,18 +129,18 @@ def _find_base(root: pathlib.Path, videos: dict[str, _Video]) -> pathlib.Path:
 
 def _check_frames(base: pathlib.Path, videos: dict[str, _Video]) -> dict[str, pathlib.Path]:
     """Returns the folders of the videos that have a frame; warns about the others."""
-    there, missing, unlisted = {}, [], []
+    folders, missing, unlisted = {}, [], []
     for name, video in sorted(videos.items()):
         folder = base / video.folder
         pictures = {path.name for path in layout.list_pictures(folder)} if folder.is_dir() else ()
         missing += [f"{name}/{frame}" for frame in video.frames.difference(pictures)]
         if pictures:
-            there[name] = folder
+            folders[name] = folder
             unlisted += [] if video.frames.issuperset(pictures) else [name]
     layout.warn("pathlist", "frames of the lists are missing", missing)
-    layout.warn("pathlist", "videos are left out: without a frame", videos.keys() - there.keys())
+    layout.warn("pathlist", "videos left out: they have no frame", videos.keys() - folders.keys())
     layout.warn("pathlist", "videos have more frames than listed: all are read", unlisted)
-    return there
+    return folders
 
 
 def _method(name: str) -> str:

@@ -31,7 +31,7 @@ _EXACT = (
     | Interpolation.ACCURATE_RND
     | Interpolation.BITEXACT
 )
-# Else libx264 chooses instructions by the processor, and threads by chance.
+# By default libx264 chooses instructions by the processor, and the split of work by its threads.
 _SAME_BYTES = {"x264-params": "cpu-independent=1"}
 _DAMAGED_BELOW = 0.9  # share of the declared frames
 
@@ -104,7 +104,8 @@ def write_video(
         raise UserError(f"frames are {width}x{height}: yuv420p needs even sides")
     rate = fractions.Fraction(fps).limit_denominator(1001)
     with av.open(os.fspath(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), **_SAME_BYTES})
+        options = {"crf": str(crf), **_SAME_BYTES}
+        stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.thread_count = 1
         stream.codec_context.colorspace = Colorspace.ITU601

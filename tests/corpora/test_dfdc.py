@@ -24,7 +24,7 @@ def write_part(root: pathlib.Path, folder: str, videos: dict[str, str | None]) -
 
 @pytest.fixture
 def corpus(tmp_path) -> pathlib.Path:
-    """Two parts and both sets that are held out, with what occurs beside the rule."""
+    """Two parts and both held-out sets, with known exceptions to the layout."""
     write_part(tmp_path, PART.format(0), {"aaa": None, "bbb": "aaa", "ccc": "elsewhere"})
     write_part(tmp_path, PART.format("07"), {"ddd": "eee", "eee": None, "lost": None})
     (tmp_path / PART.format("07") / "lost.mp4").unlink()

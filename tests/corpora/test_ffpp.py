@@ -25,7 +25,7 @@ def write_tree(root, *, compression="c23", methods=("Deepfakes",), place="", kin
             file = folder / (f"{name}.mp4" if kind == "videos" else f"{name}/0000.png")
             file.parent.mkdir(exist_ok=True)
             file.touch()
-    # What downloads have beside: masks, and DeepFakeDetection.
+    # Downloads also have masks, and DeepFakeDetection.
     for trap in ("Deepfakes/masks/videos/000_756", "DeepFakeDetection/c23/videos/01_02__exit__AB"):
         file = root / "manipulated_sequences" / f"{trap}.mp4"
         file.parent.mkdir(parents=True)

@@ -51,7 +51,7 @@ def test_lists_in_the_form_of_gend_give_exactly_these_clips(tmp_path, caplog):
     assert caplog.messages == [
         "pathlist: 2 frames of the lists are missing: CDFv3/FSRT/gone/3.png, "
         "CDFv3/YouTube-real/00170/9.png",
-        "pathlist: 1 videos are left out: without a frame: CDFv3/FSRT/gone",
+        "pathlist: 1 videos left out: they have no frame: CDFv3/FSRT/gone",
         "pathlist: 1 videos have more frames than listed: all are read: FF/real/000",
         "pathlist: 3 sources are taken for real: CDFv3/Celeb-real, CDFv3/YouTube-real, FF/real",
         "pathlist: 2 sources are taken for fake: CDFv3/Real3DPortrait, FF/DF",

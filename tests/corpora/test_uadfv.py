@@ -7,7 +7,7 @@ from tests.corpora import trees
 def test_videos_give_exactly_these_clips(tmp_path, caplog):
     trees.write_tree(tmp_path / "real", "0000.mp4", "0001.MP4")
     trees.write_tree(tmp_path / "fake", "0000_fake.mp4", "0007_fake.mp4")
-    # what lies beside: frames of the same videos, and landmarks
+    # next to them: frames of the same videos, and landmarks
     trees.write_tree(tmp_path, "real/frames/0000/000.png", "real/landmarks/0000/000.npy")
     assert trees.rows(read_uadfv(tmp_path)) == [
         (

@@ -17,7 +17,7 @@ AS_IS = CropSpec(crops="as-is", detector="none", landmarks=0)
 
 
 def five_landmarks(spec: CropSpec) -> np.ndarray:
-    """A face that lies in the crop already: eye corners 20 pixels beside the eye centres."""
+    """A face that already is in place: eye corners 20 pixels left and right of the eye centers."""
     left, right, nose = align.template(spec)
     outwards = np.array([20.0, 0.0])
     return np.stack([right + outwards, right - outwards, left - outwards, left + outwards, nose])

@@ -28,7 +28,7 @@ def photographs(pattern: str, count: int) -> list[np.ndarray]:
     return [image_lib.read_image(path) for path in paths[:: max(1, len(paths) // count)][:count]]
 
 
-def beside(*images: np.ndarray) -> np.ndarray:
+def side_by_side(*images: np.ndarray) -> np.ndarray:
     height = min(len(image) for image in images)
     return np.concatenate([image[:height] for image in images], axis=1)
 
@@ -123,7 +123,7 @@ def test_faces_are_sorted_by_size_and_picked_by_policy():
     small, large = photographs("studio/*/*.jpg", 2)
     small = small[::2, ::2]
     small = np.pad(small, ((0, len(large) - len(small)), (0, 0), (0, 0)), mode="edge")
-    picture = beside(small, large)
+    picture = side_by_side(small, large)
     everyone = CropSpec(faces="all")
     faces = FaceDetector(everyone).detect(picture)
     assert len(faces) == 2
@@ -191,5 +191,5 @@ def test_mmod_finds_the_same_face():
 @needs_photographs
 def test_a_crowd_is_capped(monkeypatch):
     monkeypatch.setattr(detect, "MAX_FACES", 2)
-    picture = beside(*photographs("studio/*/*.jpg", 3))
+    picture = side_by_side(*photographs("studio/*/*.jpg", 3))
     assert len(FaceDetector(CropSpec(faces="all")).detect(picture)) == 2

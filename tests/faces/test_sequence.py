@@ -1,4 +1,4 @@
-"""The frames of a clip: when all of one is searched, and that little of it is as good as all."""
+"""When a whole frame is searched, and that searching near the last boxes gives the same faces."""
 
 import dataclasses
 import os
@@ -28,9 +28,9 @@ def face(left: float, side: float, confidence: float = 1.0) -> Face:
 
 
 class Script:
-    """A detector of faces that are said, by frame; notes in which frames it was asked for all.
+    """A detector with scripted faces for each frame; records the frames that it searched.
 
-    `hidden` faces are seen only nearby.
+    `hidden` faces are seen only by `detect_near`.
     """
 
     def __init__(self, frames: list[list[Face]], hidden: tuple[Face, ...] = (), **fields):
@@ -140,13 +140,13 @@ def test_a_moving_face_is_followed(working_size):
 
 @needs_photographs
 def test_a_moving_face_is_searched_for_once(monkeypatch):
-    searched, find = [], FaceDetector.find
+    searched, find = [], FaceDetector.detect
 
     def counted(self, image):
         searched.append(image)
         return find(self, image)
 
-    monkeypatch.setattr(FaceDetector, "find", counted)
+    monkeypatch.setattr(FaceDetector, "detect", counted)
     detector = VideoFaceDetector(FaceDetector(CropSpec()))
     assert [len(detector.detect(frame)) for frame in pan(photograph())] == [1] * 8
     assert len(searched) == 1

@@ -1,4 +1,4 @@
-"""Files that mean harm, made anew each time: nothing hostile is kept in the repository."""
+"""Hostile files, written for each test: the repository keeps none."""
 
 import io
 import pathlib

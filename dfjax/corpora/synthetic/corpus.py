@@ -7,7 +7,6 @@ about real faces, so every place that prints one says "synthetic". Imports neith
 
 import concurrent.futures
 import csv
-import dataclasses
 import functools
 import hashlib
 import multiprocessing
@@ -18,8 +17,9 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
-from dfjax import progress
+from dfjax import files, progress
 from dfjax.corpora.synthetic import forgery, head, scene
+from dfjax.corpora.synthetic.settings import Settings
 from dfjax.errors import UserError
 from dfjax.media import video
 
@@ -30,21 +30,7 @@ COLUMNS = ("path", "label", "split", "group", "method", "pair")
 _SPLITS = ("train", "train", "train", "train", "val", "test")
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What the corpus is a function of; `frames` is the length of a clip."""
-
-    seed: int = 0
-    identities: int = 108
-    frames: int = 6
-
-
-DEFAULTS = Settings()
-
-
-def write_corpus(
-    root: str | os.PathLike, settings: Settings = DEFAULTS, *, jobs: int = 1
-) -> pathlib.Path:
+def write_corpus(root: str | os.PathLike, settings: Settings, *, jobs: int = 1) -> pathlib.Path:
     """Writes `root`/clips/*.mp4 and `root`/manifest.csv, and returns the path of the manifest.
 
     `TAKES` originals of each identity, and one fake of each original, by one of the `METHODS` in
@@ -137,18 +123,15 @@ def _file_name(settings: Settings, pair: str, method: str) -> str:
 
 
 def _write_clip(path: pathlib.Path, frames: list[np.ndarray], crf: int) -> None:
-    unfinished = path.with_suffix(".part")
-    video.write_video(unfinished, frames, fps=scene.FPS, crf=crf)
-    os.replace(unfinished, path)
+    with files.replacing(path) as unfinished:
+        video.write_video(unfinished, frames, fps=scene.FPS, crf=crf)
 
 
 def _write_manifest(path: pathlib.Path, rows: list[dict[str, str]]) -> pathlib.Path:
-    unfinished = path.with_suffix(".part")
-    with open(unfinished, "w", newline="") as file:
+    with files.replacing(path) as unfinished, open(unfinished, "w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(sorted(rows, key=lambda row: (row["pair"], row["label"] == "fake")))
-    os.replace(unfinished, path)
     return path
 
 
