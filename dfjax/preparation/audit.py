@@ -101,11 +101,7 @@ def audit(dataset: Dataset, *, crops_per_clip: int = 8, compare_faces: bool = Fa
     Raises:
       FileNotFoundError: a model for the faces is missing.
     """
-    scope = leaks.id_scope(dataset)
-    parts = [
-        _Part(split, group, scope, dataset.records(split), dataset.crop_spec)
-        for group, split in enumerate(dataset.splits)
-    ]
+    parts = [_make_part(split, dataset, split, group) for group, split in enumerate(dataset.splits)]
     result = _audit(parts, dataset.digest, crops_per_clip, compare_faces)
     result.write(dataset)
     return result
@@ -128,18 +124,17 @@ def compare(
         names = ", ".join(str(dataset.path) for dataset in datasets)
         raise UserError(f"{names} name one dataset twice: name each once, or one alone")
     parts = [
-        _Part(
-            f"{dataset.path}:{split}",
-            group,
-            leaks.id_scope(dataset),
-            dataset.records(split),
-            dataset.crop_spec,
-        )
+        _make_part(f"{dataset.path}:{split}", dataset, split, group)
         for group, dataset in enumerate(datasets)
         for split in dataset.splits
     ]
     digests = " ".join(dataset.digest for dataset in datasets)
     return _audit(parts, digests, crops_per_clip, compare_faces)
+
+
+def _make_part(name: str, dataset: Dataset, split: str, group: int) -> _Part:
+    scope = leaks.id_scope(dataset)
+    return _Part(name, group, scope, dataset.records(split), dataset.crop_spec)
 
 
 def _audit(

@@ -66,8 +66,8 @@ class Cue:
 
 
 CUES = {
-    "brightness": Cue("Brightness", "mean grey, 0 to 255", lambda _, cues: 255 * cues[2]),
-    "contrast": Cue("Contrast", "standard deviation of the grey", lambda _, cues: 255 * cues[3]),
+    "brightness": Cue("Brightness", "mean gray, 0 to 255", lambda _, cues: 255 * cues[2]),
+    "contrast": Cue("Contrast", "standard deviation of the gray", lambda _, cues: 255 * cues[3]),
     "sharpness": Cue(
         "Sharpness",
         "log10 of the variance of the Laplacian: blurred crops are on the left",

@@ -52,18 +52,12 @@ def prepare(
     if settings.spec.crops == "align":
         FaceDetector(settings.spec)  # a missing model is one error, not one for every clip
     out = pathlib.Path(out)
-    originals = _originals(clips, settings.spec) if settings.boxes_from_original else None
+    crop = _cropper(clips, settings)
     dataset = _open_finished(out, settings.identity(clips), overwrite)
     if dataset is not None:
         return _complete(dataset, is_new=False)
     installed = versions.installed()
     _begin(out, {**settings.of_crops(), "versions": installed}, overwrite)
-    crop = functools.partial(
-        crop_clip.crop_clip,
-        spec=settings.spec,
-        num_frames=settings.num_frames,
-        originals=originals,
-    )
     with CropStore(out / _WORK / "crops") as store:
         outcomes = _crop_all(
             clips, store, crop, out / summary.ERRORS_FILE, jobs=jobs, beam_options=beam_options
@@ -71,8 +65,9 @@ def prepare(
         usable = [clip for clip in clips if outcomes[clip.key].crops]
         counts = _counts(clips, outcomes)
         if not usable:
-            coverage, own_boxes = counts["coverage"], counts["own_boxes"]
-            return PreparationSummary(out, coverage, own_boxes, settings.synthetic, is_new=True)
+            return PreparationSummary(
+                out, counts["coverage"], counts["own_boxes"], settings.synthetic, is_new=True
+            )
         dataset = builder.write_dataset(
             out,
             clips=usable,
@@ -85,6 +80,17 @@ def prepare(
     rows = ((clip.split, clip.key, clip.origin_ids) for clip in usable)
     leaks.audit_ids(dataset, rows).write(dataset)
     return _complete(dataset, is_new=True)
+
+
+def _cropper(clips: Sequence[Clip], settings: Settings) -> Callable[[Clip], crop_clip.ClipCrops]:
+    """What makes the crops of one of these clips."""
+    originals = _originals(clips, settings.spec) if settings.boxes_from_original else None
+    return functools.partial(
+        crop_clip.crop_clip,
+        spec=settings.spec,
+        num_frames=settings.num_frames,
+        originals=originals,
+    )
 
 
 def _originals(clips: Sequence[Clip], spec: CropSpec) -> dict[str, str]:
