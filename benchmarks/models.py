@@ -21,7 +21,17 @@ PEER = "onnx"
 FLOPS_PER_BATCH = 64e9  # about as much work for every model; the largest take one image at a time
 MAX_BATCH = 32
 MAX_SECONDS = 10  # of updates of one model
-COLUMNS = ("model", "px", "parameters", "GFLOPs", "batch", "training", "Flax", PEER, f"{PEER}/Flax")
+COLUMNS = (
+    "model",
+    "px",
+    "parameters",
+    "GFLOPs",
+    "batch",
+    "training",
+    "Flax",
+    "ONNX Runtime",
+    "times Flax",
+)
 
 
 def main() -> None:
