@@ -147,8 +147,6 @@ def _note(option: str) -> str:
     if option == "root":
         return ""
     takers = _takers(option)
-    if not takers:  # of the drawn corpus alone, whose reader is not loaded for --help
-        return "; for synthetic"
     default = registry.options("corpus", takers[0])[option].default
     values = default if isinstance(default, tuple) else (default,)
     text = "" if default is None or default is False else f" ({' '.join(map(str, values))})"
