@@ -121,7 +121,7 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(run, tmp_
         export.export(lost, out, ["onnx"])
     shutil.copy(run / "config.json", lost)
     (lost / model_card.FILE).unlink()
-    with pytest.raises(UserError, match=r"has no model_card.json: let the run end"):
+    with pytest.raises(UserError, match=r"has no model_card.json: evaluate the run first"):
         export.export(lost, out, ["onnx"])
     # The tests need every package, so their absence is simulated.
     find_spec = importlib.util.find_spec
