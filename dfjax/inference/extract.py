@@ -194,4 +194,4 @@ def cut_as_stored(image: np.ndarray, faces: Sequence[Face], spec: CropSpec) -> l
     These are the pixels that a model is trained on, losses of JPEG included; `image` is RGB uint8
     [H, W, 3]. See `faces.crop.cut_faces`.
     """
-    return [crop.as_stored(each, spec) for each in crop.cut_faces(image, faces, spec)]
+    return [crop.as_stored(face, spec) for face in crop.cut_faces(image, faces, spec)]

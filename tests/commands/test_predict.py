@@ -16,7 +16,7 @@ import pytest
 
 from dfjax import cli
 from dfjax.commands import predict as command
-from dfjax.inference import live, predict, report, runtimes
+from dfjax.inference import live, predict, report
 from dfjax.media import image, video
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -123,13 +123,6 @@ def test_the_help_has_the_defaults_of_the_functions(capsys):
     }
     for flag, default in defaults.items():
         assert re.search(rf"{flag} [a-zA-Z -]+ \({default}\)", text), flag
-
-
-def test_every_runtime_can_be_chosen(capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["predict", "--model", "m", "--runtime", "?", "a.png"])
-    choices = capsys.readouterr().err.partition("choose from")[2]
-    assert re.findall(r"\w+", choices) == [*runtimes.RUNTIMES, "flax"]
 
 
 def test_rows_are_printed_as_they_are(capsys):

@@ -43,7 +43,8 @@ def test_every_face_is_judged_even_if_training_saw_the_largest_alone(take):
     both = np.concatenate([take.frames[0], take.frames[0][:, ::-1] // 2], axis=1)
     result = make_detector().image(both)
     assert sorted(face.track for face in result.faces) == [0, 1]
-    scores = {face.crop.box[0] > 320: face.score for face in result.faces}
+    width = take.frames[0].shape[1]
+    scores = {face.crop.box[0] > width: face.score for face in result.faces}
     assert scores[False] > scores[True]
     assert result.verdict.score == scores[False]
 

@@ -54,20 +54,20 @@ def test_grad_cam_is_the_class_activation_map_of_pooling_and_a_linear_head():
     )
     evidence = np.maximum(features @ weights[:, 0], 0)
     expected = evidence / evidence.max((1, 2), keepdims=True)
-    found = _grad_cam(model, variables, images)
-    assert found.shape == (3, 2, 2)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    maps = _grad_cam(model, variables, images)
+    assert maps.shape == (3, 2, 2)
+    np.testing.assert_allclose(maps, expected, atol=1e-5)
     # One face does not colour another.
     alone = _grad_cam(model, variables, images[1:2])
-    np.testing.assert_allclose(found[1:2], alone, atol=1e-5)
+    np.testing.assert_allclose(maps[1:2], alone, atol=1e-5)
 
 
 def test_map_is_empty_where_nothing_speaks_for_fake():
     model, variables = _resnet()
     head = {"logit": {"kernel": -jnp.ones((64, 1)), "bias": jnp.zeros(1)}}
     against = {**variables, "params": {**variables["params"], "head": head}}
-    found = _grad_cam(model, against, _images(2))
-    np.testing.assert_array_equal(found, np.zeros((2, 2, 2)))
+    maps = _grad_cam(model, against, _images(2))
+    np.testing.assert_array_equal(maps, np.zeros((2, 2, 2)))
 
 
 @pytest.mark.parametrize("name", small.structures())
@@ -78,13 +78,13 @@ def test_every_structure_has_heat_maps(name):
     variables = jax.eval_shape(model.init, jax.random.key(0), image)
     variables = {key: variables[key] for key in ("params", "batch_stats") if key in variables}
     heat_map = functools.partial(explain.heat_map, model=model, image_size=small.SIZE)
-    found = jax.eval_shape(heat_map, variables, crops)
-    assert (found.shape[0], found.dtype) == (2, jnp.float32)
-    assert len(found.shape) == 3
+    maps = jax.eval_shape(heat_map, variables, crops)
+    assert (maps.shape[0], maps.dtype) == (2, jnp.float32)
+    assert len(maps.shape) == 3
 
 
 class _Attention(nn.Module):
-    """Leaves the attention weights [heads, T, T] that it is given."""
+    """Sows these attention weights, [heads, T, T]."""
 
     weights: tuple
 
@@ -102,8 +102,8 @@ class _Block(nn.Module):
         _Attention(self.weights, name="attention")(batch)
 
 
-class _Told(nn.Module):
-    """Two patches in a row beside a class token, and blocks with the given attention."""
+class _Scripted(nn.Module):
+    """Two patches in a row next to a class token, and blocks with scripted attention."""
 
     blocks: tuple
 
@@ -123,11 +123,11 @@ def test_rollout_by_hand():
     stay = ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     first = (((1.0, 0.0, 0.0), *stay), ((0.0, 1.0, 0.0), *stay))
     second = (((0.0, 0.5, 0.5), *stay),)
-    model = _Told(blocks=(first, second))
+    model = _Scripted(blocks=(first, second))
     # Half itself: rows (3/4, 1/4, 0), then (1/2, 1/4, 1/4). The class token in the end is
     # 1/2 (3/4, 1/4, 0) + 1/4 (0, 1, 0) + 1/4 (0, 0, 1) = (3/8, 3/8, 1/4).
-    found = explain.heat_map({}, _images(2, 32), model=model, image_size=32)
-    np.testing.assert_allclose(found, [[[1, 2 / 3]]] * 2, atol=1e-6)
+    maps = explain.heat_map({}, _images(2, 32), model=model, image_size=32)
+    np.testing.assert_allclose(maps, [[[1, 2 / 3]]] * 2, atol=1e-6)
 
 
 def _transformer(**settings):
@@ -148,24 +148,24 @@ def test_rollout_is_the_product_over_the_blocks(pool, depth):
     @jax.jit
     def both(variables):
         _, state = model.apply(variables, images, mutable=["intermediates"])
-        found = explain.heat_map(variables, images, model=model, image_size=64)
-        return found, state["intermediates"]
+        maps = explain.heat_map(variables, images, model=model, image_size=64)
+        return maps, state["intermediates"]
 
-    found, left = both(variables)
-    assert found.shape == (3, 4, 4)
+    maps, intermediates = both(variables)
+    assert maps.shape == (3, 4, 4)
     for row in range(3):
         product = np.eye(17)
         for number in range(1, depth + 1):
-            heads = np.asarray(left[f"block{number}"]["attention"]["attention"][0][row])
+            heads = np.asarray(intermediates[f"block{number}"]["attention"]["attention"][0][row])
             mixed = heads.mean(0) + np.eye(17)
             product = mixed / mixed.sum(1, keepdims=True) @ product
         share = {
             "token": np.eye(17)[0],
             "mean": np.append(0, np.full(16, 1 / 16)),
-            "attention": left["pooling"][0][row],
+            "attention": intermediates["pooling"][0][row],
         }
         seen = (share[pool] @ product)[1:]
-        np.testing.assert_allclose(found[row], (seen / seen.max()).reshape(4, 4), atol=1e-5)
+        np.testing.assert_allclose(maps[row], (seen / seen.max()).reshape(4, 4), atol=1e-5)
         assert seen.min() < 0.9 * seen.max()  # it tells the patches apart
 
 
@@ -222,8 +222,8 @@ def test_a_planted_cue_is_where_the_map_lights_up():
     logits = steps.predict(variables, images, model=model, image_size=32)
     assert ((logits > 0) == (labels > 0)).all()
     heat = _grad_cam(model, variables, images[1::2], 32)
-    for each, corner in zip(heat, corners[1::2], strict=True):
-        brightest = (np.array(np.unravel_index(each.argmax(), each.shape)) + 0.5) * 4
+    for cells, corner in zip(heat, corners[1::2], strict=True):
+        brightest = (np.array(np.unravel_index(cells.argmax(), cells.shape)) + 0.5) * 4
         # Within the patch, or a cell that its border reaches into.
         assert (np.abs(brightest - (corner + 4)) <= 4 + 4).all()
 

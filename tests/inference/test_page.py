@@ -100,7 +100,7 @@ def test_page_warns_of_a_model_of_drawn_faces():
 
 def test_page_draws_every_face_where_it_belongs():
     page = Page(render_html(video_report(heat=False)))
-    marks = [each for each in page.all("svg") if each.get("class", "").startswith("point")]
+    marks = [svg for svg in page.all("svg") if svg.get("class", "").startswith("point")]
     places = [(m["x"], m["y"], "unused" in m["class"]) for m in marks if "x" in m]
     # 4 s; 200 pixels from 0 at the bottom to 1.
     assert places == [
@@ -116,7 +116,7 @@ def test_page_draws_every_face_where_it_belongs():
     assert threshold["y1"] == threshold["y2"] == "100.0"
     (band,) = page.all("rect")
     assert (float(band["y"]), float(band["height"])) == (pytest.approx(80), pytest.approx(40))
-    widths = [each["style"] for each in page.all("span") if each["class"].startswith("zone")]
+    widths = [span["style"] for span in page.all("span") if span["class"].startswith("zone")]
     assert widths == ["width: 40.0%", "width: 20.0%", "width: 40.0%"]
 
 
@@ -124,7 +124,7 @@ def test_page_knows_models_that_decide_by_their_threshold_alone():
     written = video_report()
     written["model"]["decision"] = {"threshold": 0.3, "low": 0.3, "high": 0.3, "error_rate": 0.05}
     page = Page(render_html(written))
-    zones = [each for each in page.all("span") if each["class"].startswith("zone")]
+    zones = [span for span in page.all("span") if span["class"].startswith("zone")]
     assert [(zone["class"], zone["style"]) for zone in zones] == [
         ("zone real", "width: 30.0%"),
         ("zone fake", "width: 70.0%"),

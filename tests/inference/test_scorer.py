@@ -1,4 +1,4 @@
-"""One model, one score: whatever it was saved as and whoever runs it."""
+"""One model, one score: whatever it was saved as and whatever runs it."""
 
 import concurrent.futures
 import dataclasses
@@ -13,7 +13,8 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import export, metrics, model_card, steps, tree
+from dfjax import metrics, model_card, steps, tree
+from dfjax.export import export
 from dfjax.inference import explain, runtimes, scorer
 from dfjax.run import Run
 
@@ -48,15 +49,15 @@ def expected(run, crops):
 
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_every_runtime_gives_the_scores_of_the_checkpoint(loaded, expected, crops, name):
-    found = loaded[name]
-    assert found.runtime == name
+    model = loaded[name]
+    assert model.runtime == name
     for count in (33, 1):
-        logits, scores = found.logits(crops[:count]), found.scores(crops[:count])
+        logits, scores = model.logits(crops[:count]), model.scores(crops[:count])
         assert (scores.shape, scores.dtype) == ((count,), np.float64)
         np.testing.assert_allclose(logits, expected[:count], atol=1e-5)
-        calibrated = logits / found.card.temperature
+        calibrated = logits / model.card.temperature
         np.testing.assert_allclose(scores, 1 / (1 + np.exp(-calibrated)), atol=1e-12)
-    assert found.scores(crops[:0]).shape == (0,)
+    assert model.scores(crops[:0]).shape == (0,)
     assert np.ptp(expected) > 0.01  # scores that do not move would prove nothing
 
 
@@ -82,8 +83,8 @@ def test_threads_do_not_disturb_each_other(loaded, expected, crops, name):
         return loaded[name].logits(crops[row : row + 1])[0]
 
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(score, range(33)))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+        logits = list(threads.map(score, range(33)))
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
@@ -97,7 +98,7 @@ def test_other_arrays_than_crops_are_refused(loaded, name):
 
 def test_one_card_travels_with_all(run, loaded):
     card = model_card.read(run)
-    assert all(each.card == card for each in loaded.values())
+    assert all(model.card == card for model in loaded.values())
 
 
 def test_temperature_softens_the_scores(run, tmp_path, crops, expected):
@@ -105,8 +106,8 @@ def test_temperature_softens_the_scores(run, tmp_path, crops, expected):
     shutil.copytree(run, warm)
     card = json.loads((warm / model_card.FILE).read_text())
     (warm / model_card.FILE).write_text(json.dumps({**card, "temperature": 2.5}))
-    found = scorer.load(warm).scores(crops)
-    np.testing.assert_allclose(found, metrics.to_score(expected, 2.5), atol=1e-6)
+    scores = scorer.load(warm).scores(crops)
+    np.testing.assert_allclose(scores, metrics.to_score(expected, 2.5), atol=1e-6)
 
 
 def test_fastest_runtime_that_is_there_is_taken(exported, tmp_path):
@@ -115,13 +116,13 @@ def test_fastest_runtime_that_is_there_is_taken(exported, tmp_path):
     shutil.copytree(exported, part)
     (part / "model.onnx").unlink()
     (part / runtimes.HEAT_MAPS).unlink()
-    found = scorer.load(part)
-    assert found.runtime == "savedmodel"
+    model = scorer.load(part)
+    assert model.runtime == "savedmodel"
     assert scorer.load(part / "score.stablehlo").runtime == "stablehlo"
-    assert found.heat_maps(np.zeros((1, 40, 40, 3), np.uint8)) is None
+    assert model.heat_maps(np.zeros((1, 40, 40, 3), np.uint8)) is None
 
 
-def test_what_cannot_be_loaded_is_told(run, exported, tmp_path):
+def test_what_cannot_be_loaded_is_an_error(run, exported, tmp_path):
     with pytest.raises(ValueError, match=r"cannot be run by 'tensorrt': here it can by \['on"):
         scorer.load(exported, "tensorrt")
     with pytest.raises(ValueError, match=r"is a run, for runtime flax: export it to use onnx"):
@@ -151,8 +152,8 @@ import os, sys
 os.fork = None
 import numpy as np
 from dfjax.inference import scorer
-found = scorer.load(sys.argv[1], "openvino").scores(np.zeros((1, 40, 40, 3), np.uint8))
-assert 0 < found[0] < 1
+(score,) = scorer.load(sys.argv[1], "openvino").scores(np.zeros((1, 40, 40, 3), np.uint8))
+assert 0 < score < 1
 """
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     done = subprocess.run(
@@ -165,7 +166,7 @@ assert 0 < found[0] < 1
     assert not (tmp_path / "intel").exists()  # where it keeps its client id
 
 
-def test_a_flipped_bit_is_no_other_model(run, tmp_path):
+def test_a_flipped_bit_is_not_another_model(run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     folder = tmp_path / "run" / "checkpoints"
     largest = max(folder.rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
