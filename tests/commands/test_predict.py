@@ -49,7 +49,7 @@ def test_a_folder_gets_a_table_and_reports(run, pictures, tmp_path):
     assert done.returncode == 0, done.stderr
 
     out = tmp_path / "runs" / "predict"
-    rows = list(csv.DictReader((out / "results.csv").open()))
+    rows = list(csv.DictReader((out / "results.csv").read_text().splitlines()))
     assert [row["source"] for row in rows] == [
         "mixed/[b]face.png",
         "mixed/broken.mp4",
