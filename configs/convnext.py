@@ -7,6 +7,8 @@
 224 px, its native size; FILE is timm's `convnext_tiny.fb_in22k_ft_in1k` or torchvision's. Set
 `--config.init_from=""` to start from nothing, which needs more steps;
 `--config.model.remat=True` where memory is short.
+
+Not run yet on a published corpus: neither hours nor score are known.
 """
 
 import ml_collections

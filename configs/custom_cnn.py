@@ -6,6 +6,8 @@
 
 112 px, the size that the network is meant for. Scores are those of a synthetic corpus; for real
 data set `--config.data.dir`. The network is in dfjax/models/dfcnn.py: a place to begin one's own.
+
+Not run yet on this corpus: neither minutes nor score are known.
 """
 
 import ml_collections

@@ -8,6 +8,8 @@
 `--config.init_from=""` to start from nothing, which needs more steps;
 `--config.model.remat=True` where memory is short, or `--config.model.name=tf_efficientnet_b0
 --config.data.image_size=224` with weights of that.
+
+Not run yet on a published corpus: neither hours nor score are known.
 """
 
 import ml_collections

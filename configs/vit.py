@@ -5,10 +5,12 @@
     dfjax train --config configs/vit.py --workdir runs/vit
 
 224 px, its native size; FILE is the `model.safetensors` of `openai/clip-vit-large-patch14` at
-Hugging Face, whose text tower is left out; `preprocessor_config.json` beside it states how images
-are normalised. That 0.03% of the parameters move keeps what CLIP knows, and generalises better to
+Hugging Face, whose text tower is left out; `preprocessor_config.json` next to it states how images
+are normalized. That 0.03% of the parameters move keeps what CLIP knows, and generalizes better to
 forgeries that were not trained on (arXiv:2508.06248). To train them all, set
 `--config.optimizer.lr_rules="()"` and a learning rate thirty times smaller.
+
+Not run yet on a published corpus: neither hours nor score are known.
 """
 
 import ml_collections

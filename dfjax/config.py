@@ -20,7 +20,7 @@ def base() -> ml_collections.ConfigDict:
     c.model.stochastic_depth = placeholder(float)  # drop rate of the last residual branch
     c.model.zero_init_residual = placeholder(bool)  # residual blocks begin as the identity
     c.model.pool = placeholder(str)  # of a transformer: token, mean or attention
-    c.model.class_token = placeholder(bool)  # of a transformer: a token that is no patch
+    c.model.class_token = placeholder(bool)  # of a transformer: a token that is not a patch
     c.model.gelu = placeholder(str)  # of a transformer: exact, tanh or quick
     c.model.norm_epsilon = placeholder(float)  # of the norms, as published weights expect
     c.model.remat = placeholder(bool)  # compute activations twice instead of keeping them

@@ -1,4 +1,4 @@
-"""The error of whoever is at the keyboard, told apart from those of the program."""
+"""The error that a user can act on, apart from faults of the program."""
 
 
 class UserError(ValueError):

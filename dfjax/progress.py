@@ -48,7 +48,7 @@ class Progress:
             self._bar.stop()
 
     def update(self, done: int, **fields: float | int | str) -> None:
-        """Shows that `done` of the total are done, beside the named fields."""
+        """Shows that `done` of the total are done, next to the named fields."""
         if not self._enabled:
             return
         note = "  ".join(f"{k} {_short(v)}" for k, v in fields.items())

@@ -1,4 +1,4 @@
-"""Where arrays live: one mesh axis over all devices of all processes. Only this file names them.
+"""Where arrays live: one mesh axis over all devices of all processes.
 
 The state is replicated and batches are split along their first axis; XLA derives every collective
 from that. Axes are of type Auto: explicit ones (the default of `jax.make_mesh`) would ask the

@@ -58,7 +58,7 @@ def init(
         params=params,
         batch_stats=batch_stats,
         opt_state=tx.init(params),
-        # Copies: the averages are donated beside the values they start from.
+        # Copies: the averages are donated together with the values they start from.
         ema=jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats}) if ema else None,
     )
 
@@ -94,7 +94,7 @@ def train_step(
     ema = state.ema
     if ema is not None:
         # The shorter early horizon keeps the random start out of the average of a short run.
-        # BatchNorm's statistics are averaged beside the parameters that they belong to, over the
+        # BatchNorm's statistics are averaged as the parameters that they belong to are, over the
         # same horizon. At the cosine's end, where parameters hardly move, those of the averaged
         # network are the same; a checkpoint from the middle of a run would be exact only with
         # statistics recomputed over training batches.

@@ -1,4 +1,4 @@
-"""What a classifier reaches that looks at no face: a warning of corpora solved by accident.
+"""AUC of a classifier that never sees the face; a high value means the corpus has shortcuts.
 
 File size, crop scale, brightness, sharpness and an 8x8 thumbnail tell fakes from reals wherever one
 class was recorded, scaled or compressed unlike the other. Two probes on them show how much of a
@@ -9,7 +9,7 @@ together give away. Either is a lower bound of the shortcut, the higher one the 
     scores = trivial_cues.fit(train.features, train.label).scores(test.features)
     aucs = {name: test.aucs(score) for name, score in scores.items()}
 
-`test.row` says which crops these are, so that a model's AUC on the same ones may stand beside.
+`test.row` says which crops these are, so that a model's AUC on the same ones may stand next to it.
 """
 
 import dataclasses

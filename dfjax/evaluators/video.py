@@ -41,7 +41,7 @@ class ClipScores:
 def clip_scores(scores: frame.Scores) -> ClipScores:
     """The mean score of each clip over its frames.
 
-    Clips are told apart by their whole key (corpus/method/name): names alone repeat between
+    Clips are distinguished by their whole key (corpus/method/name): names alone repeat between
     forgery methods. With several faces in a frame the most suspicious one speaks for the frame.
 
     Raises:
@@ -51,7 +51,7 @@ def clip_scores(scores: frame.Scores) -> ClipScores:
     label = scores.label[first]
     if (label[member] != scores.label).any():
         mixed = clips[member[np.argmax(label[member] != scores.label)]]
-        raise UserError(f"clip {str(mixed)!r} has crops of both labels: prepare the corpus anew")
+        raise UserError(f"clip {str(mixed)!r} has crops of both labels: prepare the corpus again")
     _, frame_of = np.unique(np.stack([member, scores.frame]), axis=1, return_inverse=True)
     frame_of = frame_of.ravel()
     frame_score = np.full(frame_of.max() + 1, -np.inf)
