@@ -49,7 +49,7 @@ def test_report_agrees_with_scikit_learn_on_its_own_scores(clips, trained, capsy
     evaluate.evaluate(tiny_run.make_config(clips), trained)
     folder_name = trained / "eval" / f"{clips.name}-test"
     found = json.loads((folder_name / "metrics.json").read_text())
-    rows = list(csv.DictReader((folder_name / "scores.csv").open()))
+    rows = list(csv.DictReader((folder_name / "scores.csv").read_text().splitlines()))
     assert len(rows) == 8 * 3  # every frame once
     label = np.array([int(row["label"]) for row in rows])
     score = np.array([float(row["score"]) for row in rows])
@@ -101,7 +101,9 @@ def test_card_s_decisions_hold_the_error_rate_on_the_files_they_were_fitted_to(c
     low, high = decision.bounds(3)
     assert low <= decision.threshold <= high
     # The written rows tell the same: scores of a clip, its mean, its verdict.
-    rows = csv.DictReader((trained / "eval" / f"{clips.name}-val" / "scores.csv").open())
+    rows = csv.DictReader(
+        (trained / "eval" / f"{clips.name}-val" / "scores.csv").read_text().splitlines()
+    )
     scores: dict[tuple[str, int], list[float]] = {}
     for row in rows:
         assert (row["track"], row["quality"]) == ("0", "")

@@ -52,13 +52,15 @@ def test_resume_drops_later_rows_and_a_line_cut_short(tmp_path):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["loss", "gradient norm"])
 def test_first_step_that_is_not_finite_is_named(tmp_path, name, bad):
-    log = _log(writer.MetricWriter(tmp_path, resume_step=0), every=4)
+    metric_writer = writer.MetricWriter(tmp_path, resume_step=0)
+    log = _log(metric_writer, every=4)
     second = {"loss": bad} if name == "loss" else {"loss": 1.0, "grad_norm": bad}
     for step, values in enumerate([{"loss": 1.0}, second, {"loss": np.nan}], 1):
         log.add(step, _step_metrics(**values), waited=0.0)
     message = rf"the {name} became {bad} at step 2, within steps \[1, 3\].*: lower optimizer\.lr"
     with pytest.raises(UserError, match=message):
         log.flush()
+    metric_writer.close()
     assert _rows(tmp_path) == []
 
 

@@ -321,7 +321,8 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
 
 def _read_labels(file: pathlib.Path, sizes: dict[str, int]) -> dict[str, np.ndarray]:
     """The labels of each split, which has `sizes[split]` records."""
-    with np.load(file) as arrays:
+    # From memory: numpy leaves a damaged file open.
+    with np.load(io.BytesIO(file.read_bytes())) as arrays:
         labels = {split: arrays[split] for split in sizes}
     for split, size in sizes.items():
         if labels[split].shape != (size,):

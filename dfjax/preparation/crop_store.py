@@ -86,6 +86,7 @@ class CropStore:
         try:
             fcntl.flock(self._end, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self._end.close()
             raise UserError(f"{path} is in use by another run: wait for it, or stop it") from error
         self._notes: dict[tuple, dict[str, Any]] = {}
         self._end.truncate(self._index(self.path))

@@ -103,7 +103,9 @@ def trained(request, data, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run_of_faces")
     train.train(config, workdir)
     evaluate.evaluate(config, workdir)
-    rows = csv.DictReader((workdir / "eval" / f"{data.name}-test" / "scores.csv").open())
+    rows = csv.DictReader(
+        (workdir / "eval" / f"{data.name}-test" / "scores.csv").read_text().splitlines()
+    )
     scores = {(r["clip"].rsplit("/")[-1], int(r["frame"])): float(r["score"]) for r in rows}
     assert len(scores) == 8 + 4
     records = builder.open_dataset(data).records("test")
