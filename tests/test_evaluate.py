@@ -84,7 +84,6 @@ def test_report_agrees_with_scikit_learn_on_its_own_scores(clips, trained, capsy
     assert cues["auc"]["model"]["frame"] == pytest.approx(found["frame"]["auc"], abs=1e-12)
     assert set(cues["auc"]) == {"linear", "boosted", "model"}
     assert cues["auc"]["linear"] == {"frame": 1, "video": 1}  # the upper half of fakes is brighter
-    assert image.read_image(folder_name / "curves.png").shape[2] == 3
     assert "swap" in capsys.readouterr().out
 
 

@@ -15,7 +15,12 @@ def save_curves(
     title: str,
     levels: dict[str, tuple[np.ndarray, np.ndarray, float]],
 ) -> None:
-    """Writes one picture: a confusion matrix per level, and the ROC and PR curves of all levels.
+    """Writes the figure of `draw_curves` as a picture, its kind by suffix."""
+    draw_curves(title, levels).savefig(path, dpi=100)
+
+
+def draw_curves(title: str, levels: dict[str, tuple[np.ndarray, np.ndarray, float]]) -> Figure:
+    """Returns a confusion matrix for each level, then the ROC and PR curves of all levels.
 
     `levels` maps "frame" or "video" to (label, score, threshold).
     """
@@ -38,4 +43,4 @@ def save_curves(
     pr.set(xlabel="recall", ylabel="precision", title="precision and recall", ylim=(0, 1.02))
     for ax in (roc, pr):
         ax.legend(loc="lower left" if ax is pr else "lower right")
-    figure.savefig(path, dpi=100)
+    return figure
