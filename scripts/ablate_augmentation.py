@@ -28,6 +28,11 @@ VARIANTS = {
 }
 TRAINING = {
     "num_steps": 1_500,
+    # What configs/resnet.py has otherwise for its short run on drawn faces.
+    "data.image_size": 112,
+    "model.zero_init_residual": True,
+    "optimizer.lr": 2e-3,
+    "log_every": 50,
     "optimizer.warmup_steps": 100,
     "evals.val.every": 250,
     "checkpoint_every": 250,
@@ -37,7 +42,7 @@ TRAINING = {
 
 def train(workdir: pathlib.Path, settings: dict[str, object]) -> float:
     """Trains a run, or continues it, and returns the validation AUC after its last update."""
-    command = [sys.executable, "-m", "dfjax.main", "--config", "configs/resnet.py"]
+    command = [sys.executable, "-m", "dfjax.cli", "train", "--config", "configs/resnet.py"]
     command += ["--workdir", str(workdir)]
     command += [f"--config.{name}={value}" for name, value in settings.items()]
     print("$", *command, flush=True)
@@ -47,7 +52,7 @@ def train(workdir: pathlib.Path, settings: dict[str, object]) -> float:
 
 
 def main() -> None:
-    """Trains seed by seed, so that whatever is finished compares all variants."""
+    """Trains seed by seed, so that what is finished compares all variants."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="what scripts/real_faces.py prepared")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/ablation"))

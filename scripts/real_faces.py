@@ -22,7 +22,6 @@ VAL_SHARE = 0.05
 TRAINING = {
     "num_steps": 4_000,
     "batch_size": 64,
-    # The defaults; configs/resnet.py has smaller ones for drawn faces.
     "augment.rotate": 3.0,
     "augment.zoom": 0.02,
     "augment.shift": 0.01,
@@ -32,6 +31,9 @@ TRAINING = {
     "evals.val.every": 800,
     "checkpoint_every": 800,
 }
+
+# What configs/resnet.py has otherwise for its short run on drawn faces.
+OF_RESNET = {"data.image_size": 112, "model.zero_init_residual": True, "optimizer.lr": 2e-3}
 
 
 def hold_out_groups(manifest: pathlib.Path, out: pathlib.Path) -> None:
@@ -77,12 +79,13 @@ def main() -> None:
     run(*prepare, "--root", f"{real}/videos", "--out", f"{data}/videos", *size, *none_trained)
 
     workdir = arguments.workdir or f"runs/real_faces_{pathlib.Path(arguments.config).stem}"
-    train = (sys.executable, "-m", "dfjax.main", "--config", arguments.config)
+    train = (sys.executable, "-m", "dfjax.cli", "train", "--config", arguments.config)
     train += ("--workdir", workdir)
     settings = {"data.dir": data / "dfdc_faces", **TRAINING}
+    settings |= OF_RESNET if arguments.config == "configs/resnet.py" else {}
     run(*train, *(f"--config.{name}={value}" for name, value in settings.items()))
-    other = f"('{data}/ciplab:test', '{data}/videos:test')"
-    run(*train, "--mode=evaluate", f"--config.eval.data={other}")
+    evaluate = (sys.executable, "-m", "dfjax.cli", "evaluate", "--model", workdir)
+    run(*evaluate, "--data", f"{data}/ciplab:test", f"{data}/videos:test")
 
 
 if __name__ == "__main__":
