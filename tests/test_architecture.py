@@ -22,6 +22,7 @@ FLOORS = [
         "config",
         "errors",
         "files",
+        "html_template",
         "console",
         "registry",
         "tree",

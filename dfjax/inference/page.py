@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from dfjax import verdict
+from dfjax import html_template, verdict
 from dfjax.inference.report import HEADLINES
 
 
@@ -26,20 +26,11 @@ def clock(seconds: float) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return html_template.make_template(
+        pathlib.Path(__file__).with_name("report.html.jinja"),
+        values={"reasons": verdict.REASONS, "words": verdict.WORDS, "headlines": HEADLINES},
+        filters={"percent": verdict.percent, "clock": clock},
     )
-    environment.filters |= {"percent": verdict.percent, "clock": clock}
-    environment.globals |= {
-        "reasons": verdict.REASONS,
-        "words": verdict.WORDS,
-        "headlines": HEADLINES,
-    }
-    return environment.get_template("report.html.jinja")
 
 
 def _zones(decision: dict[str, float]) -> list[tuple[str, float, float]]:

@@ -33,7 +33,7 @@ import jinja2
 import numpy as np
 import sklearn.metrics
 
-from dfjax import files, progress
+from dfjax import files, html_template, progress
 from dfjax.corpora.clip import LABELS
 from dfjax.data import leaks
 from dfjax.data.builder import Dataset
@@ -256,19 +256,14 @@ def _outline(heights: np.ndarray) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return html_template.make_template(
+        pathlib.Path(__file__).with_name("dataset_card.html.jinja"),
+        values={
+            "cues": CUES,
+            "kinds": leaks.KINDS,
+            "few": _FEW,
+            "classes": LABELS,
+            "sample": SAMPLE,
+            "candidates": leaks.CANDIDATES,
+        },
     )
-    environment.globals |= {
-        "cues": CUES,
-        "kinds": leaks.KINDS,
-        "few": _FEW,
-        "classes": LABELS,
-        "sample": SAMPLE,
-        "candidates": leaks.CANDIDATES,
-    }
-    return environment.get_template("dataset_card.html.jinja")
