@@ -19,6 +19,17 @@ from dfjax.preparation import crop_store
 
 _BROKEN_EVERY = 20
 
+# A crop of `crop_clip.ClipCrops`, with values that differ in every field.
+CROP = {
+    "image": b"encoded",
+    "frame": 3,
+    "face": 1,
+    "landmarks": np.arange(10, dtype=np.float32).reshape(5, 2),
+    "box": np.array([1.5, 2, 3, 4], np.float32),
+    "scale": 0.5,
+    "padded": 0.25,
+}
+
 
 def write_videos(root: pathlib.Path, count: int) -> list[str]:
     """Writes videos of a drawn face, each in another light; returns the paths of the broken 5 %."""

@@ -5,28 +5,18 @@ import pathlib
 import signal
 import sys
 
-import numpy as np
 import pytest
 
 from dfjax import cli, versions
 from dfjax.corpora.clip import Clip
 from dfjax.preparation import beam, crop_clip, crop_store
 from tests import preparing
-from tests.preparing import command, digests, errors
+from tests.preparing import CROP, command, digests, errors
 
 IN_THIS_PROCESS = ["--runner=FnApiRunner"]
 # As DirectRunner, which however looks for another runner on the network first.
 TWO_WORKERS = ["--runner", "FnApiRunner", "--pipeline-options"]
 TWO_WORKERS += ["direct_num_workers=2", "direct_running_mode=multi_processing"]
-CROP = {
-    "image": b"encoded",
-    "frame": 3,
-    "face": 1,
-    "landmarks": np.arange(10, dtype=np.float32).reshape(5, 2),
-    "box": np.array([1.5, 2, 3, 4], np.float32),
-    "scale": 0.5,
-    "padded": 0.25,
-}
 
 
 def make_clip(path: pathlib.Path) -> Clip:

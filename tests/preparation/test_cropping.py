@@ -13,17 +13,9 @@ from dfjax.media import limits
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 from dfjax.preparation import crop_clip, crop_store, workers
+from tests.preparing import CROP
 
 AS_IS = CropSpec(crops="as-is", detector="none", landmarks=0, size=16, encoding="png")
-CROP = {
-    "image": b"encoded",
-    "frame": 3,
-    "face": 1,
-    "landmarks": np.arange(10, dtype=np.float32).reshape(5, 2),
-    "box": np.array([1.5, 2, 3, 4], np.float32),
-    "scale": 0.5,
-    "padded": 0.25,
-}
 
 
 def make_clip(path: pathlib.Path, data: bytes = b"data") -> Clip:
