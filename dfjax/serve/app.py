@@ -134,7 +134,7 @@ class _Server(uvicorn.Server):
 
 
 async def _answer_http_error(request: Request, exception: HTTPException) -> JSONResponse:
-    message = f"{request.method}: {exception.detail}"
+    message = f"{request.method[:20]}: {exception.detail}"
     return gate.error_response(
         request.url.path, RequestError(exception.status_code, "http", message)
     )

@@ -16,7 +16,7 @@ from dfjax.inference.detector import Detector, Result, stack_crops
 from dfjax.inference.extract import ExtractedFaces
 from dfjax.serve.batcher import Batcher
 from dfjax.serve.decoder import Decoder
-from dfjax.serve.errors import RequestError, bad_request
+from dfjax.serve.errors import RequestError
 from dfjax.serve.jobs import Job, Jobs
 from dfjax.serve.load import Load
 from dfjax.serve.model_versions import ModelVersion, ModelVersions
@@ -159,13 +159,8 @@ class Service:
 
         Raises:
           MediaError, TimeLimitError, WorkerError: see `Decoder.extract`.
-          RequestError: none (400), more than can be scored at once (413), too many wait (429).
+          RequestError: too many wait (429).
         """
-        if not pictures:
-            raise bad_request("there is no picture: send at least one")
-        if len(pictures) > self.settings.max_crops:
-            message = f"{len(pictures)} pictures: send {self.settings.max_crops} at a time"
-            raise RequestError(413, "too_large", message)
         self.decoder.check_room()
         spec, seconds = version.detector.crop_spec, self.settings.request_seconds
         return await self.decoder.decode_crops(pictures, spec, seconds=seconds)
