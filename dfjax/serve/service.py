@@ -96,6 +96,11 @@ class Service:
         """No request and no job is in progress."""
         return self.load.num_requests == 0 and self.jobs.num_unfinished == 0
 
+    @property
+    def ready(self) -> bool:
+        """It takes requests."""
+        return not self.load.draining
+
     def model_version(self, number: str | None) -> ModelVersion:
         """Returns the version that serves; RequestError (404) if `number` is another."""
         current = self.model_versions.current
