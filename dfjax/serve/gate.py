@@ -32,7 +32,6 @@ _HEADERS = {
 }
 _RAW_HEADERS = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
 _METHODS = ("GET", "POST", "DELETE")  # counted by name: a client cannot make up labels
-_METHODS_WITHOUT_BODY = ("GET", "HEAD")  # these are answered while the server drains, too
 _PROTOCOL_PATHS = ("/v1/models", "/v2")
 
 
@@ -69,7 +68,9 @@ class Gate:
                 message = {**message, "headers": [*message["headers"], *_RAW_HEADERS]}
             await send(message)
 
-        has_body = scope["method"] not in _METHODS_WITHOUT_BODY
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # uvicorn leaves the body out of its answer
+        has_body = scope["method"] != "GET"  # GET is answered while the server drains, too
         try:
             with self._load.request() if has_body else contextlib.nullcontext():
                 await self._handle(scope, receive, send_on, has_body=has_body)

@@ -157,7 +157,12 @@ def _from_json(name: str, data: Any, shape: list[int]) -> Any:
         return read(data, shape)
     if len(data) != shape[0]:
         raise bad_request(f"{len(data)} elements for shape {shape}")
-    return [protocols.to_bytes(text) for text in data]
+    return [protocols.to_bytes(_only(row)) for row in data]
+
+
+def _only(row: Any) -> Any:
+    """The element of a row of shape [N, 1], or of a flat list."""
+    return row[0] if isinstance(row, list) and len(row) == 1 else row
 
 
 def _from_binary(name: str, binary: bytes, shape: list[int]) -> Any:
@@ -190,8 +195,8 @@ def _shape(tensor: dict[str, Any]) -> list[int]:
 
 
 def _num_pictures(shape: list[int]) -> int:
-    if len(shape) != 1:
-        raise bad_request(f"shape {shape}: send [N] for N pictures")
+    if not shape or shape[1:] not in ([], [1]):
+        raise bad_request(f"shape {shape}: send [N] or [N, 1] for N pictures")
     return shape[0]
 
 
@@ -203,13 +208,14 @@ def _parameters(tensor: dict[str, Any]) -> dict[str, Any]:
 
 
 def _requested_outputs(content: dict[str, Any]) -> tuple[list[str], list[bool]]:
-    """(names, whether each is requested as binary data); without a list of outputs, all."""
+    """(names, whether each is requested as binary data); all, where none is named."""
     default = _parameters(content).get("binary_data_output", False)
-    outputs = content.get("outputs", [{"name": name} for name in OUTPUTS])
+    outputs = content.get("outputs", [])
     if not isinstance(outputs, list) or len(outputs) > len(OUTPUTS):
         raise bad_request(f"outputs is not a list of at most {len(OUTPUTS)} objects")
     if not all(isinstance(output, dict) for output in outputs):
         raise bad_request("outputs is not a list of objects")
+    outputs = outputs or [{"name": name} for name in OUTPUTS]
     names = [output.get("name") for output in outputs]
     if not all(name in OUTPUTS for name in names):
         raise bad_request(f"there is no such output: send some of {list(OUTPUTS)}")

@@ -33,11 +33,15 @@ def parse_json(data: bytes, settings: Settings) -> dict[str, Any]:
 
 
 def to_bytes(text: Any) -> bytes:
-    """Returns the bytes of a base64 string, or raises RequestError."""
+    """Returns the bytes of a base64 string, or raises RequestError.
+
+    White space and missing padding are accepted, as TensorFlow Serving does.
+    """
     if not isinstance(text, str):
         raise bad_request("a picture is not a string: encode the bytes of the file as base64")
     try:
-        return base64.b64decode(text, validate=True)
+        data = text.encode("ascii").translate(None, b" \t\r\n")
+        return base64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise bad_request("a picture is not base64: encode the bytes of the file") from error
 

@@ -73,7 +73,9 @@ async def predict(request: Request, number: str | None = None) -> JSONResponse:
     content = await asyncio.to_thread(protocols.parse_json, body, service.settings)
     if ("instances" in content) == ("inputs" in content):
         raise bad_request("send instances or inputs, and not both")
-    signature = content.get("signature_name", "serving_default")
+    signature = content.get("signature_name", "")
+    if signature == "":
+        signature = "serving_default"
     if not isinstance(signature, str) or signature not in _SIGNATURES:
         raise bad_request(f"unknown signature_name: send one of {sorted(_SIGNATURES)}")
     name, in_rows = _SIGNATURES[signature], "instances" in content
