@@ -19,6 +19,22 @@ def add_to(subcommands: options.Subcommands) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (%(default)s)")
     parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name by which the server is asked; repeat it for more (on loopback: localhost alone)",
+    )
+    parser.add_argument(
+        "--allowed-origin",
+        action="append",
+        type=_origin,
+        default=[],
+        metavar="URL",
+        help="site whose pages may use the server, as https://app.example; repeat it for more "
+        "(none)",
+    )
+    parser.add_argument(
         "--jobs",
         type=options.positive,
         metavar="N",
@@ -27,16 +43,29 @@ def add_to(subcommands: options.Subcommands) -> None:
     )
 
 
+def _origin(text: str) -> str:
+    from dfjax.serve import origins
+
+    if not origins.is_origin(text):
+        raise argparse.ArgumentTypeError(f"{text}: use https://NAME or https://NAME:PORT")
+    return text
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from dfjax import config
     from dfjax.serve import app
+    from dfjax.serve.settings import Settings
 
     process.use_compile_cache(config.base().compile_cache)
     app.serve(
-        arguments.model,
-        runtime=arguments.runtime,
-        host=arguments.host,
-        port=arguments.port,
-        jobs=arguments.jobs,
+        Settings(
+            model=arguments.model,
+            runtime=arguments.runtime,
+            host=arguments.host,
+            port=arguments.port,
+            allowed_hosts=arguments.allowed_host,
+            allowed_origins=arguments.allowed_origin,
+            workers=arguments.jobs,
+        )
     )
     return 0

@@ -11,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
@@ -42,6 +43,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         gate.Gate, settings=settings, load=service.load, monitoring=service.monitoring
     )
+    if settings.allowed_origins:  # around the gate, so that those pages can read its errors, too
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Content-Type", open_inference.JSON_LENGTH],
+            expose_headers=["Location", "Retry-After", open_inference.JSON_LENGTH],
+        )
     app.add_exception_handler(HTTPException, _answer_http_error)
     for routes in (detection, tf_serving, open_inference):
         app.include_router(routes.router)
@@ -52,15 +61,8 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def serve(
-    model: str,
-    *,
-    runtime: str | None = None,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    jobs: int = 2,
-) -> None:
-    """Serves the model at `model` with `jobs` decoding processes, until SIGTERM or Ctrl-C.
+def serve(settings: Settings) -> None:
+    """Serves a model until SIGTERM or Ctrl-C.
 
     Then it takes nothing new, finishes its work, and returns; a second signal ends it at once.
 
@@ -69,7 +71,6 @@ def serve(
       OSError: it cannot listen on this address.
     """
     set_up_log()
-    settings = Settings(model=str(model), runtime=runtime, host=host, port=port, workers=jobs)
     with bind(settings) as listener:
         run(create_app(settings), listener)
 

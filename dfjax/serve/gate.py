@@ -16,6 +16,7 @@ from dfjax.serve import errors
 from dfjax.serve.errors import RequestError
 from dfjax.serve.load import Load
 from dfjax.serve.monitoring import Monitoring
+from dfjax.serve.origins import Origins
 from dfjax.serve.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ _HEADERS = {
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(self)",
     "cache-control": "no-store",
 }
 _RAW_HEADERS = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
@@ -53,6 +57,9 @@ class Gate:
     def __init__(self, app: ASGIApp, *, settings: Settings, load: Load, monitoring: Monitoring):
         self._app, self._settings = app, settings
         self._load, self._monitoring = load, monitoring
+        self._origins = Origins(
+            settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request; other kinds of ASGI traffic pass."""
@@ -78,10 +85,11 @@ class Gate:
             self._note(scope, status, time.monotonic() - began)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, *, has_body: bool) -> None:
-        body, is_read = bytearray(), not has_body
+        body, is_read, headers = bytearray(), not has_body, dict(scope["headers"])
         try:
+            self._origins.check(scope["method"], headers)
             if has_body:
-                await self._read_body(scope, receive, body)
+                await self._read_body(headers, receive, body)
                 is_read = True
             await self._answer(scope, body, receive, send)
         except _ClientGoneError:
@@ -97,9 +105,11 @@ class Gate:
         finally:
             self._load.release(len(body))
 
-    async def _read_body(self, scope: Scope, receive: Receive, body: bytearray) -> None:
+    async def _read_body(
+        self, headers: dict[bytes, bytes], receive: Receive, body: bytearray
+    ) -> None:
         """Fills `body`; RequestError where it is too long, too slow, encoded, or too late."""
-        headers, limit = dict(scope["headers"]), self._settings.max_body_bytes
+        limit = self._settings.max_body_bytes
         if self._load.draining:
             raise errors.draining()
         if headers.get(b"content-encoding", b"identity") != b"identity":

@@ -24,7 +24,7 @@ from dfjax.serve.service import Scores, Service
 
 router = APIRouter(prefix="/v2")
 
-_JSON_LENGTH = "Inference-Header-Content-Length"
+JSON_LENGTH = "Inference-Header-Content-Length"
 _DATATYPES = {INPUT_PIXELS: "UINT8", INPUT_PICTURES: "BYTES"}
 _LENGTH = struct.Struct("<I")  # before each element of BYTES
 _MAX_SIZES = 4  # of a shape: that of pixels
@@ -90,7 +90,7 @@ async def infer(request: Request, number: str | None = None) -> Response:
     """Scores of the crops in the request's one input."""
     service: Service = request.app.state.service
     version = service.model_version(number)
-    header, binary = _split(await request.body(), request.headers.get(_JSON_LENGTH))
+    header, binary = _split(await request.body(), request.headers.get(JSON_LENGTH))
     content = await asyncio.to_thread(protocols.parse_json, header, service.settings)
     answer = {"model_name": "dfjax", "model_version": str(version.number), **_id(content)}
     names, in_binary = _requested_outputs(content)
@@ -107,7 +107,7 @@ def _split(body: bytes, length: str | None) -> tuple[bytes, bytes]:
         return body, b""
     # Twenty digits are more than any body has; Python refuses to read thousands of them.
     if len(length) > 20 or not length.isdecimal() or int(length) > len(body):
-        raise bad_request(f"{_JSON_LENGTH} is {length[:20]!r}: the body has {len(body)} bytes")
+        raise bad_request(f"{JSON_LENGTH} is {length[:20]!r}: the body has {len(body)} bytes")
     return body[: int(length)], body[int(length) :]
 
 
@@ -241,7 +241,7 @@ def _write(
     if not any(in_binary):
         return JSONResponse(answer)
     header = json.dumps(answer, allow_nan=False).encode()
-    headers = {_JSON_LENGTH: str(len(header))}
+    headers = {JSON_LENGTH: str(len(header))}
     return Response(header + binary, 200, headers, media_type="application/octet-stream")
 
 

@@ -1,6 +1,7 @@
 """Every limit of a server, with its reason."""
 
 import dataclasses
+from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,6 +12,8 @@ class Settings:
       model: workdir of a run, folder of an export, or a folder of integer versions of them.
       runtime: what scores, a key of `inference.runtimes`; None: the fastest that is installed.
       host, port: the address to listen on; the default can be reached from this machine alone.
+      allowed_hosts: names of this server, besides those of loopback; empty: see `serve.origins`.
+      allowed_origins: other sites whose pages may use it (CORS), as "https://app.example".
       num_frames: frames of a video, evenly spread; as many as `dfjax predict` reads.
       workers: processes that decode uploads and extract faces; each keeps one core busy.
       max_body_bytes: length of a request's body; a phone's clip of half a minute fits.
@@ -34,6 +37,8 @@ class Settings:
     runtime: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    allowed_hosts: Sequence[str] = ()
+    allowed_origins: Sequence[str] = ()
     num_frames: int = 32
     workers: int = 2
     max_body_bytes: int = 64 * 2**20

@@ -22,7 +22,7 @@ def strict(start, model):
 def stalled(server, length, sent):
     """A connection that promises `length` bytes, and has sent fewer."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
-    head = f"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    head = f"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
     connection.sendall(head.encode() + bytes(sent))
     return connection
 
@@ -80,7 +80,7 @@ def request_of(crops: np.ndarray) -> bytes:
     head = json.dumps({"inputs": [tensor]}).encode()
     lines = [
         f"POST {INFER} HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         f"Inference-Header-Content-Length: {len(head)}",
         f"Content-Length: {len(head) + crops.size}",
     ]
