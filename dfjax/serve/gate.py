@@ -1,7 +1,7 @@
-"""What every request passes: limits on body and time, the drain, headers, counters, the log.
+"""What every request passes: who may ask, limits on body and time, headers, counters, the log.
 
-ASGI, outside of all routes. The body is read here, counted as it arrives, and handed on whole. A
-request is cancelled when its client disconnects.
+ASGI, outside of all routes. The body is read here and handed on whole. A request is cancelled when
+its client disconnects.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dfjax.serve import errors
+from dfjax.serve.body import Body, ClientGoneError
 from dfjax.serve.errors import RequestError
 from dfjax.serve.load import Load
 from dfjax.serve.monitoring import Monitoring
@@ -37,10 +38,6 @@ _HEADERS = {
 _RAW_HEADERS = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
 _METHODS = ("GET", "POST", "DELETE")  # counted by name: a client cannot make up labels
 _PROTOCOL_PATHS = ("/v1/models", "/v2")
-
-
-class _ClientGoneError(Exception):
-    pass
 
 
 def error_response(path: str, error: RequestError) -> JSONResponse:
@@ -85,14 +82,17 @@ class Gate:
             self._note(scope, status, time.monotonic() - began)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, *, has_body: bool) -> None:
-        body, is_read, headers = bytearray(), not has_body, dict(scope["headers"])
+        headers, is_read = dict(scope["headers"]), not has_body
+        body = Body(headers, self._settings, self._load)
         try:
             self._origins.check(scope["method"], headers)
             if has_body:
-                await self._read_body(headers, receive, body)
+                if self._load.draining:
+                    raise errors.draining()
+                await body.receive(receive)
                 is_read = True
-            await self._answer(scope, body, receive, send)
-        except _ClientGoneError:
+            await self._answer(scope, bytes(body.data), receive, send)
+        except ClientGoneError:
             pass
         except Exception as exception:
             error = errors.from_exception(exception)
@@ -103,44 +103,11 @@ class Gate:
                 response.headers["connection"] = "close"  # the rest of the body is not read
             await response(scope, receive, send)
         finally:
-            self._load.release(len(body))
+            body.release()
 
-    async def _read_body(
-        self, headers: dict[bytes, bytes], receive: Receive, body: bytearray
-    ) -> None:
-        """Fills `body`; RequestError where it is too long, too slow, encoded, or too late."""
-        limit = self._settings.max_body_bytes
-        if self._load.draining:
-            raise errors.draining()
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise RequestError(415, "unsupported", "send the body without Content-Encoding")
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > limit:
-            raise _too_large(limit)
-        seconds = self._settings.upload_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                await self._receive_all(receive, body, limit)
-        except TimeoutError:
-            message = f"the body did not arrive within {seconds:g} s: send less, or faster"
-            raise RequestError(408, "upload_time", message) from None
-
-    async def _receive_all(self, receive: Receive, body: bytearray, limit: int) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientGoneError
-            chunk = message.get("body", b"")
-            if len(body) + len(chunk) > limit:
-                raise _too_large(limit)
-            self._load.hold(len(chunk))
-            body += chunk
-            if not message.get("more_body", False):
-                return
-
-    async def _answer(self, scope: Scope, body: bytearray, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Runs the route until it ends, takes too long, or its client disconnects."""
-        messages = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+        messages = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
             return messages.pop() if messages else await receive()
@@ -169,7 +136,3 @@ class Gate:
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _too_large(limit: int) -> RequestError:
-    return RequestError(413, "too_large", f"the body is over {limit} bytes: send less")

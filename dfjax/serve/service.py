@@ -60,7 +60,10 @@ class Service:
           RuntimeError: no process starts.
         """
         self.settings, self.monitoring = settings, Monitoring()
-        self.load = Load(max_bytes=settings.max_total_bytes)
+        self.load = Load(
+            max_bytes=settings.max_total_bytes,
+            reserved_bytes=int(settings.reserved_share * settings.max_total_bytes),
+        )
         self.batcher = Batcher(
             max_crops=settings.max_crops,
             max_batch=settings.max_batch,

@@ -20,11 +20,15 @@ class Settings:
       max_json_bytes: length of JSON; 64 crops of 256 pixels fit as base64 of PNG files.
       max_json_values: numbers in JSON, about five such crops; parsing them stops everything else.
       max_total_bytes: all bodies in memory; parsing one takes three times its length.
+      reserved_share: of that, what only small bodies may fill: a few stalled videos leave room for
+        pictures.
+      small_bytes: length of a small body, which must say it beforehand.
       max_waiting: files waiting for a worker; more would wait longer than a person does.
       max_crops: crops waiting for the model: two full batches.
       max_batch: crops that the model scores at once.
       batch_seconds: how long a crop waits for others to share its batch.
       upload_seconds: time for a body to arrive; a sender that stalls holds memory.
+      stall_seconds, min_bytes_per_second: as much must arrive in every such time, or else the rest.
       request_seconds: time from the whole body to the answer; less than proxies wait (60).
       job_seconds: time to decode the file of a job and to extract its faces.
       max_jobs: jobs that are kept, finished or not; a report takes about 200 kB.
@@ -45,11 +49,15 @@ class Settings:
     max_json_bytes: int = 16 * 2**20
     max_json_values: int = 2**20
     max_total_bytes: int = 256 * 2**20
+    reserved_share: float = 0.25
+    small_bytes: int = 8 * 2**20
     max_waiting: int = 8
     max_crops: int = 64
     max_batch: int = 32
     batch_seconds: float = 0.003
     upload_seconds: float = 60.0
+    stall_seconds: float = 5.0
+    min_bytes_per_second: int = 64_000
     request_seconds: float = 50.0
     job_seconds: float = 300.0
     max_jobs: int = 100

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import select
 import socket
 import time
 
@@ -72,6 +73,20 @@ def test_all_bodies_together_are_bounded(strict):
     assert int(answer.headers["retry-after"]) >= 1
     assert [status_of(connection) for connection in waiting] == [408, 408]
     until(lambda: strict.metric("dfjax_held_bytes") == 0)
+
+
+def test_stalled_videos_leave_room_for_a_picture(start, model, picture):
+    settings = {"max_total_bytes": 4 * MOST, "max_body_bytes": MOST, "small_bytes": 100_000}
+    settings["stall_seconds"] = 30.0
+    with start(model, **settings) as server:
+        waiting = [stalled(server, MOST, MOST - 10) for _ in range(4)]
+        until(lambda: server.metric("dfjax_held_bytes") > MOST)
+        answer = server.client.post("/v1/detect", files={"file": ("a.png", picture)})
+        assert answer.status_code == 200, answer.text
+        refused, _, _ = select.select(waiting, [], [], 0)
+        assert {status_of(connection) for connection in refused} == {429}
+        for connection in waiting:
+            connection.close()
 
 
 def request_of(crops: np.ndarray) -> bytes:
