@@ -1,5 +1,6 @@
 """The application: its routes, its page, its start and its end."""
 
+import functools
 import gc
 import logging
 import pathlib
@@ -16,6 +17,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from dfjax.serve import detection, gate, monitoring, open_inference, tf_serving
+from dfjax.serve.connection import Connection
 from dfjax.serve.errors import RequestError
 from dfjax.serve.service import Service
 from dfjax.serve.settings import Settings
@@ -95,8 +97,16 @@ def bind(settings: Settings) -> socket.socket:
 
 def run(app: FastAPI, listener: socket.socket) -> None:
     """Serves an application until a signal, as `serve` does."""
+    settings = app.state.service.settings
+    connection = functools.partial(
+        Connection,
+        head_seconds=settings.head_seconds,
+        max_connections=settings.max_connections,
+    )
     config = uvicorn.Config(
         app,
+        http=connection,
+        ws="none",
         log_level="warning",
         access_log=False,  # it would name paths; `gate` logs routes
         server_header=False,

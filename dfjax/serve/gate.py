@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -82,15 +83,16 @@ class Gate:
             self._note(scope, status, time.monotonic() - began)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, *, has_body: bool) -> None:
-        headers, is_read = dict(scope["headers"]), not has_body
+        headers, is_read = dict(scope["headers"]), False
         body = Body(headers, self._settings, self._load)
         try:
+            _check_framing(headers)
             self._origins.check(scope["method"], headers)
             if has_body:
                 if self._load.draining:
                     raise errors.draining()
                 await body.receive(receive)
-                is_read = True
+            is_read = True
             await self._answer(scope, bytes(body.data), receive, send)
         except ClientGoneError:
             pass
@@ -100,7 +102,7 @@ class Gate:
                 _log.exception("a request failed")
             response = error_response(scope["path"], error)
             if not is_read:
-                response.headers["connection"] = "close"  # the rest of the body is not read
+                response.headers["connection"] = "close"  # what else it sent is not read
             await response(scope, receive, send)
         finally:
             body.release()
@@ -136,3 +138,9 @@ class Gate:
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _check_framing(headers: Mapping[bytes, bytes]) -> None:
+    """Raises RequestError for a body of two lengths: a proxy may have gone by the other one."""
+    if b"content-length" in headers and b"transfer-encoding" in headers:
+        raise errors.bad_request("send Content-Length or Transfer-Encoding, not both")

@@ -16,6 +16,8 @@ class Settings:
       allowed_origins: other sites whose pages may use it (CORS), as "https://app.example".
       num_frames: frames of a video, evenly spread; as many as `dfjax predict` reads.
       workers: processes that decode uploads and extract faces; each keeps one core busy.
+      max_connections: each takes a descriptor, of which a process often has 1,024.
+      head_seconds: time for the head of a request to arrive, also on a new connection.
       max_body_bytes: length of a request's body; a phone's clip of half a minute fits.
       max_json_bytes: length of JSON; 64 crops of 256 pixels fit as base64 of PNG files.
       max_json_values: numbers in JSON, about five such crops; parsing them stops everything else.
@@ -45,6 +47,8 @@ class Settings:
     allowed_origins: Sequence[str] = ()
     num_frames: int = 32
     workers: int = 2
+    max_connections: int = 512
+    head_seconds: float = 10.0
     max_body_bytes: int = 64 * 2**20
     max_json_bytes: int = 16 * 2**20
     max_json_values: int = 2**20
