@@ -37,6 +37,9 @@ class Monitoring:
         self.refused_versions = Gauge(
             "dfjax_refused_versions_total", "Versions of the model that failed their check", **bound
         )
+        self.poll_errors = Gauge(
+            "dfjax_poll_errors_total", "Looks for versions of the model that failed", **bound
+        )
         self._model = Gauge(
             "dfjax_model_info", "The model that serves", ["version", "model", "weights"], **bound
         )

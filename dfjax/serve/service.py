@@ -85,7 +85,7 @@ class Service:
         """Runs the queues and looks for new versions of the model while the context lasts."""
         try:
             async with self.batcher.running():
-                poller = asyncio.create_task(self._poll())
+                poller = asyncio.create_task(self.model_versions.watch(self.settings.poll_seconds))
                 try:
                     yield
                 finally:
@@ -190,14 +190,8 @@ class Service:
         monitoring.unfinished_jobs.set(self.jobs.num_unfinished)
         monitoring.worker_restarts.set(self.decoder.sandbox.num_restarts)
         monitoring.refused_versions.set(self.model_versions.num_refused)
+        monitoring.poll_errors.set(self.model_versions.num_poll_errors)
         return monitoring.render()
-
-    async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(self.settings.poll_seconds)
-            # A folder may change while it is read: the next look finds it whole.
-            with contextlib.suppress(OSError, ValueError):
-                await self.model_versions.poll()
 
 
 def _make_report(
