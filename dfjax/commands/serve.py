@@ -21,6 +21,7 @@ def add_to(subcommands: options.Subcommands) -> None:
     parser.add_argument(
         "--allowed-host",
         action="append",
+        type=_host,
         default=[],
         metavar="NAME",
         help="name by which the server is asked; repeat it for more (on loopback: localhost alone)",
@@ -41,6 +42,14 @@ def add_to(subcommands: options.Subcommands) -> None:
         default=options.num_cores(),
         help="processes that decode uploads (%(default)s)",
     )
+
+
+def _host(text: str) -> str:
+    from dfjax.serve import origins
+
+    if not origins.is_host(text):
+        raise argparse.ArgumentTypeError(f"{text}: use a name or an address, without a port")
+    return text
 
 
 def _origin(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dfjax.serve.errors import RequestError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::\d+)?")  # as in a URL, with or without port
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:/\[\]\s]+)(?::\d+)?")  # as in a URL, with or without port
 
 
 class Origins:
@@ -56,12 +56,24 @@ def is_origin(text: str) -> bool:
     return text == f"{parts.scheme}://{parts.netloc}".lower() and parts.scheme in ("http", "https")
 
 
+def is_host(text: str) -> bool:
+    """Whether `text` is a name or an address, without a port."""
+    named = _HOST.fullmatch(_in_url(text.lower()))
+    return named is not None and named[0] == named[1]
+
+
 def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
+    known = _ip(address)
+    return address == "localhost" if known is None else known.is_loopback
 
 
 def _in_url(address: str) -> str:
-    return f"[{address}]" if ":" in address and not address.startswith("[") else address
+    known = _ip(address)
+    return f"[{address}]" if known is not None and known.version == 6 else address
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

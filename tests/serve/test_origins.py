@@ -81,6 +81,12 @@ def test_an_origin_has_no_path():
     assert not any(map(origins.is_origin, wrong))
 
 
+def test_a_host_has_no_port():
+    assert all(map(origins.is_host, ("judge.example", "Judge", "10.0.0.1", "::1", "[::1]")))
+    wrong = ("", "judge.example:443", "10.0.0.1:80", "[::1]:80", APP, "abc:80", "a/b", "a b")
+    assert not any(map(origins.is_host, wrong))
+
+
 def test_the_server_refuses_strangers(server, picture):
     files = {"file": ("a.png", picture)}
     answer = server.client.get("/metrics", headers={"host": "evil.example"})
