@@ -40,10 +40,13 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
 
 
 def use_compile_cache(folder: str) -> None:
-    """Keeps compiled programs in `folder` from one process to the next; "" keeps none."""
+    """Keeps compiled programs in `folder` from one process to the next; "" keeps none.
+
+    JAX's own variable, JAX_COMPILATION_CACHE_DIR, goes before: it moves them, and empty keeps none.
+    """
     import jax
 
-    if folder:
+    if folder and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
 
 

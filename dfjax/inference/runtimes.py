@@ -10,7 +10,6 @@ import dataclasses
 import importlib.util
 import json
 import pathlib
-import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -53,9 +52,6 @@ def open_onnx(path: pathlib.Path) -> Function:
 
 def open_openvino(path: pathlib.Path) -> Function:
     """Opens an ONNX file with OpenVINO on the CPU."""
-    # With this package, importing OpenVINO sends statistics to a server, and forks to do so, which
-    # may block JAX. Without it, OpenVINO uses a stub.
-    sys.modules.setdefault("openvino_telemetry", None)
     import openvino
 
     # Left to itself, OpenVINO computes in bfloat16 on processors that have it.
