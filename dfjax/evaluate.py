@@ -117,6 +117,7 @@ def evaluate_export(
     out: str | os.PathLike,
     *,
     runtime: str | None = None,
+    expect: str | None = None,
     allow_other_crops: bool = False,
 ) -> dict[str, Any]:
     """Scores prepared data, "DIR:SPLIT", with an export, by the decisions of its model card.
@@ -125,10 +126,10 @@ def evaluate_export(
     training data. Thresholds of metrics are those of the card: of a video, that of its files.
 
     Raises:
-      UserError: no export at `path`; data cut out by another CropSpec; a dataset without both
-        classes (raised at the end).
+      UserError: no export at `path`, or another than `expect` (`scorer.load`); data cut out by
+        another CropSpec; a dataset without both classes (raised at the end).
     """
-    model = inference_scorer.load(path, runtime)
+    model = inference_scorer.load(path, runtime, expect=expect)
     targets = _open(data)
     if not targets:
         raise UserError(f"{path} is an export: name the data to score, as DIR:SPLIT")

@@ -1,6 +1,7 @@
 """`dfjax export`: a run as SavedModel, StableHLO and ONNX."""
 
 import argparse
+import pathlib
 from typing import Any
 
 from dfjax.commands import options
@@ -28,10 +29,12 @@ def add_to(subcommands: options.Subcommands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from dfjax.export import export
+    from dfjax.inference import manifest
 
     report = export.export(arguments.model, arguments.out, arguments.formats.split(","))
     _print_report(report, arguments.model)
-    print(f"wrote {arguments.out}")
+    digest = manifest.digest(pathlib.Path(arguments.out, manifest.FILE))
+    print(f"wrote {arguments.out}; to load no other export: --expect {digest}")
     return 0
 
 

@@ -101,6 +101,7 @@ def _run(arguments: argparse.Namespace) -> int:
     detector = Detector.load(
         arguments.model,
         runtime=arguments.runtime,
+        expect=arguments.expect,
         always_align=arguments.align,
         reidentify=bool(arguments.reidentify),
     )

@@ -35,6 +35,7 @@ def _run(arguments: argparse.Namespace) -> int:
     app.serve(
         arguments.model,
         runtime=arguments.runtime,
+        expect=arguments.expect,
         host=arguments.host,
         port=arguments.port,
         jobs=arguments.jobs,

@@ -56,6 +56,7 @@ def serve(
     model: str,
     *,
     runtime: str | None = None,
+    expect: str | None = None,
     host: str = "127.0.0.1",
     port: int = 8000,
     jobs: int = 2,
@@ -69,7 +70,9 @@ def serve(
       OSError: it cannot listen on this address.
     """
     set_up_log()
-    settings = Settings(model=str(model), runtime=runtime, host=host, port=port, workers=jobs)
+    settings = Settings(
+        model=str(model), runtime=runtime, expect=expect, host=host, port=port, workers=jobs
+    )
     with bind(settings) as listener:
         run(create_app(settings), listener)
 

@@ -73,7 +73,10 @@ class Service:
             keep_seconds=settings.keep_seconds,
         )
         self.model_versions = ModelVersions(
-            settings.model, runtime=settings.runtime, on_change=self.monitoring.set_version
+            settings.model,
+            runtime=settings.runtime,
+            expect=settings.expect,
+            on_change=self.monitoring.set_version,
         )
         self.decoder = Decoder(workers=settings.workers, max_waiting=settings.max_waiting)
 

@@ -10,6 +10,7 @@ class Settings:
     Attributes:
       model: workdir of a run, folder of an export, or a folder of integer versions of them.
       runtime: what scores, a key of `inference.runtimes`; None: the fastest that is installed.
+      expect: the SHA-256 of the one export that may serve (its export.json); None: any may.
       host, port: the address to listen on; the default can be reached from this machine alone.
       num_frames: frames of a video, evenly spread; as many as `dfjax predict` reads.
       workers: processes that decode uploads and extract faces; each keeps one core busy.
@@ -32,6 +33,7 @@ class Settings:
 
     model: str
     runtime: str | None = None
+    expect: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     num_frames: int = 32
