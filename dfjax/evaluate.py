@@ -17,7 +17,18 @@ import ml_collections
 import numpy as np
 
 from dfjax import config as dfjax_config
-from dfjax import files, metrics, model_card, progress, sharding, steps, train, tree, verdict
+from dfjax import (
+    console,
+    files,
+    metrics,
+    model_card,
+    progress,
+    sharding,
+    steps,
+    train,
+    tree,
+    verdict,
+)
 from dfjax.data import leaks
 from dfjax.errors import UserError
 from dfjax.evaluators import frame, result, tables, trivial_cues, verdicts, video
@@ -98,7 +109,7 @@ def evaluate(
     )
     if jax.process_index() == 0 and card != card_before:
         if card_before is not None:
-            print(f"{workdir}: {_changes(card_before, card)}", flush=True)
+            console.print_line(f"{workdir}: {_changes(card_before, card)}")
         card.write(workdir)
     trained_splits = run.config.data.train_split, run.config.data.val_split
     judge = _Judge(
@@ -296,7 +307,7 @@ def _report(target: EvalTarget, judge: _Judge, out: pathlib.Path) -> dict[str, A
         synthetic = " (synthetic)" if measured["synthetic"] else ""
         title = f"{target.name}{synthetic}, step {judge.card.step}"
         result.write_curves(folder, title, scores, judge.thresholds)
-        print(f"wrote {folder}: {', '.join(result.FILES)}", flush=True)
+        console.print_line(f"wrote {folder}: {', '.join(result.FILES)}")
     return measured
 
 

@@ -139,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"{_OPTIONS[name]} is for --verify: leave it out")
         download(arguments.name, pathlib.Path(arguments.out))
     except (DownloadError, UserError, OSError) as error:
-        print(f"download: error: {error}", file=sys.stderr)
+        console.print_line(f"download: error: {error}", error=True)
         return 2
     return 0
 
@@ -252,7 +252,7 @@ def verify(name: str, root: str, options: Mapping[str, str]) -> bool:
     for option in options.keys() - registry.options("corpus", name):
         raise UserError(f"{name} takes no {_OPTIONS[option]}: leave it out")
     notes = logging.StreamHandler()
-    notes.setFormatter(logging.Formatter("download: note: %(message)s"))
+    notes.setFormatter(console.Formatter("download: note: %(message)s"))
     logger = logging.getLogger("dfjax.corpora")
     logger.addHandler(notes)
     try:

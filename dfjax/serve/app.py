@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from dfjax import console
 from dfjax.serve import detection, gate, monitoring, open_inference, tf_serving
 from dfjax.serve.errors import RequestError
 from dfjax.serve.service import Service
@@ -159,7 +160,7 @@ def set_up_log() -> None:
     """Writes the log of the server to stderr."""
     log = logging.getLogger("dfjax")
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(console.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False  # the root logger belongs to libraries
