@@ -20,7 +20,8 @@ exit status:
 RUNTIMES = ("onnx", "openvino", "savedmodel", "stablehlo", "flax")  # by falling speed
 NUM_FRAMES = 32  # of a video
 WORKER_BYTES = 2 << 30  # of memory that a decode worker may take
-MAX_WORKERS = 8  # more decode faster than the model of one server scores
+MAX_WORKERS = 8  # unless --jobs asks for more
+_CGROUP_LIMIT = "/sys/fs/cgroup/memory.max"  # of a container, as it sees it itself
 
 Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -86,7 +87,7 @@ def num_workers() -> int:
 def _memory_bytes() -> int:
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     try:
-        with open("/sys/fs/cgroup/memory.max") as file:  # "max" is no limit
+        with open(_CGROUP_LIMIT) as file:  # "max" is no limit
             sizes += [int(line) for line in file if line.strip().isdecimal()]
     except OSError:  # no control groups, or of another version
         pass
