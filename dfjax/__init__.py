@@ -9,11 +9,16 @@ Attributes:
   Run: a workdir as an object (`run`).
   load_model: crops to scores, by a run or an export (`inference.scorer.load`).
 
-They are loaded at first use: `import dfjax` itself loads neither JAX nor OpenCV.
+They are loaded at first use: `import dfjax` itself loads neither JAX nor OpenCV. It
+turns off the telemetry of libraries (`telemetry`).
 """
 
 import importlib
 from typing import Any
+
+from dfjax import telemetry
+
+telemetry.silence()
 
 _FACE = {
     "CropSpec": ("dfjax.faces.crop_spec", "CropSpec"),

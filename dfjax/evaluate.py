@@ -17,7 +17,18 @@ import ml_collections
 import numpy as np
 
 from dfjax import config as dfjax_config
-from dfjax import files, metrics, model_card, progress, sharding, steps, train, tree, verdict
+from dfjax import (
+    console,
+    files,
+    metrics,
+    model_card,
+    progress,
+    sharding,
+    steps,
+    train,
+    tree,
+    verdict,
+)
 from dfjax.data import leaks
 from dfjax.errors import UserError
 from dfjax.evaluators import frame, result, tables, trivial_cues, verdicts, video
@@ -98,7 +109,7 @@ def evaluate(
     )
     if jax.process_index() == 0 and card != card_before:
         if card_before is not None:
-            print(f"{workdir}: {_changes(card_before, card)}", flush=True)
+            console.print_line(f"{workdir}: {_changes(card_before, card)}")
         card.write(workdir)
     trained_splits = run.config.data.train_split, run.config.data.val_split
     judge = _Judge(
@@ -117,6 +128,7 @@ def evaluate_export(
     out: str | os.PathLike,
     *,
     runtime: str | None = None,
+    expect: str | None = None,
     allow_other_crops: bool = False,
 ) -> dict[str, Any]:
     """Scores prepared data, "DIR:SPLIT", with an export, by the decisions of its model card.
@@ -125,10 +137,10 @@ def evaluate_export(
     training data. Thresholds of metrics are those of the card: of a video, that of its files.
 
     Raises:
-      UserError: no export at `path`; data cut out by another CropSpec; a dataset without both
-        classes (raised at the end).
+      UserError: no export at `path`, or another than `expect` (`scorer.load`); data cut out by
+        another CropSpec; a dataset without both classes (raised at the end).
     """
-    model = inference_scorer.load(path, runtime)
+    model = inference_scorer.load(path, runtime, expect=expect)
     targets = _open(data)
     if not targets:
         raise UserError(f"{path} is an export: name the data to score, as DIR:SPLIT")
@@ -295,7 +307,7 @@ def _report(target: EvalTarget, judge: _Judge, out: pathlib.Path) -> dict[str, A
         synthetic = " (synthetic)" if measured["synthetic"] else ""
         title = f"{target.name}{synthetic}, step {judge.card.step}"
         result.write_curves(folder, title, scores, judge.thresholds)
-        print(f"wrote {folder}: {', '.join(result.FILES)}", flush=True)
+        console.print_line(f"wrote {folder}: {', '.join(result.FILES)}")
     return measured
 
 

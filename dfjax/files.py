@@ -1,11 +1,14 @@
 """Files that appear whole or not at all: whatever reads them never sees half of one."""
 
 import contextlib
+import csv
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula can begin with
 
 
 @contextlib.contextmanager
@@ -35,3 +38,21 @@ def replace_text(path: str | os.PathLike, text: str) -> None:
 def replace_json(path: str | os.PathLike, value: Any, *, sort_keys: bool = False) -> None:
     """Writes `value` as indented JSON, whole or not at all."""
     replace_text(path, json.dumps(value, indent=2, sort_keys=sort_keys) + "\n")
+
+
+def replace_csv(
+    path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Writes a table with a first row of column names, whole or not at all.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe before it.
+    """
+    with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(columns)
+        table.writerows(map(_inert, rows))
+
+
+def _inert(row: Sequence[Any]) -> list[Any]:
+    """The cells of a row (OWASP's rule for CSV injection); numbers stay numbers, such as -1.5."""
+    return [f"'{cell}" if isinstance(cell, str) and cell[:1] in _FORMULA else cell for cell in row]

@@ -6,6 +6,8 @@ from typing import Any
 from rich import console as rich_console
 from rich import progress as rich_progress
 
+from dfjax import console
+
 PLAIN_LINE_SECONDS = 20.0
 
 
@@ -19,7 +21,8 @@ class Progress:
     def __init__(
         self, description: str, total: int, *, start: int = 0, unit: str = "", enabled: bool = True
     ):
-        self._description, self._total, self._start, self._unit = description, total, start, unit
+        self._description = console.visible(description)
+        self._total, self._start, self._unit = total, start, unit
         self._enabled = enabled
         self._console = rich_console.Console()
         self._began = self._spoke = time.monotonic()
@@ -63,8 +66,8 @@ class Progress:
         left = (self._total - done) / rate if rate > 0 else 0.0
         speed = f"{rate:.1f} {self._unit}/s" if self._unit else f"{rate:.1f}/s"
         parts = [f"{self._description} {done}/{self._total}", speed, f"left {left:.0f} s", note]
-        print("  ".join(p for p in parts if p), flush=True)
+        console.print_line("  ".join(p for p in parts if p))
 
 
 def _short(value: float | int | str) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else console.visible(value)

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from dfjax import console
 from dfjax.errors import UserError
 
 FILE_NAME = "metrics.jsonl"
@@ -40,7 +41,7 @@ class MetricWriter:
         try:
             from clu import metric_writers
         except ImportError as error:
-            print(f"TensorBoard is off ({error}); metrics go to {path}", flush=True)
+            console.print_line(f"TensorBoard is off ({error}); metrics go to {path}")
         else:
             self._clu = metric_writers.create_default_writer(str(workdir / "tensorboard"))
 

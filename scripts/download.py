@@ -29,6 +29,7 @@ from dfjax.corpora.splits import SPLITS
 from dfjax.errors import UserError
 
 _TRIES = 5
+_MAX_BYTES = 64 << 20  # of a label file: far more than any of them has
 # Flags of --verify by parameter of the readers.
 _OPTIONS = {"compression": "--compression", "ffpp_root": "--ffpp", "celebdf_root": "--celebdf"}
 
@@ -139,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"{_OPTIONS[name]} is for --verify: leave it out")
         download(arguments.name, pathlib.Path(arguments.out))
     except (DownloadError, UserError, OSError) as error:
-        print(f"download: error: {error}", file=sys.stderr)
+        console.print_line(f"download: error: {error}", error=True)
         return 2
     return 0
 
@@ -206,10 +207,27 @@ def fetch(file: File, out: pathlib.Path, *, pause: float = 1.0) -> None:
 
 
 def _continue(url: str, part: pathlib.Path) -> None:
-    """Appends the rest to `part`, or starts over if the server cannot start in the middle."""
+    """Appends the rest to `part`, or starts over if the server cannot start in the middle.
+
+    Raises:
+      DownloadError: a redirection to what is not https, or a file of more than `_MAX_BYTES`.
+      httpx.HTTPError: the server refuses, or the connection broke.
+    """
     start = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
-    with httpx.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as response:
+
+    def require_secure(request: httpx.Request) -> None:
+        if request.url.scheme != "https" and request.url != url:
+            raise DownloadError(
+                f"{url} leads to {request.url}, which is not https: tell the owners"
+            )
+
+    with (
+        httpx.Client(
+            event_hooks={"request": [require_secure]}, follow_redirects=True, timeout=30
+        ) as client,
+        client.stream("GET", url, headers=headers) as response,
+    ):
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # `part` has all bytes; the checksum will say whether they are right
         response.raise_for_status()
@@ -220,6 +238,10 @@ def _continue(url: str, part: pathlib.Path) -> None:
             progress.Progress(part.stem, size, start=begin, unit="bytes") as bar,
         ):
             for chunk in response.iter_raw():
+                if file.tell() + len(chunk) > _MAX_BYTES:
+                    raise DownloadError(
+                        f"{url} has more than {_MAX_BYTES:,} bytes: not what it was"
+                    )
                 file.write(chunk)
                 bar.update(file.tell())
 
@@ -252,7 +274,7 @@ def verify(name: str, root: str, options: Mapping[str, str]) -> bool:
     for option in options.keys() - registry.options("corpus", name):
         raise UserError(f"{name} takes no {_OPTIONS[option]}: leave it out")
     notes = logging.StreamHandler()
-    notes.setFormatter(logging.Formatter("download: note: %(message)s"))
+    notes.setFormatter(console.Formatter("download: note: %(message)s"))
     logger = logging.getLogger("dfjax.corpora")
     logger.addHandler(notes)
     try:

@@ -28,8 +28,11 @@ if [ ! -x .venv/bin/python ] && ! "$python" -m venv .venv; then
 fi
 if ! cmp -s requirements.txt .venv/requirements.txt; then
   echo "installing the packages of requirements.txt into .venv"
-  install_packages -r requirements.txt
-  install_packages --no-deps -e .
+  # Every file by its digest, and nothing is built, but of two packages without a wheel. What
+  # builds dfjax itself is then there already.
+  install_packages --require-hashes --only-binary :all: \
+    --no-binary face_recognition_models --no-binary promise -r requirements.txt
+  install_packages --no-deps --no-build-isolation -e .
   cp requirements.txt .venv/requirements.txt
 fi
 # shellcheck disable=SC1091

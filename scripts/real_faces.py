@@ -18,6 +18,8 @@ import pathlib
 import subprocess
 import sys
 
+from dfjax import files
+
 VAL_SHARE = 0.05
 TRAINING = {
     "num_steps": 4_000,
@@ -42,13 +44,13 @@ def hold_out_groups(manifest: pathlib.Path, out: pathlib.Path) -> None:
     pictures = out / "pictures"
     if not pictures.exists():
         pictures.symlink_to(manifest.parent.absolute())
-    with manifest.open(newline="") as source, (out / "manifest.csv").open("w") as target:
-        rows = csv.writer(target)
-        rows.writerow(["path", "label", "group", "split"])
+    rows = []
+    with manifest.open(newline="") as source:
         for row in csv.DictReader(source):
             draw = int.from_bytes(hashlib.sha256(row["group"].encode()).digest()[:8]) / 2**64
             split = "test" if row["split"] == "val" else "val" if draw < VAL_SHARE else "train"
-            rows.writerow([f"pictures/{row['path']}", row["label"], row["group"], split])
+            rows.append([f"pictures/{row['path']}", row["label"], row["group"], split])
+    files.replace_csv(out / "manifest.csv", ["path", "label", "group", "split"], rows)
 
 
 def run(*command: str) -> None:

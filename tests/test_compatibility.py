@@ -11,11 +11,11 @@ import tarfile
 import numpy as np
 import pytest
 
-from dfjax import compatibility, evaluate, run
+from dfjax import compatibility, evaluate, model_card, run
 from dfjax.data import builder
 from dfjax.errors import UserError
 from dfjax.export import export
-from dfjax.inference import scorer
+from dfjax.inference import manifest, scorer
 from dfjax.run import Run
 from tests.stored import make
 
@@ -48,6 +48,9 @@ def edit(file: str, change) -> None:
     fields = json.loads(path.read_text())
     change(fields)
     path.write_text(json.dumps(fields))
+    if path == pathlib.Path(make.EXPORT, model_card.FILE):
+        report = pathlib.Path(make.EXPORT, manifest.FILE)
+        manifest.write(report.parent, json.loads(report.read_text()))
 
 
 def test_a_stored_dataset_opens():

@@ -29,6 +29,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_error(503)
         if behaviour == "gone":
             return self.send_error(404)
+        if behaviour == "moved":
+            self.send_response(302)
+            self.send_header("Location", "/works/labels.json")
+            return self.end_headers()
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
         if behaviour == "plain":
             start = 0
@@ -74,6 +78,21 @@ def test_a_file_comes_whole_and_once(server, tmp_path):
     assert (tmp_path / "lists/labels.json").read_bytes() == CONTENT
     assert names(tmp_path) == ["labels.json"]
     assert server.ranges["works"] == [None]
+
+
+def test_a_redirection_that_is_not_https_is_not_followed(server, tmp_path):
+    with pytest.raises(download.DownloadError, match=r"/works/labels.json, which is not https"):
+        fetch(server, tmp_path, "moved")
+    assert "works" not in server.ranges
+    assert names(tmp_path) == []
+
+
+def test_no_more_is_kept_than_a_label_file_has(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_MAX_BYTES", 5_000_000)
+    with pytest.raises(download.DownloadError, match="has more than 5,000,000 bytes"):
+        fetch(server, tmp_path, "works")
+    (part,) = names(tmp_path)
+    assert (tmp_path / "lists" / part).stat().st_size <= 5_000_000
 
 
 def test_dropped_connections_are_taken_up_where_they_broke(server, tmp_path):

@@ -49,6 +49,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return _evaluate_export(arguments)
     if arguments.runtime not in (None, "flax"):
         raise UserError(f"{arguments.model} is a run, for runtime flax: leave --runtime out")
+    if arguments.expect is not None:
+        raise UserError(f"{arguments.model} is a run, and --expect is for exports: leave it out")
     base.eval.data = tuple(arguments.data or ())
     base.eval.abstain_error_rate = arguments.abstain_error_rate
     base.eval.allow_other_crops = arguments.allow_other_crops
@@ -68,6 +70,7 @@ def _evaluate_export(arguments: argparse.Namespace) -> int:
         arguments.data or (),
         arguments.out,
         runtime=arguments.runtime,
+        expect=arguments.expect,
         allow_other_crops=arguments.allow_other_crops,
     )
     return 0

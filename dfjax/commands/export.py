@@ -1,8 +1,10 @@
 """`dfjax export`: a run as SavedModel, StableHLO and ONNX."""
 
 import argparse
+import pathlib
 from typing import Any
 
+from dfjax import console
 from dfjax.commands import options
 from dfjax.export.formats import FORMATS
 
@@ -28,16 +30,19 @@ def add_to(subcommands: options.Subcommands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from dfjax.export import export
+    from dfjax.inference import manifest
 
     report = export.export(arguments.model, arguments.out, arguments.formats.split(","))
     _print_report(report, arguments.model)
-    print(f"wrote {arguments.out}")
+    digest = manifest.digest(pathlib.Path(arguments.out, manifest.FILE))
+    console.print_line(f"wrote {arguments.out}; to load no other export: --expect {digest}")
     return 0
 
 
 def _print_report(report: dict[str, Any], model: str) -> None:
-    print(f"largest deviations from the model on {report['crops']} validation crops of {model}:")
+    crops = f"{report['crops']} validation crops of {model}"
+    console.print_line(f"largest deviations from the model on {crops}:")
     for artefact, by_runtime in report["deviations"].items():
         for runtime, by_quantity in by_runtime.items():
             values = ", ".join(f"{name} {value:.1e}" for name, value in by_quantity.items())
-            print(f"  {artefact} by {runtime}: {values}")
+            console.print_line(f"  {artefact} by {runtime}: {values}")

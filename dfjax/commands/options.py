@@ -5,6 +5,7 @@ Imports nothing heavy: every `--help` loads this file.
 
 import argparse
 import os
+import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -18,6 +19,9 @@ exit status:
 
 RUNTIMES = ("onnx", "openvino", "savedmodel", "stablehlo", "flax")  # by falling speed
 NUM_FRAMES = 32  # of a video
+WORKER_BYTES = 2 << 30  # of memory that a decode worker may take
+MAX_WORKERS = 8  # unless --jobs asks for more
+_CGROUP_LIMIT = "/sys/fs/cgroup/memory.max"  # of a container, as it sees it itself
 
 Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -44,17 +48,24 @@ def add_command(
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Adds --model and --runtime: the model that scores, and the library that runs it."""
+    """Adds --model, --runtime and --expect: the model that scores, and the library that runs it."""
     parser.add_argument(
         "--model",
         metavar="M",
         required=True,
-        help="workdir of a run, or folder or file of an export",
+        help="workdir of a run, or folder or file of an export; it can run programs: trust it",
     )
     parser.add_argument(
         "--runtime",
         choices=RUNTIMES,
-        help="library that runs the model (the fastest that the export has and that is installed)",
+        help="library that runs the model (the fastest that the export has and that is installed); "
+        "onnx and openvino, if named, open nothing but the ONNX file, and give no heat maps",
+    )
+    parser.add_argument(
+        "--expect",
+        metavar="SHA256",
+        type=sha256,
+        help="refuse any other export than the one for which dfjax export printed this",
     )
 
 
@@ -65,8 +76,33 @@ def num_cores() -> int:
     return os.cpu_count() or 1
 
 
+def num_workers() -> int:
+    """Returns how many decode workers this machine has room for: one a core, 2 GiB each, 8 at most.
+
+    The memory counted is the machine's, or less where a container's limit can be read.
+    """
+    return max(1, min(num_cores(), _memory_bytes() // WORKER_BYTES, MAX_WORKERS))
+
+
+def _memory_bytes() -> int:
+    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    try:
+        with open(_CGROUP_LIMIT) as file:  # "max" is no limit
+            sizes += [int(line) for line in file if line.strip().isdecimal()]
+    except OSError:  # no control groups, or of another version
+        pass
+    return min(sizes)
+
+
 def positive(text: str) -> int:
     """Returns the number in `text`; the argparse type of options that count: an integer from 1."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text}: use 1 or more")
     return int(text)
+
+
+def sha256(text: str) -> str:
+    """Returns the SHA-256 in `text`, 64 lower-case hexadecimal digits; the argparse type of it."""
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text}: use the 64 digits that dfjax export printed")
+    return text.lower()

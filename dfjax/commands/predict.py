@@ -3,7 +3,6 @@
 import argparse
 import collections
 import pathlib
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -101,11 +100,12 @@ def _run(arguments: argparse.Namespace) -> int:
     detector = Detector.load(
         arguments.model,
         runtime=arguments.runtime,
+        expect=arguments.expect,
         always_align=arguments.align,
         reidentify=bool(arguments.reidentify),
     )
     for warning in detector.warnings:
-        print(f"dfjax: warning: {warning}", file=sys.stderr)
+        console.print_line(f"dfjax: warning: {warning}", error=True)
     return _watch(arguments, detector) if arguments.live else _predict_files(arguments, detector)
 
 
@@ -133,7 +133,8 @@ def _predict_files(arguments: argparse.Namespace, detector: "Detector") -> int:
     settings = {"num_frames": arguments.frames} if arguments.frames else {}
     rows = predict.predict(arguments.sources, detector, out, outputs=outputs, **settings)
     print_rows(rows)
-    print(f"wrote {pathlib.Path(out, predict.TABLE)} and the reports it names")
+    reports = " and the reports it names" if outputs.reports else ""
+    console.print_line(f"wrote {pathlib.Path(out, predict.TABLE)}{reports}")
     return 0 if any(row["score"] is not None for row in rows) else 1
 
 

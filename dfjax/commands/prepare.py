@@ -10,11 +10,10 @@ import contextlib
 import inspect
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-from dfjax import corpora, registry
+from dfjax import console, corpora, registry
 from dfjax.commands import options
 from dfjax.corpora import ffpp
 from dfjax.errors import UserError
@@ -215,7 +214,7 @@ def _run(arguments: argparse.Namespace) -> int:
     spec = _crop_spec(arguments)
     reader_options = _reader_options(arguments)
     if spec.landmarks == 68:
-        print(f"dfjax: note: {crop_spec.LICENSE_OF_68_LANDMARKS}", file=sys.stderr)
+        console.print_line(f"dfjax: note: {crop_spec.LICENSE_OF_68_LANDMARKS}", error=True)
     with _printed_notes("dfjax.corpora"):
         clips = registry.build("corpus", arguments.corpus, **reader_options)
     settings = Settings(
@@ -301,7 +300,7 @@ def _beam_options(arguments: argparse.Namespace) -> list[str]:
 def _printed_notes(logger_name: str) -> Iterator[None]:
     """Prints the warnings of a logger as notes, once, while the block runs."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("dfjax: note: %(message)s"))
+    handler.setFormatter(console.Formatter("dfjax: note: %(message)s"))
     logger = logging.getLogger(logger_name)
     logger.addHandler(handler)
     logger.propagate = False

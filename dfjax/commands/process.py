@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from dfjax import console
 from dfjax.errors import UserError
 from dfjax.media import limits
 from dfjax.media.errors import MediaError
@@ -24,7 +25,7 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """
     arguments, rest = parser.parse_known_args(argv)
     if rest and not getattr(arguments, "takes_overrides", False):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        parser.error(console.visible(f"unrecognized arguments: {' '.join(rest)}"))
     arguments.overrides = rest
     _set_up()
     try:
@@ -32,18 +33,21 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     except (UserError, MediaError, OSError) as error:
         if os.environ.get("DFJAX_TRACEBACK") == "1":
             traceback.print_exc()
-        print(f"dfjax: error: {error}", file=sys.stderr)
+        console.print_line(f"dfjax: error: {error}", error=True)
         return 2
     except KeyboardInterrupt:
-        print("dfjax: interrupted: the same command continues", file=sys.stderr)
+        console.print_line("dfjax: interrupted: the same command continues", error=True)
         return 130
 
 
 def use_compile_cache(folder: str) -> None:
-    """Keeps compiled programs in `folder` from one process to the next; "" keeps none."""
+    """Keeps compiled programs in `folder` from one process to the next; "" keeps none.
+
+    JAX's own variable, JAX_COMPILATION_CACHE_DIR, goes before: it moves them, and empty keeps none.
+    """
     import jax
 
-    if folder:
+    if folder and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
 
 

@@ -39,8 +39,9 @@ def add_to(subcommands: options.Subcommands) -> None:
         "--jobs",
         type=options.positive,
         metavar="N",
-        default=options.num_cores(),
-        help="processes that decode uploads (%(default)s)",
+        default=options.num_workers(),
+        help="processes that decode uploads, each with up to 2 GiB of memory (%(default)s: one a "
+        "core, as many as fit, at most 8)",
     )
     parser.add_argument(
         "--state",
@@ -88,6 +89,7 @@ def _run(arguments: argparse.Namespace) -> int:
         Settings(
             model=arguments.model,
             runtime=arguments.runtime,
+            expect=arguments.expect,
             host=arguments.host,
             port=arguments.port,
             allowed_hosts=arguments.allowed_host,

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -54,7 +53,7 @@ def open_window(title: str) -> Iterator[Window | None]:
     except Exception as error:  # tkinter.TclError cannot be named where tkinter is missing
         if os.environ.get("DISPLAY"):
             message = console.one_line(error)
-            print(f"dfjax: no window, events only: {message}", file=sys.stderr)
+            console.print_line(f"dfjax: no window, events only: {message}", error=True)
         window = None
     try:
         yield window

@@ -3,7 +3,6 @@
 OUT/scores.csv has every crop, metrics.json every number with its protocol, curves.png the curves.
 """
 
-import csv
 import dataclasses
 import pathlib
 from typing import Any
@@ -144,20 +143,18 @@ def write_scores(folder: pathlib.Path, scores: frame.Scores, judged: list[File])
     """Writes one row per crop; `quality` says why it does not count in the verdict on its file."""
     faces = {row: face for file in judged for row, face in zip(file.rows, file.faces, strict=True)}
     names = ["clip", "frame", "face", "track", "method", "label", "score", "logit", "quality"]
-    with files.replacing(folder / SCORES_FILE) as path, path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(names)
-        for row, score in enumerate(scores.score.tolist()):
-            rows.writerow(
-                [
-                    scores.clip[row],
-                    scores.frame[row],
-                    scores.face[row],
-                    faces[row].track,
-                    scores.method[row],
-                    scores.label[row],
-                    score,
-                    float(scores.logit[row]),
-                    faces[row].quality or "",
-                ]
-            )
+    rows = (
+        [
+            scores.clip[row],
+            scores.frame[row],
+            scores.face[row],
+            faces[row].track,
+            scores.method[row],
+            scores.label[row],
+            score,
+            float(scores.logit[row]),
+            faces[row].quality or "",
+        ]
+        for row, score in enumerate(scores.score.tolist())
+    )
+    files.replace_csv(folder / SCORES_FILE, names, rows)

@@ -15,18 +15,18 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from dfjax import compatibility, files, model_card, steps
+from dfjax import compatibility, model_card, steps
 from dfjax.errors import UserError
 from dfjax.export import formats as export_formats
 from dfjax.export import onnx_model, parity, savedmodel, stablehlo
-from dfjax.inference import explain, runtimes
+from dfjax.inference import explain, manifest
 from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard
 from dfjax.models import fold
 from dfjax.run import Run
 
 FORMATS = tuple(export_formats.FORMATS)
-_FILES = export_formats.ARTEFACTS | {runtimes.REPORT, model_card.FILE}
+_FILES = export_formats.ARTEFACTS | {manifest.FILE, model_card.FILE}
 
 
 def export(
@@ -36,7 +36,8 @@ def export(
 
     The report, also OUT/export.json, has under `deviations` for each artefact and runtime the
     largest differences of `score` and `logit` (of a heat map: of its values) from the unfolded
-    Flax model, over crops of the run's validation split. An older export in `out` is replaced.
+    Flax model, over crops of the run's validation split, and under `sha256` the digest of every
+    file. An older export in `out` is replaced.
 
     Raises:
       UserError: no evaluated run; its validation data are gone; an unknown format or one whose
@@ -56,8 +57,7 @@ def export(
         write(folder, card, model, variables, formats)
         deviations = parity.compare(folder, card, model, variables, crops)
         parity.require_equal(deviations)
-        report = _report(card, len(crops), deviations)
-        files.replace_json(folder / runtimes.REPORT, report)
+        report = manifest.write(folder, _report(card, len(crops), deviations))
         if out.exists():
             out.rename(pathlib.Path(parent, "old"))
         folder.rename(out)
@@ -108,7 +108,7 @@ def _require_free(out: pathlib.Path) -> None:
     if not out.exists():
         return
     names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
-    if names and (runtimes.REPORT not in names or names - _FILES):
+    if names and (manifest.FILE not in names or names - _FILES):
         raise UserError(f"{out} holds something else than an export: give a new folder")
 
 

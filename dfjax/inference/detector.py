@@ -86,6 +86,11 @@ class Detector:
                 "the model was trained on the synthetic corpus: its verdicts say nothing about "
                 "real faces",
             )
+        if not scorer.has_heat_maps:
+            self.warnings += (
+                "there are no heat maps: the export holds none, or only its ONNX file was to be "
+                "opened",
+            )
         self.embed = _make_embed() if reidentify and spec.crops == "align" else None
         self._extractor = FaceExtractor(spec, embed=self.embed)
         self.reidentify = reidentify
@@ -94,16 +99,21 @@ class Detector:
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike, *, runtime: str | None = None, **options: bool
+        cls,
+        path: str | os.PathLike,
+        *,
+        runtime: str | None = None,
+        expect: str | None = None,
+        **options: bool,
     ) -> "Detector":
         """Returns a detector with the model at `path`: a run's workdir or an export's folder.
 
-        `runtime` is as in `scorer.load`, `options` are those of the constructor.
+        `runtime` and `expect` are as in `scorer.load`, `options` are those of the constructor.
 
         Raises:
-          UserError: there is no model, or none for this runtime.
+          UserError: there is no model, none for this runtime, or another one than expected.
         """
-        return cls(scorer.load(path, runtime), **options)
+        return cls(scorer.load(path, runtime, expect=expect), **options)
 
     def file(self, path: str | os.PathLike, *, num_frames: int = extract.NUM_FRAMES) -> Result:
         """Returns the result for a picture or a video, which the suffix tells apart.

@@ -1,6 +1,5 @@
 """Many files to verdicts: one row each, whatever is in them. Prints nothing but progress."""
 
-import csv
 import dataclasses
 import glob
 import hashlib
@@ -128,7 +127,7 @@ def predict(
                     journal.flush()
             rows.append(row)
             bar.update(number, last=row["verdict"])
-    _write_table(out / TABLE, rows)
+    files.replace_csv(out / TABLE, COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
     return rows
 
 
@@ -243,10 +242,3 @@ def _safe_name(path: str) -> str:
     digest = hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:8]
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", os.path.basename(path)).strip("._")[:60]
     return f"{stem or 'stdin'}-{digest}"
-
-
-def _write_table(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
-    with files.replacing(path) as unfinished, unfinished.open("w", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        table.writerows(rows)

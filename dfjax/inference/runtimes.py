@@ -8,15 +8,10 @@ them need not install the others.
 
 import dataclasses
 import importlib.util
-import json
 import pathlib
-import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from dfjax import compatibility
-from dfjax.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,11 +27,13 @@ class Runtime:
       artefact: the file or folder of an export that it reads.
       package: what must be installed.
       open: opens the artefact.
+      runs_programs: an artefact can do more than compute, such as write files.
     """
 
     artefact: str
     package: str
     open: Callable[[pathlib.Path], Function]
+    runs_programs: bool = False
 
     @property
     def installed(self) -> bool:
@@ -53,9 +50,6 @@ def open_onnx(path: pathlib.Path) -> Function:
 
 def open_openvino(path: pathlib.Path) -> Function:
     """Opens an ONNX file with OpenVINO on the CPU."""
-    # With this package, importing OpenVINO sends statistics to a server, and forks to do so, which
-    # may block JAX. Without it, OpenVINO uses a stub.
-    sys.modules.setdefault("openvino_telemetry", None)
     import openvino
 
     # Left to itself, OpenVINO computes in bfloat16 on processors that have it.
@@ -100,26 +94,7 @@ def open_savedmodel(path: pathlib.Path, signature: str = "crops") -> Function:
 RUNTIMES = {
     "onnx": Runtime("model.onnx", "onnxruntime", open_onnx),
     "openvino": Runtime("model.onnx", "openvino", open_openvino),
-    "savedmodel": Runtime("saved_model", "tensorflow", open_savedmodel),
-    "stablehlo": Runtime("score.stablehlo", "jax", open_stablehlo),
+    "savedmodel": Runtime("saved_model", "tensorflow", open_savedmodel, runs_programs=True),
+    "stablehlo": Runtime("score.stablehlo", "jax", open_stablehlo, runs_programs=True),
 }
 HEAT_MAPS = "explain.stablehlo"  # opened by `open_stablehlo`, next to any of them
-REPORT = "export.json"  # the export's format, and what its artefacts were compared with
-
-
-def require_format(folder: pathlib.Path) -> None:
-    """Checks that `folder` holds an export that this version reads.
-
-    Raises:
-      UserError: it does not; the message says what to do.
-    """
-    path = folder / REPORT
-    if not path.is_file():
-        raise UserError(
-            f"{folder} holds neither a run (config.json) nor an export ({REPORT}): give one"
-        )
-    try:
-        number = json.loads(path.read_text()).get("format")
-    except ValueError as error:
-        raise compatibility.EXPORT.unreadable(folder, f"{REPORT}: {error}") from error
-    compatibility.EXPORT.require(number, folder)

@@ -16,7 +16,8 @@ from flax import linen as nn
 
 from dfjax import model_card, run, steps
 from dfjax.errors import UserError
-from dfjax.inference import explain, runtimes
+from dfjax.inference import explain, manifest, runtimes
+from dfjax.inference.manifest import Manifest
 from dfjax.inference.runtimes import Function
 from dfjax.model_card import ModelCard
 from dfjax.run import Run
@@ -54,6 +55,11 @@ class Scorer:
         """Returns heat maps, float32 [N, h, w] in 0..1 (see `explain`), or None if it has none."""
         return None if self._heat_maps is None else self._in_batches(self._heat_maps, crops)
 
+    @property
+    def has_heat_maps(self) -> bool:
+        """Whether it can show where it looked."""
+        return self._heat_maps is not None
+
     def _in_batches(self, function: Function, crops: np.ndarray) -> np.ndarray:
         size = self.card.crop_spec.size
         if crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
@@ -72,43 +78,63 @@ def _padded(crops: np.ndarray) -> np.ndarray:
     return np.pad(crops, ((0, missing), (0, 0), (0, 0), (0, 0)))
 
 
-def load(path: str | os.PathLike, runtime: str | None = None) -> Scorer:
+def load(
+    path: str | os.PathLike, runtime: str | None = None, *, expect: str | None = None
+) -> Scorer:
     """Returns the model at `path`: the workdir of a run, the folder of an export, or a file of it.
 
     `runtime` None is the fastest one that is installed and has an artefact in the export; if `path`
-    is one artefact, the fastest that runs it.
+    is one artefact, the fastest that runs it. Where one of both is given and the artefact cannot
+    run programs (ONNX), nothing but this artefact is opened, so there are no heat maps. `expect`
+    is the SHA-256 of the export's export.json.
+
+    A run, and any other artefact, is a program: load none that you do not trust.
 
     Raises:
-      UserError: there is no model, none for this runtime, or one of a format that is not read.
+      UserError: there is no model, none for this runtime, one of a format that is not read, another
+        export than `expect`, or one whose files were changed.
     """
     path = pathlib.Path(path)
     if (path / run.CONFIG_FILE).is_file():
         if runtime not in (None, "flax"):
             raise UserError(f"{path} is a run, for runtime flax: export it to use {runtime}")
+        if expect is not None:
+            raise UserError(f"{path} is a run, and --expect is for exports: leave it out")
         return _make_scorer(*Run.open(path).evaluated())
-    known = runtimes.RUNTIMES
-    if path.name in {candidate.artefact for candidate in known.values()}:
-        known = {name: known[name] for name in known if known[name].artefact == path.name}
-        path = path.parent
-    runtimes.require_format(path)
-    card = model_card.read(path)
-    exported = {name: known[name] for name in known if (path / known[name].artefact).exists()}
-    usable = [name for name in exported if exported[name].installed]
+    artefact = None
+    if path.name in {known.artefact for known in runtimes.RUNTIMES.values()}:
+        path, artefact = path.parent, path.name
+    return _open_export(manifest.read(path, expect), runtime, artefact)
+
+
+def _open_export(files: Manifest, runtime: str | None, artefact: str | None) -> Scorer:
+    card = model_card.read(files.require(model_card.FILE).parent)
+    name = _choose_runtime(files.folder, runtime, artefact)
+    chosen = runtimes.RUNTIMES[name]
+    logits = chosen.open(files.require(chosen.artefact))
+    heat_maps = None
+    alone = not chosen.runs_programs and (runtime or artefact) is not None
+    if not alone and (files.folder / runtimes.HEAT_MAPS).exists():
+        heat_maps = runtimes.open_stablehlo(files.require(runtimes.HEAT_MAPS))
+    return Scorer(card, name, logits, heat_maps)
+
+
+def _choose_runtime(folder: pathlib.Path, runtime: str | None, artefact: str | None) -> str:
+    """The runtime asked for, or the fastest that is installed and runs `artefact` (None: any)."""
+    exported = [
+        name
+        for name, known in runtimes.RUNTIMES.items()
+        if artefact in (None, known.artefact) and (folder / known.artefact).exists()
+    ]
+    usable = [name for name in exported if runtimes.RUNTIMES[name].installed]
     if runtime is not None and runtime not in usable:
-        raise UserError(f"{path} cannot be run by {runtime!r}: here it can by {usable}")
+        raise UserError(f"{folder} cannot be run by {runtime!r}: here it can by {usable}")
     if not usable:
         raise UserError(
-            f"{path} holds artefacts for {list(exported)}, none of them installed: "
+            f"{folder} holds artefacts for {exported}, none of them installed: "
             'pip install "dfjax[export]", or export another format'
         )
-    name = runtime or usable[0]
-    heat_maps = path / runtimes.HEAT_MAPS
-    return Scorer(
-        card,
-        name,
-        exported[name].open(path / exported[name].artefact),
-        runtimes.open_stablehlo(heat_maps) if heat_maps.exists() else None,
-    )
+    return runtime or usable[0]
 
 
 def _make_scorer(card: ModelCard, model: nn.Module, variables: dict[str, Any]) -> Scorer:

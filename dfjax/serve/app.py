@@ -18,6 +18,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from dfjax import console
 from dfjax.sandbox import confinement
 from dfjax.serve import detection, gate, monitoring, open_inference, tf_serving
 from dfjax.serve.connection import Connection
@@ -186,7 +187,7 @@ def set_up_log() -> None:
     """Writes the log of the server to stderr."""
     log = logging.getLogger("dfjax")
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(console.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False  # the root logger belongs to libraries

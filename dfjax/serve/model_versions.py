@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import logging
 import os
 import pathlib
@@ -49,6 +50,7 @@ class ModelVersions:
         path: str | os.PathLike,
         *,
         runtime: str | None = None,
+        expect: str | None = None,
         on_change: Callable[[ModelVersion], None] = lambda _: None,
     ):
         """Loads the highest version that passes; calls `on_change` with it and with later ones.
@@ -56,7 +58,8 @@ class ModelVersions:
         Raises:
           UserError: there is none, or none passes; the message has the reason of the lowest.
         """
-        self._path, self._runtime, self._on_change = pathlib.Path(path), runtime, on_change
+        self._path, self._on_change = pathlib.Path(path), on_change
+        self._load = functools.partial(load_version, runtime=runtime, expect=expect)
         self._refused: set[_State] = set()
         self._poll_errors: set[str] = set()  # those that the log has
         self.num_refused = self.num_poll_errors = 0
@@ -69,7 +72,7 @@ class ModelVersions:
         for number, folder in sorted(folders.items(), reverse=True):
             self._state = _state_of(number, folder)
             try:
-                self.current = load_version(number, folder, runtime)
+                self.current = self._load(number, folder)
                 break
             except Exception as error:
                 if number == min(folders):
@@ -98,7 +101,7 @@ class ModelVersions:
 
     async def _try(self, number: int, folder: pathlib.Path, state: _State) -> bool:
         try:
-            version = await asyncio.to_thread(load_version, number, folder, self._runtime)
+            version = await asyncio.to_thread(self._load, number, folder)
         except Exception as error:  # a damaged file makes a runtime raise anything
             self._refuse(number, state, error)
             return False
@@ -133,13 +136,15 @@ def find_versions(path: pathlib.Path) -> dict[int, pathlib.Path]:
     }
 
 
-def load_version(number: int, folder: pathlib.Path, runtime: str | None = None) -> ModelVersion:
+def load_version(
+    number: int, folder: pathlib.Path, *, runtime: str | None = None, expect: str | None = None
+) -> ModelVersion:
     """Returns the model in `folder`, checked and compiled for every batch size.
 
     Raises:
       UserError: its scores are not probabilities, or not the same twice.
     """
-    detector = Detector.load(folder, runtime=runtime)
+    detector = Detector.load(folder, runtime=runtime, expect=expect)
     _check(detector.scorer)
     return ModelVersion(number, detector)
 

@@ -78,7 +78,10 @@ class Service:
             observe=self.monitoring.batch_crops.observe,
         )
         self.model_versions = ModelVersions(
-            settings.model, runtime=settings.runtime, on_change=self.monitoring.set_version
+            settings.model,
+            runtime=settings.runtime,
+            expect=settings.expect,
+            on_change=self.monitoring.set_version,
         )
         self.decoder = Decoder(workers=settings.workers, max_waiting=settings.max_waiting)
         layers = self.decoder.sandbox.layers
@@ -125,11 +128,6 @@ class Service:
     def idle(self) -> bool:
         """No request and no job is in progress."""
         return self.load.num_requests == 0 and self.jobs.num_unfinished == 0
-
-    @property
-    def ready(self) -> bool:
-        """It takes requests."""
-        return not self.load.draining
 
     def model_version(self, number: str | None) -> ModelVersion:
         """Returns the version that serves; RequestError (404) if `number` is another."""

@@ -11,6 +11,7 @@ class Settings:
     Attributes:
       model: workdir of a run, folder of an export, or a folder of integer versions of them.
       runtime: what scores, a key of `inference.runtimes`; None: the fastest that is installed.
+      expect: the SHA-256 of the one export that may serve (its export.json); None: any may.
       host, port: the address to listen on; the default can be reached from this machine alone.
       allowed_hosts: names of this server, besides those of loopback; empty: see `serve.origins`.
       allowed_origins: other sites whose pages may use it (CORS), as "https://app.example".
@@ -46,6 +47,7 @@ class Settings:
 
     model: str
     runtime: str | None = None
+    expect: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     allowed_hosts: Sequence[str] = ()

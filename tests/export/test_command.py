@@ -1,5 +1,6 @@
 """`dfjax export`, as a command."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -20,7 +21,8 @@ def test_a_run_becomes_a_folder_and_nothing_else_is_overwritten(run, tmp_path):
     score = deviations["score.stablehlo"]["stablehlo"]["score"]
     assert f"on 16 validation crops of {run}" in done.stdout
     assert f"score.stablehlo by stablehlo: score {score:.1e}" in done.stdout
-    assert done.stdout.endswith(f"wrote {out}\n")
+    digest = hashlib.sha256((out / "export.json").read_bytes()).hexdigest()
+    assert done.stdout.endswith(f"wrote {out}; to load no other export: --expect {digest}\n")
 
     for arguments, message in (
         (("--model", run, "--out", run), f"{run} holds something else than an export"),

@@ -62,7 +62,7 @@ def test_every_runtime_gives_the_scores_of_the_checkpoint(loaded, expected, crop
 
 
 def test_heat_maps_are_those_of_the_checkpoint(larger, crops):
-    """By an export for every runtime: each opens the same file for them."""
+    """By an export for every runtime that may run programs, and for the fastest."""
     card, model, variables = Run.open(larger).evaluated()
     grad_cam = functools.partial(explain.grad_cam, model=model, image_size=card.image_size)
     expected = np.asarray(jax.jit(grad_cam)(variables, crops))
@@ -74,7 +74,12 @@ def test_heat_maps_are_those_of_the_checkpoint(larger, crops):
     np.testing.assert_allclose(scorer.load(larger).heat_maps(crops), expected, atol=1e-5)
     for name in runtimes.RUNTIMES:
         heat_maps = scorer.load(larger / "exported", name).heat_maps(crops)
-        np.testing.assert_allclose(heat_maps, expected, atol=1e-3)
+        if name in ("onnx", "openvino"):  # nothing but model.onnx is opened
+            assert heat_maps is None
+        else:
+            np.testing.assert_allclose(heat_maps, expected, atol=1e-3)
+    heat_maps = scorer.load(larger / "exported").heat_maps(crops)
+    np.testing.assert_allclose(heat_maps, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
@@ -130,7 +135,7 @@ def test_what_cannot_be_loaded_is_an_error(run, exported, tmp_path):
     with pytest.raises(ValueError, match=r"holds neither a run .* nor an export"):
         scorer.load(tmp_path)
     shutil.copy(exported / "export.json", tmp_path)
-    with pytest.raises(ValueError, match=r"has no model_card.json"):
+    with pytest.raises(ValueError, match=r"model_card.json: its SHA-256 is none, and"):
         scorer.load(tmp_path)
     shutil.copy(exported / model_card.FILE, tmp_path)
     with pytest.raises(ValueError, match=r"holds artefacts for \[\], none of them installed"):

@@ -6,7 +6,6 @@ about real faces, so every place that prints one says "synthetic". Imports neith
 """
 
 import concurrent.futures
-import csv
 import functools
 import hashlib
 import multiprocessing
@@ -128,10 +127,8 @@ def _write_clip(path: pathlib.Path, frames: list[np.ndarray], crf: int) -> None:
 
 
 def _write_manifest(path: pathlib.Path, rows: list[dict[str, str]]) -> pathlib.Path:
-    with files.replacing(path) as unfinished, open(unfinished, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: (row["pair"], row["label"] == "fake")))
+    rows = sorted(rows, key=lambda row: (row["pair"], row["label"] == "fake"))
+    files.replace_csv(path, COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
     return path
 
 
