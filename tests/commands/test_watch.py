@@ -29,7 +29,7 @@ def results(take):
     live_detector = live.LiveDetector(make_detector(), detect_every=6)
     frames = [*take.frames[:16], np.full_like(take.frames[0], 90)]
     return [
-        live_detector.look(stream.LiveFrame(i, 0.0, lambda image=image: image), passed_over=i % 3)
+        live_detector.look(stream.LiveFrame(i, 0.0, image), passed_over=i % 3)
         for i, image in enumerate(frames)
     ]
 
