@@ -19,7 +19,7 @@ class Opener:
     """Opens addresses of one origin."""
 
     def __init__(self, origin: address.Address, number: str, *, seconds: float):
-        """`number` is the host's network address; every answer may take `seconds`."""
+        """`number` is the host's name or network address; every answer may take `seconds`."""
         self._origin, self._seconds = origin, seconds
         passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
         if origin.user is not None:

@@ -17,15 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from dfjax.media import address, limits, one_host, stream_channel
+from dfjax.media import address, limits
 from dfjax.media.errors import MediaError
+from dfjax.sandbox import messages, one_host, seccomp
 
 _START_SECONDS = 60.0  # to import the libraries on a busy machine
 _STALL_SECONDS = 20.0  # without a frame or an error, then the process hangs
 _SECONDS = 5.0  # for a host to answer, and between two pieces of a stream
 _FIRST_PAUSE = 0.5  # seconds before the next try; doubles up to _LAST_PAUSE
 _LAST_PAUSE = 30.0
-_MAX_HTTP_CONNECTIONS = 2**62  # the reader of HTTP asks one origin only
+_MAX_BYTES = 3 * limits.MAX_FRAME_PIXELS
 _PROGRAM = "from dfjax.media import stream_process; stream_process.serve()"
 
 
@@ -126,15 +127,19 @@ class _Reader:
 
     def __init__(self, source: str, *, every_frame: bool):
         self._shown = address.mask(source)
-        request = {"source": source, "every_frame": every_frame, "seconds": _SECONDS}
         place = address.parse(source) if address.is_address(source) else None
-        if place is not None:
-            request["number"] = self._look_up(place)
-        self._connector = None
+        request = {
+            "source": source,
+            "every_frame": every_frame,
+            "seconds": _SECONDS,
+            "number": None if place is None else self._look_up(place),
+            "parent": os.getpid(),
+        }
+        self._connector: one_host.Connector | None = None
         self._start()
         try:
-            stream_channel.send(self._channel, request)
-            if place is not None and one_host.IS_SUPPORTED:
+            messages.send_json(self._channel, request)
+            if request["number"] is not None:
                 self._connector = self._connect_only_to(place)
         except OSError as error:
             self.close()
@@ -152,12 +157,12 @@ class _Reader:
         """
         try:
             self._channel.sendall(b"n")
-            header = stream_channel.receive(self._channel)
+            header = messages.receive_json(self._channel)
             self._channel.settimeout(_STALL_SECONDS)
             if "error" in header:
                 raise MediaError(*map(str, header["error"]))
             return self._receive_frame(header), int(header["received"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise self._lost(error) from error
 
     def close(self) -> None:
@@ -181,10 +186,10 @@ class _Reader:
                 start_new_session=True,  # Ctrl-C is for the command
             )
 
-    def _look_up(self, place: address.Address) -> str:
-        """The network address of a host: the process cannot ask for it."""
-        if not one_host.IS_SUPPORTED:
-            return place.host
+    def _look_up(self, place: address.Address) -> str | None:
+        """The network address of a host: a process without a network cannot ask for it."""
+        if not seccomp.available():
+            return None
         try:
             found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
         except OSError as error:
@@ -195,18 +200,17 @@ class _Reader:
 
     def _connect_only_to(self, place: address.Address) -> one_host.Connector:
         # RTSP needs one connection; a second would be that of a redirect.
-        most = 1 if place.scheme.startswith("rtsp") else _MAX_HTTP_CONNECTIONS
+        most = 1 if place.scheme.startswith("rtsp") else None
         return one_host.Connector(
-            self._channel, place.host, place.port, most=most, seconds=_SECONDS
+            self._channel, place.host, place.port, max_connections=most, seconds=_SECONDS
         )
 
     def _receive_frame(self, header: dict[str, Any]) -> LiveFrame | None:
         if "end" in header:
             return None
-        height, width = map(int, header["shape"])
-        if min(height, width) < 1 or height * width > limits.MAX_FRAME_PIXELS:
-            raise ValueError(f"a frame of {width}x{height}")
-        image = stream_channel.receive_pixels(self._channel, height, width)
+        image = messages.receive_arrays(self._channel, header["layout"], _MAX_BYTES)["image"]
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"a frame of {image.dtype} {image.shape}")
         return LiveFrame(int(header["frame"]), float(header["captured"]), image)
 
     def _lost(self, error: Exception) -> MediaError:

@@ -1,8 +1,9 @@
 """The program of the process that reads a live source for `media.stream`.
 
-First comes a header {"source", "every_frame", "seconds", "number"}. Then every byte asks for a
-frame, newer than the last: {"frame", "captured", "received", "shape"} and its pixels, or {"end"} at
-the end of a file, or {"error": [code, message]}.
+First comes a header {"source", "every_frame", "seconds", "number", "parent"}. If it has a number,
+the right to connect goes back (`sandbox.one_host`). Then every byte asks for a frame, newer than
+the last: {"frame", "captured", "received", "layout"} and the image, or {"end"} at the end of a
+file, or {"error": [code, message]}.
 """
 
 import socket
@@ -11,11 +12,12 @@ import threading
 import time
 from typing import Any
 
-import numpy as np
-
 from dfjax import console
-from dfjax.media import address, one_host, stream_channel, stream_sources
+from dfjax.media import address, stream_sources
 from dfjax.media.errors import MediaError
+from dfjax.sandbox import confinement, messages, one_host
+
+_MEMORY = 2 * 2**30  # bytes of address space: 0.4 GiB are libraries
 
 
 class _Newest:
@@ -37,21 +39,21 @@ class _Newest:
         except Exception as error:
             self.finish(_failure(error))
 
-    def take(self) -> tuple[dict[str, Any], np.ndarray | None]:
-        """Waits for a frame; returns its header and its pixels, or the last header."""
+    def take(self) -> tuple[dict[str, Any], messages.Arrays]:
+        """Waits for a frame; returns its header and its image, or the last header."""
         with self._changed:
             self._changed.wait_for(lambda: self._frame or self._end)
             frame, self._frame = self._frame, None
             self._changed.notify_all()
             received = {"received": self._num_received}
         if frame is None:
-            return self._end | received, None
+            return self._end | received, {}
         header, convert = frame
         try:
-            image = convert()
+            arrays = {"image": convert()}
         except Exception as error:
-            return _failure(error) | received, None
-        return header | received | {"shape": image.shape[:2]}, image
+            return _failure(error) | received, {}
+        return header | received | {"layout": messages.layout_of(arrays)}, arrays
 
     def _put(self, convert: Any, captured: float) -> None:
         with self._changed:
@@ -71,7 +73,8 @@ class _Newest:
 def serve() -> None:
     """Reads one source for the holder of the other end of descriptor `argv[1]`, until it leaves."""
     channel = socket.socket(fileno=int(sys.argv[1]))
-    request = stream_channel.receive(channel)
+    request = messages.receive_json(channel)
+    confinement.die_with(request["parent"])
     newest = _Newest(every_frame=request["every_frame"])
     try:
         frames = _open(request, channel)
@@ -80,22 +83,33 @@ def serve() -> None:
     else:
         threading.Thread(target=newest.fill, args=[frames], daemon=True).start()
     while channel.recv(1):
-        stream_channel.send(channel, *newest.take())
+        header, arrays = newest.take()
+        messages.send_json(channel, header)
+        messages.send_arrays(channel, arrays)
 
 
 def _open(request: dict[str, Any], channel: socket.socket) -> stream_sources.Frames:
-    """Opens the source, and gives up every right that reading it does not need."""
+    """Opens the source, after giving up every right that reading it does not need."""
     source = request["source"]
     if address.is_address(source):
-        network = stream_sources.NetworkSource(
-            source, request["number"], seconds=request["seconds"]
-        )
-        if one_host.IS_SUPPORTED:
-            one_host.hand_over_connects(channel)
-        return network.open()
-    if source.isdecimal():
+        return _open_address(source, request["number"], request["seconds"], channel)
+    if source.isdecimal():  # a driver needs many rights, and is as trusted as the camera
+        confinement.give_up_privileges()
         return stream_sources.open_camera(int(source))
+    confinement.give_up_privileges()
+    confinement.confine(memory=_MEMORY, seconds=None, readable=[source], threads=True)
     return stream_sources.open_file(source, real_time=not request["every_frame"])
+
+
+def _open_address(
+    source: str, number: str | None, seconds: float, channel: socket.socket
+) -> stream_sources.Frames:
+    network = stream_sources.NetworkSource(source, number, seconds=seconds)  # reads certificates
+    confinement.give_up_privileges(network=True)
+    if number is not None:
+        one_host.hand_over_connects(channel)
+    confinement.confine(memory=_MEMORY, seconds=None, readable=[], network=True, threads=True)
+    return network.open()
 
 
 def _failure(error: Exception) -> dict[str, Any]:

@@ -68,16 +68,18 @@ def _played(frames: Frames, rate: float) -> Frames:
 class NetworkSource:
     """A stream at an address; made before, and opened after the process gave up its rights."""
 
-    def __init__(self, source: str, number: str, *, seconds: float):
-        """`number` is the network address of the host, which may be silent for `seconds`.
+    def __init__(self, source: str, number: str | None, *, seconds: float):
+        """`number` is the network address of the host (None: it is looked up by name).
+
+        The host may be silent for `seconds`.
 
         Raises:
           MediaError: `source` is no address.
         """
         self._shown = address.mask(source)
         self._address = address.parse(source)
-        self._number, self._seconds = number, seconds
-        self._opener = same_origin.Opener(self._address, number, seconds=seconds)
+        self._number, self._seconds = number or self._address.host, seconds
+        self._opener = same_origin.Opener(self._address, self._number, seconds=seconds)
 
     def open(self) -> Frames:
         """Opens the stream.
