@@ -6,14 +6,16 @@ hang: that is a lost source, which is opened again in a new one.
 """
 
 import dataclasses
+import mmap
 import os
 import pathlib
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -169,17 +171,22 @@ class _Reader:
         self._process.kill()
         self._process.wait()
         self._channel.close()
+        self._pixels.close()
         if self._connector is not None:
             self._connector.join()
 
     def _start(self) -> None:
         self._channel, other_end = socket.socketpair()
         self._channel.settimeout(_START_SECONDS)
-        with other_end:
+        # Frames do not fit a socket: both processes would be woken several times for each.
+        with other_end, _unnamed_file() as shared:
+            shared.truncate(_MAX_BYTES)
+            self._pixels = mmap.mmap(shared.fileno(), _MAX_BYTES)
+            descriptors = [other_end.fileno(), shared.fileno()]
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-B", "-c", _PROGRAM, str(other_end.fileno())],
+                [sys.executable, "-P", "-s", "-B", "-c", _PROGRAM, *map(str, descriptors)],
                 env=_environment(),
-                pass_fds=[other_end.fileno()],
+                pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -208,14 +215,23 @@ class _Reader:
     def _receive_frame(self, header: dict[str, Any]) -> LiveFrame | None:
         if "end" in header:
             return None
-        image = messages.receive_arrays(self._channel, header["layout"], _MAX_BYTES)["image"]
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise ValueError(f"a frame of {image.dtype} {image.shape}")
+        height, width = map(int, header["size"])
+        if min(height, width) < 1 or height * width > limits.MAX_FRAME_PIXELS:
+            raise ValueError(f"a frame of {width}x{height}")
+        image = np.frombuffer(self._pixels, np.uint8, 3 * height * width).copy()
+        image = image.reshape(height, width, 3)
         return LiveFrame(int(header["frame"]), float(header["captured"]), image)
 
     def _lost(self, error: Exception) -> MediaError:
         what = "hangs" if isinstance(error, TimeoutError) else "died"
         return MediaError("corrupt", f"{self._shown}: the process that reads it {what}: try again")
+
+
+def _unnamed_file() -> BinaryIO:
+    """A new file, in memory where the system has such files."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("frames"), "wb")
+    return tempfile.TemporaryFile()
 
 
 def _environment() -> dict[str, str]:

@@ -2,15 +2,18 @@
 
 First comes a header {"source", "every_frame", "seconds", "number", "parent"}. If it has a number,
 the right to connect goes back (`sandbox.one_host`). Then every byte asks for a frame, newer than
-the last: {"frame", "captured", "received", "layout"} and the image, or {"end"} at the end of a
-file, or {"error": [code, message]}.
+the last: {"frame", "captured", "received", "size"}, with the pixels in memory that both share, or
+{"end"} at the end of a file, or {"error": [code, message]}.
 """
 
+import mmap
 import socket
 import sys
 import threading
 import time
 from typing import Any
+
+import numpy as np
 
 from dfjax import console
 from dfjax.media import address, stream_sources
@@ -39,21 +42,22 @@ class _Newest:
         except Exception as error:
             self.finish(_failure(error))
 
-    def take(self) -> tuple[dict[str, Any], messages.Arrays]:
-        """Waits for a frame; returns its header and its image, or the last header."""
+    def take(self, pixels: np.ndarray) -> dict[str, Any]:
+        """Waits for a frame; puts it into `pixels` and returns its header, or the last header."""
         with self._changed:
             self._changed.wait_for(lambda: self._frame or self._end)
             frame, self._frame = self._frame, None
             self._changed.notify_all()
             received = {"received": self._num_received}
         if frame is None:
-            return self._end | received, {}
+            return self._end | received
         header, convert = frame
         try:
-            arrays = {"image": convert()}
+            image = convert()
+            pixels[: image.size] = image.reshape(-1)
         except Exception as error:
-            return _failure(error) | received, {}
-        return header | received | {"layout": messages.layout_of(arrays)}, arrays
+            return _failure(error) | received
+        return header | received | {"size": image.shape[:2]}
 
     def _put(self, convert: Any, captured: float) -> None:
         with self._changed:
@@ -71,8 +75,13 @@ class _Newest:
 
 
 def serve() -> None:
-    """Reads one source for the holder of the other end of descriptor `argv[1]`, until it leaves."""
-    channel = socket.socket(fileno=int(sys.argv[1]))
+    """Reads one source for the holder of the other end of descriptor `argv[1]`, until it leaves.
+
+    `argv[2]` is the descriptor of memory for a frame.
+    """
+    descriptor, memory = map(int, sys.argv[1:])
+    channel = socket.socket(fileno=descriptor)
+    pixels = np.frombuffer(mmap.mmap(memory, 0), np.uint8)
     request = messages.receive_json(channel)
     confinement.die_with(request["parent"])
     newest = _Newest(every_frame=request["every_frame"])
@@ -83,9 +92,7 @@ def serve() -> None:
     else:
         threading.Thread(target=newest.fill, args=[frames], daemon=True).start()
     while channel.recv(1):
-        header, arrays = newest.take()
-        messages.send_json(channel, header)
-        messages.send_arrays(channel, arrays)
+        messages.send_json(channel, newest.take(pixels))
 
 
 def _open(request: dict[str, Any], channel: socket.socket) -> stream_sources.Frames:
