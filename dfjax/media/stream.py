@@ -6,9 +6,9 @@ hang: that is a lost source, which is opened again in a new one.
 """
 
 import dataclasses
+import fcntl
 import mmap
 import os
-import pathlib
 import socket
 import subprocess
 import sys
@@ -21,7 +21,7 @@ import numpy as np
 
 from dfjax.media import address, limits
 from dfjax.media.errors import MediaError
-from dfjax.sandbox import messages, one_host, seccomp
+from dfjax.sandbox import interpreter, messages, one_host, seccomp
 
 _START_SECONDS = 60.0  # to import the libraries on a busy machine
 _STALL_SECONDS = 20.0  # without a frame or an error, then the process hangs
@@ -29,6 +29,7 @@ _SECONDS = 5.0  # for a host to answer, and between two pieces of a stream
 _FIRST_PAUSE = 0.5  # seconds before the next try; doubles up to _LAST_PAUSE
 _LAST_PAUSE = 30.0
 _MAX_BYTES = 3 * limits.MAX_FRAME_PIXELS
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # variables that name trusted authorities
 _PROGRAM = "from dfjax.media import stream_process; stream_process.serve()"
 
 
@@ -181,16 +182,16 @@ class _Reader:
         # Frames do not fit a socket: both processes would be woken several times for each.
         with other_end, _unnamed_file() as shared:
             shared.truncate(_MAX_BYTES)
+            _keep_size(shared)
             self._pixels = mmap.mmap(shared.fileno(), _MAX_BYTES)
             descriptors = [other_end.fileno(), shared.fileno()]
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-B", "-c", _PROGRAM, *map(str, descriptors)],
-                env=_environment(),
-                pass_fds=descriptors,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+            self._process = interpreter.start(
+                _PROGRAM,
+                [*map(str, descriptors)],
+                keep=descriptors,
+                folder=os.getcwd(),
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the command
+                variables=_CERTIFICATES,
             )
 
     def _look_up(self, place: address.Address) -> str | None:
@@ -230,16 +231,11 @@ class _Reader:
 def _unnamed_file() -> BinaryIO:
     """A new file, in memory where the system has such files."""
     if sys.platform == "linux":
-        return os.fdopen(os.memfd_create("frames"), "wb")
+        return os.fdopen(os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "wb")
     return tempfile.TemporaryFile()
 
 
-def _environment() -> dict[str, str]:
-    """The whole environment of the process: where the packages are, and one thread."""
-    return {
-        "PATH": os.defpath,
-        "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
-        "OPENBLAS_NUM_THREADS": "1",
-        "OPENCV_IO_MAX_IMAGE_PIXELS": str(limits.MAX_PIXELS),
-        "OPENCV_LOG_LEVEL": "OFF",
-    }
+def _keep_size(shared: BinaryIO) -> None:
+    """Keeps the process from taking memory away that this one reads, which would end this one."""
+    if sys.platform == "linux":
+        fcntl.fcntl(shared, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
