@@ -53,7 +53,8 @@ class Connector:
     ):
         """Takes over what the process at the other end of `channel` hands over.
 
-        At most `max_connections` are made (None: any number); each may take `seconds`.
+        At most `max_connections` are made (None: any number); each may take `seconds`. They do not
+        block: the process has to wait by poll or select, as all do that know timeouts.
 
         Raises:
           OSError: the process hands nothing over.

@@ -36,6 +36,7 @@ def attempt(what):
 
 def connect():
     with socket.socket() as connection:
+        connection.settimeout(2)
         connection.connect(trap)
         return connection.recv(5).decode()
 
