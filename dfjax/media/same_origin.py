@@ -4,6 +4,7 @@ FFmpeg's own reader would follow both to any address that this machine can reach
 """
 
 import functools
+import http
 import http.client
 import socket
 import ssl
@@ -39,7 +40,7 @@ class Opener:
         ):
             self._opener.add_handler(handler)
 
-    def open(self, url: str, flags: int = 0, options: dict[str, Any] | None = None) -> "_Body":
+    def open(self, url: str, flags: int = 0, options: dict[str, str] | None = None) -> "_Body":
         """Returns the body of an answer, as `av.open` takes it for `io_open`.
 
         Raises:
@@ -47,10 +48,17 @@ class Opener:
           OSError: nobody answers, or refuses.
         """
         _require_same_origin(url, self._origin)
+        request = urllib.request.Request(url)
+        if options and "end_offset" in options:  # a playlist may list pieces of one file
+            last = int(options["end_offset"]) - 1
+            request.add_header("Range", f"bytes={options['offset']}-{last}")
         try:
-            return _Body(self._opener.open(url, timeout=self._seconds))
+            answer = self._opener.open(request, timeout=self._seconds)
         except http.client.HTTPException as error:
             raise OSError(f"not an answer of HTTP ({type(error).__name__})") from error
+        if request.has_header("Range") and answer.status != http.HTTPStatus.PARTIAL_CONTENT:
+            raise OSError("it sends whole files where pieces were asked for")
+        return _Body(answer)
 
 
 class _Body:

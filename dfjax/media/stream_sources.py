@@ -116,6 +116,8 @@ class NetworkSource:
             "protocol_whitelist": "http,https",
             "format_whitelist": _PLAYLIST_FORMATS if is_playlist else _FORMATS,
         }
+        if is_playlist:
+            options["http_persistent"] = "0"  # it would need FFmpeg's own reader
         url = self._address.url(self._address.host, with_password=False)
         return av.open(url, options=options, io_open=self._opener.open)
 

@@ -3,6 +3,7 @@ import contextlib
 import http.server
 import io
 import os
+import re
 import signal
 import socket
 import struct
@@ -115,6 +116,8 @@ def serving(*routes):
             status = 302 if "Location" in headers else 200
             if "WWW-Authenticate" in headers and self.headers["Authorization"] != LOGIN:
                 status, data = 401, b""
+            if pieces := re.match(r"bytes=(\d+)-(\d+)", self.headers["Range"] or ""):
+                status, data = 206, data[int(pieces[1]) : int(pieces[2]) + 1]
             self.send_response(status)
             for header in ({"Content-Length": str(len(data))} | headers).items():
                 self.send_header(*header)
@@ -188,17 +191,25 @@ def test_no_redirect_leads_to_another_host(clip, trap):
 
 
 def test_a_playlist_is_read_on_request_and_within_its_origin(clip, trap):
-    head = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n"
+    clip = as_transport_stream(clip)
+    head, end = "#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-TARGETDURATION:2\n", "#EXT-X-ENDLIST\n"
+    half = len(clip) // 188 // 2 * 188
+    pieces = [
+        f"#EXTINF:1,\n#EXT-X-BYTERANGE:{size}@{start}\nclip.ts\n"
+        for start, size in ((0, half), (half, len(clip) - half))
+    ]
     routes = [
-        ("/near.m3u8", f"{head}clip.ts\n#EXT-X-ENDLIST\n".encode(), {}),
-        ("/far.m3u8", f"{head}http://{trap}/clip.ts\n#EXT-X-ENDLIST\n".encode(), {}),
-        ("/clip.ts", as_transport_stream(clip), {}),
+        ("/near.m3u8", "".join([head, *pieces, end]).encode(), {}),
+        ("/far.m3u8", f"{head}#EXTINF:2,\nhttp://{trap}/clip.ts\n{end}".encode(), {}),
+        ("/clip.ts", clip, {}),
     ]
     with serving(*routes) as (url, requests):
         open_and_fail(f"{url}/near.m3u8", "does not open")
         assert requests == ["/near.m3u8"]
         with stream.LiveSource(f"hls+{url}/near.m3u8") as source:
-            assert next(iter(source)).image.shape == (64, 96, 3)
+            last = next(frame for frame in source if frame.number > 50)
+            assert brightness(last) == last.number
+            assert source.num_reconnects == 0
         open_and_fail(f"hls+{url}/far.m3u8", "elsewhere|does not open")
 
 
