@@ -9,6 +9,7 @@ import pytest
 from dfjax.commands import watch, window
 from dfjax.inference import annotate, live
 from dfjax.media import stream
+from dfjax.media.errors import MediaError
 from tests.inference.detectors import make_detector
 
 
@@ -71,3 +72,14 @@ def test_watching_ends_with_the_window_or_with_the_source(
         assert events[-1]["frame"] == 23
     else:
         assert len(events) == lines
+
+
+def test_the_title_of_the_window_and_the_error_hide_the_password(monkeypatch, capsys):
+    titles = []
+    monkeypatch.setattr(
+        window, "open_window", lambda title: contextlib.nullcontext(titles.append(title))
+    )
+    with pytest.raises(MediaError, match=r"^rtsp://\*\*\*@127\.0\.0\.1:1/live does not open"):
+        watch.watch("rtsp://user:secret@127.0.0.1:1/live", make_detector())
+    assert titles == ["rtsp://***@127.0.0.1:1/live"]
+    assert capsys.readouterr().out == ""
