@@ -5,6 +5,7 @@ only the newest: a slow consumer misses frames but never falls behind. The proce
 hang: that is a lost source, which is opened again in a new one.
 """
 
+import contextlib
 import dataclasses
 import fcntl
 import mmap
@@ -143,7 +144,8 @@ class _Reader:
         try:
             messages.send_json(self._channel, request)
             if request["number"] is not None:
-                self._connector = self._connect_only_to(place)
+                with contextlib.suppress(ConnectionError):  # the process tells why
+                    self._connector = self._connect_only_to(place)
         except OSError as error:
             self.close()
             raise self._lost(error) from error

@@ -111,10 +111,10 @@ def _open(request: dict[str, Any], channel: socket.socket) -> stream_sources.Fra
 def _open_address(
     source: str, number: str | None, seconds: float, channel: socket.socket
 ) -> stream_sources.Frames:
-    network = stream_sources.NetworkSource(source, number, seconds=seconds)  # reads certificates
     confinement.give_up_privileges(network=True)
     if number is not None:
         one_host.hand_over_connects(channel)
+    network = stream_sources.NetworkSource(source, number, seconds=seconds)  # reads certificates
     confinement.confine(memory=_MEMORY, seconds=None, readable=[], network=True, threads=True)
     return network.open()
 

@@ -92,10 +92,8 @@ class NetworkSource:
         try:
             container = self._open_rtsp() if is_rtsp else self._open_http()
         except (av.FFmpegError, OSError) as error:
-            reason = getattr(error, "reason", error)  # urllib's errors wrap others
-            reason = getattr(reason, "strerror", None) or reason
             raise MediaError(
-                "unreadable", f"{self._shown} does not open: {reason}: check the address"
+                "unreadable", f"{self._shown} does not open: {_reason(error)}: check the address"
             ) from error
         video.set_up_decoder(container, self._shown)
         return self._frames(container)
@@ -124,6 +122,13 @@ class NetworkSource:
     def _frames(self, container: av.container.InputContainer) -> Frames:
         yield from _converters(container)
         raise MediaError("unreadable", f"{self._shown} stopped sending: check the source")
+
+
+def _reason(error: Exception) -> object:
+    if isinstance(error, PermissionError):  # it asked for a second connection, or was refused one
+        return "it leads to another host"
+    error = getattr(error, "reason", error)  # urllib's errors wrap others
+    return getattr(error, "strerror", None) or error
 
 
 def _converters(container: av.container.InputContainer) -> Frames:

@@ -30,9 +30,13 @@ def hand_over_connects(channel: socket.socket) -> None:
     Call it before seccomp takes the sending of descriptors away.
 
     Raises:
-      OSError: the kernel refuses, or nobody is there.
+      OSError: the kernel refuses, and the other end knows; or nobody is there.
     """
-    listener = seccomp.hand_over_connects()
+    try:
+        listener = seccomp.hand_over_connects()
+    except OSError:
+        channel.sendall(b"\0")
+        raise
     try:
         socket.send_fds(channel, [b"\0"], [listener])
     finally:
@@ -57,7 +61,7 @@ class Connector:
         block: the process has to wait by poll or select, as all do that know timeouts.
 
         Raises:
-          OSError: the process hands nothing over.
+          ConnectionError: the process could hand nothing over, or is gone.
         """
         _, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
         if not descriptors:

@@ -118,3 +118,11 @@ def test_a_process_reaches_one_host_and_nothing_else(tmp_path, user):
     assert result.pop("first connection") == "named"
     assert set(result.values()) == {"PermissionError"}
     assert file.read_text() == "data"
+
+
+def test_who_hands_nothing_over_is_not_waited_for():
+    own, other = socket.socketpair()
+    with own, other:
+        other.sendall(b"\0")  # the kernel refused
+        with pytest.raises(ConnectionError, match="handed nothing over"):
+            one_host.Connector(own, "127.0.0.1", 1, max_connections=1, seconds=1.0)
