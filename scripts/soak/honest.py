@@ -144,7 +144,7 @@ class HonestClient:
                 answer = self._http.request(method, path, **request)
             except httpx.TransportError as error:
                 self._excuse(kind, began, f"{type(error).__name__}: {error}")
-                self._stop.wait(0.2)
+                self._stop.wait(_POLL_SECONDS)
                 continue
             if answer.is_success or (lost_is_fine and answer.status_code == 404):
                 return answer

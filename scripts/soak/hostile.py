@@ -265,7 +265,7 @@ def _odd_request(_: Materials, rng: random.Random) -> bytes:
             request("/", b"", "X: " + "a" * 100_000 + "\r\n", method="GET"),
             request("/v1/detect", b"x" * 1000, "Content-Encoding: gzip\r\n"),
             request("/", b"", method="A" * 5_000),
-            rng.randbytes(1_000),
+            rng.randbytes(1_000) + b"\r\n\r\n",
         ]
     )
 
