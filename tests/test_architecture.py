@@ -30,7 +30,7 @@ FLOORS = [
         "progress",
         "versions",
     },
-    {"media", "losses", "metrics", "models"},
+    {"media", "sandbox", "losses", "metrics", "models"},
     {"faces"},
     {"corpora"},
     {"data"},

@@ -25,6 +25,24 @@ def add_to(subcommands: options.Subcommands) -> None:
         default=options.num_cores(),
         help="processes that decode uploads (%(default)s)",
     )
+    parser.add_argument(
+        "--state",
+        metavar="DIR",
+        help="folder of uploads and jobs, which a server that is started again goes on with (one "
+        "below TMPDIR)",
+    )
+    parser.add_argument(
+        "--keep-jobs",
+        type=float,
+        metavar="SECONDS",
+        default=600.0,
+        help="how long the report of a finished job is kept (%(default)s)",
+    )
+    parser.add_argument(
+        "--require-sandbox",
+        action="store_true",
+        help="do not start where the kernel lacks what confines the processes that decode",
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -38,5 +56,8 @@ def _run(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         port=arguments.port,
         jobs=arguments.jobs,
+        state=arguments.state,
+        keep_seconds=arguments.keep_jobs,
+        require_sandbox=arguments.require_sandbox,
     )
     return 0

@@ -22,7 +22,7 @@ from dfjax.faces.crop_spec import CropSpec
 MAX_FACES = 32  # per frame, so that a crowd does not cost minutes
 
 SAME_PERSON = 0.6  # embeddings closer than this are of one person
-_CHIP_SIZE = 150  # pixels
+CHIP_SIZE = 150  # pixels, of the input of face recognition
 
 _FINEST_SCALE = 2.0  # of the detector's pyramid, in pixels per frame pixel
 _SCALE_STEP = 5 / 6  # from one level of the pyramid to the next
@@ -182,6 +182,12 @@ class FaceDetector:
         return _points(_predictor(self._landmark_file)(image, _rectangle(box)))
 
 
+def load_models(spec: CropSpec) -> None:
+    """Loads the models that a FaceDetector of this spec uses, which it otherwise does when used."""
+    _hog()
+    _predictor(_locate(_LANDMARK_FILES[spec.landmarks], None))
+
+
 def face_chip(image: np.ndarray, face: Face) -> np.ndarray:
     """Returns the input of dlib's face recognition for a face of an RGB uint8 frame [H, W, 3].
 
@@ -190,7 +196,7 @@ def face_chip(image: np.ndarray, face: Face) -> np.ndarray:
     """
     points = [dlib.point(*point) for point in np.rint(face.landmarks).astype(int).tolist()]
     detection = dlib.full_object_detection(_rectangle(face.box), points)
-    return dlib.get_face_chip(image, detection, _CHIP_SIZE)
+    return dlib.get_face_chip(image, detection, CHIP_SIZE)
 
 
 def embedding_file(model_dir: str | os.PathLike | None = None) -> str:

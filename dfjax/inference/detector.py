@@ -15,9 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dfjax import verdict
-from dfjax.faces import detect
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.detect import Face
 from dfjax.inference import extract, scorer
 from dfjax.inference.extract import ExtractedFace, ExtractedFaces, FaceExtractor, MediaFacts
 from dfjax.inference.scorer import Scorer
@@ -66,6 +64,7 @@ class Detector:
       crop_spec: how faces are cut out.
       face_detector: what finds faces; None: the model takes pictures as they are.
       reidentify: tracks follow a person across cuts and absences.
+      embed: what `FaceExtractor` recognizes persons by; None: it does not.
       warnings: what to know of every verdict, as in `Result`.
     """
 
@@ -87,8 +86,8 @@ class Detector:
                 "the model was trained on the synthetic corpus: its verdicts say nothing about "
                 "real faces",
             )
-        embed = _make_embed() if reidentify and spec.crops == "align" else None
-        self._extractor = FaceExtractor(spec, embed=embed)
+        self.embed = _make_embed() if reidentify and spec.crops == "align" else None
+        self._extractor = FaceExtractor(spec, embed=self.embed)
         self.reidentify = reidentify
         self.crop_spec = self._extractor.crop_spec
         self.face_detector = self._extractor.face_detector
@@ -190,11 +189,11 @@ def stack_crops(faces: Sequence[ExtractedFace | FaceScore], size: int) -> np.nda
     return np.stack([face.crop.image for face in faces])
 
 
-def _make_embed() -> Callable[[np.ndarray, Face], np.ndarray]:
+def _make_embed() -> Callable[[np.ndarray], np.ndarray]:
     from dfjax import recognition
 
     embedder = recognition.FaceEmbedder()
-    return lambda frame, face: embedder.embed(detect.face_chip(frame, face)[None])[0]
+    return lambda chip: embedder.embed(chip[None])[0]
 
 
 def _unfitted(kind: str, card: ModelCard) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Media to tracked face crops: the half of detection that needs no model.
 
-Imports no JAX, so that a server can run it in a process of its own (`media.sandbox`).
+Imports no JAX: it runs in sandboxed processes that need none (`inference.tasks`).
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dfjax.faces import crop, track
+from dfjax.faces import crop, detect, track
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceDetector
@@ -86,10 +86,8 @@ class FaceExtractor:
       face_detector: what finds faces; None: the spec takes pictures as they are.
     """
 
-    def __init__(
-        self, spec: CropSpec, *, embed: Callable[[np.ndarray, Face], np.ndarray] | None = None
-    ):
-        """`embed` returns the embedding of a face in a frame (`recognition.FaceEmbedder`).
+    def __init__(self, spec: CropSpec, *, embed: Callable[[np.ndarray], np.ndarray] | None = None):
+        """`embed` returns the embedding of a `detect.face_chip` (`recognition.FaceEmbedder`).
 
         With it, a person who comes back after a cut or an absence continues the old track.
 
@@ -183,9 +181,12 @@ class FaceExtractor:
             faces, tracks = [], [0]
         else:
             faces = detector.detect(frame)
-            embed = self._embed and functools.partial(self._embed, frame)
+            embed = self._embed and functools.partial(self._embed_face, frame)
             tracks = tracker.update(position, faces, embed)
         return list(zip(tracks, cut_as_stored(frame, faces, self.crop_spec), strict=True))
+
+    def _embed_face(self, frame: np.ndarray, face: Face) -> np.ndarray:
+        return self._embed(detect.face_chip(frame, face))
 
 
 def cut_as_stored(image: np.ndarray, faces: Sequence[Face], spec: CropSpec) -> list[Crop]:

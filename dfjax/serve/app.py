@@ -2,18 +2,22 @@
 
 import gc
 import logging
+import os
 import pathlib
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from dfjax.sandbox import confinement
 from dfjax.serve import detection, gate, monitoring, open_inference, tf_serving
 from dfjax.serve.errors import RequestError
 from dfjax.serve.service import Service
@@ -21,6 +25,7 @@ from dfjax.serve.settings import Settings
 
 _log = logging.getLogger(__name__)
 
+_GRACE_SECONDS = 5.0  # to close what is open, when the time to finish work is over
 _PAGE = pathlib.Path(__file__).with_name("page")
 
 
@@ -59,17 +64,22 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     jobs: int = 2,
+    **options: Any,
 ) -> None:
     """Serves the model at `model` with `jobs` decoding processes, until SIGTERM or Ctrl-C.
 
     Then it takes nothing new, finishes its work, and returns; a second signal ends it at once.
+    `options` are other fields of `Settings`.
 
     Raises:
       UserError: there is no model, or it fails its check.
       OSError: it cannot listen on this address.
     """
     set_up_log()
-    settings = Settings(model=str(model), runtime=runtime, host=host, port=port, workers=jobs)
+    confinement.hide_memory()  # from a decode process that gets out of its sandbox
+    settings = Settings(
+        model=str(model), runtime=runtime, host=host, port=port, workers=jobs, **options
+    )
     with bind(settings) as listener:
         run(create_app(settings), listener)
 
@@ -124,13 +134,27 @@ class _Server(uvicorn.Server):
         # uvicorn would keep the signal and raise it again: without it the exit status is 0.
         self.should_exit = self._service.load.draining
         self._service.load.draining = True
-        self._deadline = time.monotonic() + self._service.settings.drain_seconds
+        seconds = self._service.settings.drain_seconds
+        self._deadline = time.monotonic() + seconds
+        _end_process_after(seconds + _GRACE_SECONDS)
 
     async def on_tick(self, counter: int) -> bool:
         if await super().on_tick(counter):
             return True
         late = time.monotonic() > self._deadline
         return self._service.load.draining and (self._service.idle or late)
+
+
+def _end_process_after(seconds: float) -> None:
+    """Ends this process in any case: a library that hangs must not keep a stopped server alive."""
+
+    def end() -> None:
+        _log.error("the server did not stop in time, and is ended")
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 async def _answer_http_error(request: Request, exception: HTTPException) -> JSONResponse:

@@ -1,42 +1,48 @@
-"""Bytes from clients to faces and crops, by sandboxed processes with a bounded queue.
-
-Nothing in this process parses media: `serve.tasks` does, in the sandbox.
-"""
+"""Files from clients to faces and crops, by sandboxed processes and with a bounded queue."""
 
 import asyncio
+import collections
 import concurrent.futures
+import contextlib
 import functools
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
-from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.inference.extract import ExtractedFace, ExtractedFaces, MediaFacts
-from dfjax.media.sandbox import Sandbox, WorkerError
-from dfjax.media.sandbox_worker import Arrays
-from dfjax.serve import errors, tasks
-from dfjax.serve.spool import Spool
+from dfjax.inference.extract import ExtractedFaces
+from dfjax.inference.sandboxed import SandboxedExtractor
+from dfjax.media.errors import MediaError
+from dfjax.sandbox.pool import Cancellation, Sandbox, WorkerError
+from dfjax.serve import errors
+from dfjax.serve.spool import Stored
+
+T = TypeVar("T")
+
+_MAX_DEATHS = 1000  # files that are remembered because a process died over them
 
 
 class Decoder:
-    """Processes that decode media and extract faces, and the folder that they read from.
+    """Processes that decode media and extract faces, `workers` at a time.
 
     Attributes:
       sandbox: the processes.
-      num_waiting: tasks that no process has begun.
+      num_waiting: files that wait for their turn, and tasks for a process.
     """
 
     def __init__(self, *, workers: int, max_waiting: int):
-        """Starts the processes; raises RuntimeError where none starts."""
-        self.sandbox = Sandbox("dfjax.serve.tasks", workers=workers)
-        self._spool = Spool()
+        """Starts the sandbox; raises RuntimeError if it does not start."""
+        self._extractor = SandboxedExtractor()
+        self.sandbox: Sandbox = self._extractor.sandbox
         self._threads = concurrent.futures.ThreadPoolExecutor(workers, "decode")
+        # The faces of a file take up to 200 MB: while one is scored, the next are decoded, no more.
+        self._turns = asyncio.Semaphore(workers + 1)
         self._workers, self._max_waiting, self.num_waiting = workers, max_waiting, 0
         self._seconds_per_task = 1.0  # a moving average
+        self._deaths: collections.OrderedDict[str, None] = collections.OrderedDict()
 
     def check_room(self) -> None:
         """Raises RequestError (429) if the queue is full."""
@@ -44,61 +50,84 @@ class Decoder:
             wait = math.ceil(self.num_waiting * self._seconds_per_task / self._workers)
             raise errors.overloaded(f"{self.num_waiting} files are waiting", max(1, wait))
 
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Waits until a file may be decoded; it has its turn until its faces are scored, too."""
+        self.num_waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self.num_waiting -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
+
     async def extract(
         self,
-        data: bytes,
+        file: Stored,
         spec: CropSpec,
         *,
         num_frames: int,
         seconds: float,
         progress: Callable[[float], None] | None = None,
     ) -> ExtractedFaces:
-        """Returns the faces in the picture or video with these bytes; waits for its turn.
+        """Returns the faces in a picture or video; if this is cancelled, its process is killed.
 
         Raises:
-          MediaError, TimeLimitError, WorkerError: see `Sandbox.run`.
+          MediaError, TimeLimitError, WorkerError: see `Sandbox.run`. A file over which a second
+            process dies is corrupt.
         """
-        arguments = {"spec": spec.to_json(), "num_frames": num_frames}
-        run = functools.partial(self._extract, data, arguments, seconds, progress)
-        return _unpack(*await self._run(run), size=spec.size)
+        extract = functools.partial(
+            self._extractor.file,
+            file.path,
+            spec,
+            num_frames=num_frames,
+            seconds=seconds,
+            called="the file",
+            progress=progress,
+        )
+        try:
+            return await self._run(extract)
+        except WorkerError as error:
+            if file.sha256 in self._deaths:
+                message = "two processes died over the file: encode it again, or scale it down"
+                raise MediaError("corrupt", message) from error
+            self._deaths[file.sha256] = None
+            if len(self._deaths) > _MAX_DEATHS:
+                self._deaths.popitem(last=False)
+            raise
 
     async def decode_crops(
         self, pictures: Sequence[bytes], spec: CropSpec, *, seconds: float
     ) -> np.ndarray:
         """Returns pictures of faces as crops uint8 [N, S, S, 3]; raises as `extract`."""
-        arguments = {"spec": spec.to_json()}
-        run = functools.partial(
-            self.sandbox.run, "decode_crops", arguments, pictures, seconds=seconds
+        return await self._run(
+            functools.partial(self._extractor.crops, pictures, spec, seconds=seconds)
         )
-        _, arrays = await self._run(run)
-        return _checked(arrays.get("crops"), (len(pictures), spec.size, spec.size, 3))
+
+    async def keep_alive(self, seconds: float) -> None:
+        """Looks every `seconds` whether the sandbox lives, and starts it again if it died."""
+        while True:
+            await asyncio.sleep(seconds)
+            if not self.sandbox.alive:
+                with contextlib.suppress(WorkerError):  # the next look tries again
+                    await asyncio.to_thread(self.sandbox.revive)
 
     def close(self) -> None:
-        """Kills the processes and removes every file."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self.sandbox.close()
-        self._threads.shutdown()
-        self._spool.close()
+        """Kills the processes."""
+        self.sandbox.close()  # first: threads wait for them
+        self._threads.shutdown(cancel_futures=True)
 
-    def _extract(
-        self,
-        data: bytes,
-        arguments: dict[str, Any],
-        seconds: float,
-        progress: Callable[[float], None] | None,
-    ) -> tuple[dict[str, Any], Arrays]:
-        with self._spool.file(data) as path:
-            arguments = {**arguments, "path": path}
-            return self.sandbox.run("extract_faces", arguments, seconds=seconds, progress=progress)
+    async def _run(self, task: Callable[..., T]) -> T:
+        """Returns what `task` does in a thread; when this is cancelled, it has ended."""
+        loop, cancellation = asyncio.get_running_loop(), Cancellation()
 
-    async def _run(self, run: Callable[[], Any]) -> Any:
-        loop = asyncio.get_running_loop()
-
-        def begin() -> Any:
+        def begin() -> T:
             loop.call_soon_threadsafe(self._count_begun)
             began = time.monotonic()
             try:
-                return run()
+                return task(cancellation=cancellation)
             finally:
                 taken = time.monotonic() - began
                 self._seconds_per_task += 0.2 * (taken - self._seconds_per_task)
@@ -110,37 +139,20 @@ class Decoder:
         except asyncio.CancelledError:
             if future.cancelled():
                 self._count_begun()
+            else:
+                await _ended(future, cancellation)
             raise
 
     def _count_begun(self) -> None:
         self.num_waiting -= 1
 
 
-def _unpack(reply: dict[str, Any], arrays: Arrays, *, size: int) -> ExtractedFaces:
-    """The answer of a worker as objects; it may be nonsense if a file took the worker over."""
-    try:
-        count = len(reply["faces"])
-        if count:
-            _checked(arrays["image"], (count, size, size, 3))
-        faces = tuple(
-            ExtractedFace(int(frame), time, int(track), _crop(arrays, index))
-            for index, (frame, time, track) in enumerate(reply["faces"])
-        )
-        return ExtractedFaces(MediaFacts(**reply["facts"]), faces, dict(reply["seconds"]))
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise _nonsense() from error
-
-
-def _crop(arrays: Arrays, index: int) -> Crop:
-    rows = {name: arrays[name][index] for name in tasks.CROP_FIELDS}
-    return Crop(**{name: row.item() if row.ndim == 0 else row for name, row in rows.items()})
-
-
-def _checked(crops: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
-    if crops is None or crops.dtype != np.uint8 or crops.shape != shape:
-        raise _nonsense()
-    return crops
-
-
-def _nonsense() -> WorkerError:
-    return WorkerError("the process that decoded the file answered nonsense: try again")
+async def _ended(future: concurrent.futures.Future[Any], cancellation: Cancellation) -> None:
+    """Kills what works on a future and waits for its end, however often the waiter is cancelled."""
+    cancellation.request()
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    future.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+    while not ended.is_set():
+        with contextlib.suppress(asyncio.CancelledError):
+            await ended.wait()

@@ -1,7 +1,7 @@
 """Errors of a request: HTTP status, stable code, message."""
 
 from dfjax.media.errors import MediaError
-from dfjax.media.sandbox import TimeLimitError, WorkerError
+from dfjax.sandbox.pool import TimeLimitError, WorkerError
 
 _STATUS_OF_MEDIA = {"too_large": 413, "unsupported": 415}  # the others: 422
 

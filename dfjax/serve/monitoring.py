@@ -1,5 +1,7 @@
 """What a server counts for Prometheus: one registry per server, named by its conventions."""
 
+from collections.abc import Sequence
+
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -37,6 +39,9 @@ class Monitoring:
         self.refused_versions = Gauge(
             "dfjax_refused_versions_total", "Versions of the model that failed their check", **bound
         )
+        self._sandbox = Gauge(
+            "dfjax_sandbox_info", "What holds around each decode process", ["layers"], **bound
+        )
         self._model = Gauge(
             "dfjax_model_info", "The model that serves", ["version", "model", "weights"], **bound
         )
@@ -46,6 +51,10 @@ class Monitoring:
         card = version.detector.scorer.card
         self._model.clear()
         self._model.labels(str(version.number), card.model_name, card.weights).set(1)
+
+    def set_sandbox(self, layers: Sequence[str]) -> None:
+        """Notes what holds around each decode process."""
+        self._sandbox.labels(", ".join(layers)).set(1)
 
     def render(self) -> bytes:
         """Returns all counters in the text format of Prometheus."""

@@ -43,7 +43,7 @@ async def show_liveness() -> JSONResponse:
 @router.get("/health/ready")
 async def show_readiness(request: Request) -> JSONResponse:
     """Whether the server takes requests: 503 while it stops."""
-    ready = not request.app.state.service.load.draining
+    ready = request.app.state.service.ready
     return JSONResponse({"ready": ready}, 200 if ready else 503)
 
 
@@ -53,7 +53,7 @@ async def show_model_readiness(request: Request, number: str | None = None) -> J
     """Whether this version takes requests."""
     service: Service = request.app.state.service
     service.model_version(number)
-    ready = not service.load.draining
+    ready = service.ready
     return JSONResponse({"name": "dfjax", "ready": ready}, 200 if ready else 503)
 
 

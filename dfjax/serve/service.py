@@ -3,26 +3,31 @@
 import asyncio
 import contextlib
 import dataclasses
-import functools
-import hashlib
+import logging
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from dfjax.errors import UserError
 from dfjax.inference import report
 from dfjax.inference.detector import Detector, Result, stack_crops
 from dfjax.inference.extract import ExtractedFaces
+from dfjax.sandbox import confinement
 from dfjax.serve.batcher import Batcher
 from dfjax.serve.decoder import Decoder
 from dfjax.serve.errors import RequestError, bad_request
-from dfjax.serve.jobs import Job, Jobs
+from dfjax.serve.jobs import Jobs, Work
 from dfjax.serve.load import Load
 from dfjax.serve.model_versions import ModelVersion, ModelVersions
 from dfjax.serve.monitoring import Monitoring
 from dfjax.serve.settings import Settings
+from dfjax.serve.spool import Spool, Stored
 from dfjax.serve.upload import Upload
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,16 +52,18 @@ class Service:
       monitoring: counters for Prometheus.
       load: requests and bodies in progress.
       batcher: the queue in front of the model.
-      jobs: files in the background.
       model_versions: which model serves.
       decoder: the processes that decode uploads.
+      spool: uploads on disk.
+      jobs: files in the background.
     """
 
     def __init__(self, settings: Settings):
         """Loads the model and starts the processes; the queues stand still until `running`.
 
         Raises:
-          UserError: there is no model at `settings.model`, or it fails its check.
+          UserError: there is no model at `settings.model`, it fails its check, `settings.state` is
+            in use or damaged, or a layer of the sandbox that `settings` requires is missing.
           RuntimeError: no process starts.
         """
         self.settings, self.monitoring = settings, Monitoring()
@@ -67,29 +74,45 @@ class Service:
             batch_seconds=settings.batch_seconds,
             observe=self.monitoring.batch_crops.observe,
         )
-        self.jobs = Jobs(
-            max_jobs=settings.max_jobs,
-            at_once=max(1, settings.workers - 1),  # one stays free for those waiting on a request
-            keep_seconds=settings.keep_seconds,
-        )
         self.model_versions = ModelVersions(
             settings.model, runtime=settings.runtime, on_change=self.monitoring.set_version
         )
         self.decoder = Decoder(workers=settings.workers, max_waiting=settings.max_waiting)
+        layers = self.decoder.sandbox.layers
+        if settings.require_sandbox and (missing := confinement.missing(layers)):
+            self.decoder.close()
+            raise UserError(
+                f"this system lacks {' and '.join(missing)}: use a newer kernel, or a container "
+                "that allows them, or leave --require-sandbox out"
+            )
+        self.spool = Spool(settings.state, port=settings.port)
+        self.jobs = _open_jobs(self.spool, self._detect_job, settings)
+        self.monitoring.set_sandbox(layers)
+        _log.info("sandbox: %s", _listed(layers))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Runs the queues and looks for new versions of the model while the context lasts."""
+        """Runs the queues and what looks after them while the context lasts."""
         try:
-            async with self.batcher.running():
-                poller = asyncio.create_task(self._poll())
+            async with self.batcher.running(), self.jobs.running():
+                watching = [
+                    asyncio.create_task(self._poll()),
+                    asyncio.create_task(self.decoder.keep_alive(self.settings.alive_seconds)),
+                    asyncio.create_task(self._touch_spool()),
+                ]
                 try:
                     yield
                 finally:
-                    poller.cancel()
-                    await self.jobs.close()
+                    for task in watching:
+                        task.cancel()
         finally:
             self.decoder.close()
+            self.spool.close(keep=self.jobs.kept)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request would be answered now: the server does not stop, and can decode."""
+        return not self.load.draining and self.decoder.sandbox.alive
 
     @property
     def idle(self) -> bool:
@@ -105,43 +128,41 @@ class Service:
             )
         return current
 
-    def start_job(self, upload: Upload) -> Job:
-        """Returns a job that reports on a file; raises RequestError (429) if there are too many.
-
-        The file stays in memory until the job ends.
-        """
-        work = functools.partial(self.detect, upload, self.settings.job_seconds)
-        size = len(upload.data)
-        self.load.hold(size)
-        try:
-            job = self.jobs.start(work)
-        except RequestError:
-            self.load.release(size)
-            raise
-        job.task.add_done_callback(lambda _: self.load.release(size))
-        return job
-
-    async def detect(
-        self, upload: Upload, seconds: float, progress: Callable[[float], None] | None = None
-    ) -> dict[str, Any]:
-        """Returns the report on a file; decoding it and extracting its faces may take `seconds`.
+    async def detect(self, upload: Upload) -> dict[str, Any]:
+        """Returns the report on a file.
 
         Raises:
           MediaError, TimeLimitError, WorkerError: see `Decoder.extract`.
         """
+        stored = await asyncio.to_thread(self.spool.store, upload.data, upload.name)
+        try:
+            return await self._detect(stored, self.settings.request_seconds)
+        finally:
+            self.spool.remove(stored)
+
+    async def _detect_job(
+        self, stored: Stored, progress: Callable[[float], None]
+    ) -> dict[str, Any]:
+        return await self._detect(stored, self.settings.job_seconds, progress)
+
+    async def _detect(
+        self, stored: Stored, seconds: float, progress: Callable[[float], None] | None = None
+    ) -> dict[str, Any]:
+        """The report on a file; decoding it and extracting its faces may take `seconds`."""
         detector, num_frames = self.model_versions.current.detector, self.settings.num_frames
-        extracted = await self.decoder.extract(
-            upload.data,
-            detector.crop_spec,
-            num_frames=num_frames,
-            seconds=seconds,
-            progress=progress,
-        )
-        result = await self._judge(detector, extracted)
-        # In the thread of the model: a report has heat maps.
-        written = await self.batcher.run(
-            _make_report, result, detector, upload, {"num_frames": num_frames}
-        )
+        async with self.decoder.turn():
+            extracted = await self.decoder.extract(
+                stored,
+                detector.crop_spec,
+                num_frames=num_frames,
+                seconds=seconds,
+                progress=progress,
+            )
+            result = await self._judge(detector, extracted)
+            # In the thread of the model: a report has heat maps.
+            written = await self.batcher.run(
+                _make_report, result, detector, stored, {"num_frames": num_frames}
+            )
         self.monitoring.verdicts.labels(result.verdict.label).inc()
         return written
 
@@ -189,6 +210,11 @@ class Service:
         monitoring.refused_versions.set(self.model_versions.num_refused)
         return monitoring.render()
 
+    async def _touch_spool(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.touch_seconds)
+            await asyncio.to_thread(self.spool.touch)
+
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(self.settings.poll_seconds)
@@ -198,8 +224,25 @@ class Service:
 
 
 def _make_report(
-    result: Result, detector: Detector, upload: Upload, settings: dict[str, Any]
+    result: Result, detector: Detector, stored: Stored, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    digest = hashlib.sha256(upload.data).hexdigest()
-    source = report.Source(upload.name, digest, len(upload.data))
+    source = report.Source(stored.name, stored.sha256, stored.size)
     return report.make_report(result, detector, source, settings)
+
+
+def _open_jobs(spool: Spool, work: Work, settings: Settings) -> Jobs:
+    try:
+        return Jobs(
+            spool,
+            work,
+            max_jobs=settings.max_jobs,
+            max_bytes=settings.max_job_bytes,
+            at_once=max(1, settings.workers - 1),  # one stays free for those waiting on a request
+            keep_seconds=settings.keep_seconds,
+        )
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"{spool.path} holds damaged jobs ({error}): remove the folder") from error
+
+
+def _listed(layers: Sequence[str]) -> str:
+    return ", ".join(layers) or "limits on memory, time and descriptors alone"

@@ -24,8 +24,13 @@ class Settings:
       upload_seconds: time for a body to arrive; a sender that stalls holds memory.
       request_seconds: time from the whole body to the answer; less than proxies wait (60).
       job_seconds: time to decode the file of a job and to extract its faces.
+      max_job_bytes: uploads of jobs on disk; less than the volume of the manifest.
       max_jobs: jobs that are kept, finished or not; a report takes about 200 kB.
       keep_seconds: how long the report of a finished job is kept.
+      alive_seconds: time between two looks whether the decode processes live.
+      touch_seconds: time between two signs of life for programs that clean temporary folders.
+      state: folder of uploads and jobs; None: one below TMPDIR, of this user and port.
+      require_sandbox: do not start where Landlock or seccomp is missing.
       drain_seconds: how long a stopping server goes on with its work; Kubernetes kills after 30.
       poll_seconds: time between two looks for a new version of the model.
     """
@@ -47,7 +52,12 @@ class Settings:
     upload_seconds: float = 60.0
     request_seconds: float = 50.0
     job_seconds: float = 300.0
+    max_job_bytes: int = 512 * 2**20
     max_jobs: int = 100
     keep_seconds: float = 600.0
+    alive_seconds: float = 1.0
+    touch_seconds: float = 3600.0
+    state: str | None = None
+    require_sandbox: bool = False
     drain_seconds: float = 25.0
     poll_seconds: float = 5.0

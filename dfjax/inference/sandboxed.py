@@ -1,0 +1,139 @@
+"""Strangers' pictures and videos to faces: `FaceExtractor`, in a sandboxed process for each file.
+
+Nothing in this process parses media. What a worker answers is checked: a file may have taken it
+over.
+"""
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dfjax.faces import detect
+from dfjax.faces.align import Crop
+from dfjax.faces.crop_spec import CropSpec
+from dfjax.inference import tasks
+from dfjax.inference.extract import ExtractedFace, ExtractedFaces, MediaFacts
+from dfjax.media.errors import MediaError
+from dfjax.sandbox.messages import Arrays
+from dfjax.sandbox.pool import Cancellation, Sandbox, WorkerError
+
+Embed = Callable[[np.ndarray], np.ndarray]
+
+
+class SandboxedExtractor:
+    """Extracts faces in processes of its sandbox; several threads may use it.
+
+    Attributes:
+      sandbox: the processes.
+    """
+
+    def __init__(self) -> None:
+        """Starts the sandbox; raises RuntimeError if it does not start."""
+        self.sandbox = Sandbox("dfjax.inference.tasks")
+
+    def __enter__(self) -> "SandboxedExtractor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sandbox.close()
+
+    def file(
+        self,
+        path: str | os.PathLike,
+        spec: CropSpec,
+        *,
+        num_frames: int,
+        seconds: float,
+        called: str = "",
+        embed: Embed | None = None,
+        progress: Callable[[float], None] | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> ExtractedFaces:
+        """Returns what `FaceExtractor.file` does; messages name the file as `called`, or its path.
+
+        `embed` is that of `FaceExtractor`, and runs in this process.
+
+        Raises:
+          MediaError, TimeLimitError, CancelledTaskError, WorkerError: see `Sandbox.run`.
+        """
+        absolute = os.path.abspath(path)
+        arguments = {
+            "path": absolute,
+            "spec": spec.to_json(),
+            "num_frames": num_frames,
+            "reidentify": embed is not None,
+        }
+        with _renaming(absolute, called or os.fspath(path)):
+            reply, arrays = self.sandbox.run(
+                "extract_faces",
+                arguments,
+                seconds=seconds,
+                reads=[absolute],
+                progress=progress,
+                answer=embed and functools.partial(_embed_chip, embed),
+                cancellation=cancellation,
+            )
+        return _unpack(reply, arrays, size=spec.size)
+
+    def crops(
+        self,
+        pictures: Sequence[bytes],
+        spec: CropSpec,
+        *,
+        seconds: float,
+        cancellation: Cancellation | None = None,
+    ) -> np.ndarray:
+        """Returns encoded pictures of faces as crops uint8 [N, S, S, 3]; raises as `file`."""
+        arguments = {"spec": spec.to_json()}
+        _, arrays = self.sandbox.run(
+            "decode_crops", arguments, pictures, seconds=seconds, cancellation=cancellation
+        )
+        return _checked(arrays.get("crops"), (len(pictures), spec.size, spec.size, 3))
+
+
+@contextlib.contextmanager
+def _renaming(path: str, name: str) -> Iterator[None]:
+    """Makes errors name a file as its owner does."""
+    try:
+        yield
+    except MediaError as error:
+        raise MediaError(error.code, str(error).replace(path, name)) from error
+
+
+def _embed_chip(embed: Embed, chip: np.ndarray) -> np.ndarray:
+    if chip.dtype != np.uint8 or chip.shape != (detect.CHIP_SIZE, detect.CHIP_SIZE, 3):
+        raise _nonsense()
+    return embed(chip)
+
+
+def _unpack(reply: dict[str, Any], arrays: Arrays, *, size: int) -> ExtractedFaces:
+    try:
+        count = len(reply["faces"])
+        if count:
+            _checked(arrays["image"], (count, size, size, 3))
+        faces = tuple(
+            ExtractedFace(int(frame), time, int(track), _crop(arrays, index))
+            for index, (frame, time, track) in enumerate(reply["faces"])
+        )
+        return ExtractedFaces(MediaFacts(**reply["facts"]), faces, dict(reply["seconds"]))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise _nonsense() from error
+
+
+def _crop(arrays: Arrays, index: int) -> Crop:
+    rows = {name: arrays[name][index] for name in tasks.CROP_FIELDS}
+    return Crop(**{name: row.item() if row.ndim == 0 else row for name, row in rows.items()})
+
+
+def _checked(crops: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    if crops is None or crops.dtype != np.uint8 or crops.shape != shape:
+        raise _nonsense()
+    return crops
+
+
+def _nonsense() -> WorkerError:
+    return WorkerError("the process that decoded the file answered nonsense: try again")
