@@ -31,6 +31,8 @@ _DECK = {
 _INFER, _PREDICT = "/v2/models/dfjax/infer", "/v1/models/dfjax:predict"
 _PAGE = ("/", "/app.js", "/words.js", "/style.css")
 _POLL_SECONDS = 0.25
+# Between two operations: two cores are busy then, and have a moment for health checks.
+_THINK_SECONDS = 0.1
 _MOST_PATIENCE = 10  # seconds: a client waits no longer, whatever Retry-After says
 _TIMEOUT = 90.0
 
@@ -70,6 +72,7 @@ class HonestClient:
                 else:
                     spent = time.monotonic() - began
                     self._record.operations.append(Operation(kind, began, spent))
+                    self._stop.wait(_THINK_SECONDS)
 
     def start_job(self) -> str:
         """Returns the id of a new job on a clip."""
