@@ -1,7 +1,6 @@
 """A client that wants what the server is for, one thing after the other, and waits when told to."""
 
 import base64
-import contextlib
 import itertools
 import json
 import random
@@ -95,9 +94,13 @@ class HonestClient:
 
     def finish_jobs(self, jobs: list[str]) -> None:
         """Notes how each of the jobs ends, until the traffic is over."""
-        with contextlib.suppress(StoppedError):
+        try:
             for job in jobs:
                 self.finish_job(job)
+        except RefusedError as error:
+            self._record.failures.append(f"job: {error}")
+        except StoppedError:
+            pass
 
     def _kinds(self) -> Iterator[str]:
         deck = list(itertools.chain.from_iterable([k] * count for k, count in _DECK.items()))

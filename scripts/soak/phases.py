@@ -50,7 +50,8 @@ class Soak:
             checks = stack.enter_context(_health_checks(self._server.port))
             clean = self._run_clean(CLEAN * seconds)
             soak, orphans = self._run_hostile((1 - CLEAN) * seconds)
-        rules = verdict.judge(clean, soak, checks, orphans)
+            status = self._server.stop()
+        rules = verdict.judge(clean, soak, checks, orphans=orphans, exit_status=status)
         verdict.print_report(clean, soak, checks, rules)
         return all(rule.holds for rule in rules)
 
@@ -68,9 +69,9 @@ class Soak:
         half = record.began + seconds / 2
         killer = Killer(self._server, record, client, at=half, seed=self._seed)
         clients = [*self._clients(record, stop), enemy.run]
-        self._run(record, stop, seconds, clients, killer.act)
-        timer = threading.Timer(_SETTLE_SECONDS, settled.set)
+        timer = threading.Timer(seconds + _SETTLE_SECONDS, settled.set)
         timer.start()
+        self._run(record, stop, seconds, clients, killer.act)
         killer.finish()
         client.finish_jobs(record.open_jobs())
         timer.cancel()
@@ -100,6 +101,8 @@ class Soak:
                         raise RuntimeError(f"the server ended by itself: see {self._server.log}")
                     record.memory.append((now, self._server.memory()))
                     act(now)
+                    if any(client.done() for client in working):
+                        break
                     time.sleep(_SAMPLE_SECONDS)
             finally:
                 record.ended = time.monotonic()

@@ -73,7 +73,7 @@ class Server:
         return left
 
     def stop(self) -> int:
-        """Asks it to end and returns its exit status."""
+        """Asks it to end, if it runs, and returns its exit status."""
         self._process.send_signal(signal.SIGTERM)
         try:
             return self._process.wait(_STOP_SECONDS)

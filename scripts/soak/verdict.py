@@ -35,8 +35,13 @@ class Rule:
     holds: bool
 
 
-def judge(clean: Record, soak: Record, health: Sequence[Health], orphans: int) -> list[Rule]:
-    """Returns every rule; `orphans` are processes that the killed server left running."""
+def judge(
+    clean: Record, soak: Record, health: Sequence[Health], *, orphans: int, exit_status: int
+) -> list[Rule]:
+    """Returns every rule; `orphans` are processes that the killed server left running.
+
+    `exit_status` is that of the other server, which got SIGTERM.
+    """
     checks = while_up(health, soak)
     p99 = float(np.percentile([check.seconds for check in checks], 99))
     silent = sum(check.status != 200 for check in checks)
@@ -54,6 +59,7 @@ def judge(clean: Record, soak: Record, health: Sequence[Health], orphans: int) -
         Rule("honest operations that failed: 0", f"{len(failures)}", not failures),
         Rule("attacks answered with 500: 0", ", ".join(sorted(faults)) or "0", not faults),
         Rule("processes left by the killed server: 0", f"{orphans}", orphans == 0),
+        Rule("exit status after SIGTERM: 0", f"{exit_status}", exit_status == 0),
     ]
 
 

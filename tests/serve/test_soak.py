@@ -26,9 +26,10 @@ def health(slow=0, status=200) -> list[Health]:
     return [*checks, Health(50.0, 5.0, 0), Health(70.0, 0.01, status)]
 
 
-def broken(checks=(), orphans=0, operations=80, **fields) -> list[str]:
+def broken(checks=(), orphans=0, exit_status=0, operations=80, **fields) -> list[str]:
     """The rules that do not hold."""
-    rules = verdict.judge(record(80), record(operations, **fields), checks or health(), orphans)
+    ends = {"orphans": orphans, "exit_status": exit_status}
+    rules = verdict.judge(record(80), record(operations, **fields), checks or health(), **ends)
     return [rule.name for rule in rules if not rule.holds]
 
 
@@ -47,6 +48,7 @@ def test_a_good_server_keeps_all_rules():
         ("honest operations that failed", {"failures": ["picture: 500"]}),
         ("attacks answered with 500", {"attacks": [Attack("id", 500, 0.1)]}),
         ("processes left", {"orphans": 1}),
+        ("exit status", {"exit_status": -9}),
     ],
 )
 def test_each_fault_breaks_its_rule(rule, changed):
