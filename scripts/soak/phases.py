@@ -16,6 +16,7 @@ from soak import health, verdict
 from soak.honest import HonestClient
 from soak.hostile import HostileClient
 from soak.killer import Killer
+from soak.machine import Neighbors
 from soak.materials import Materials, make_materials
 from soak.record import Record
 from soak.server import Server
@@ -93,17 +94,19 @@ class Soak:
         act: Callable[[float], None],
     ) -> None:
         """Lets the clients work; `act` is called every second."""
+        neighbors = Neighbors(self._server)
         with ThreadPoolExecutor(len(clients)) as threads:
             working = [threads.submit(client) for client in clients]
             try:
                 while (now := time.monotonic()) < record.began + seconds:
                     if not self._server.alive:
                         raise RuntimeError(f"the server ended by itself: see {self._server.log}")
-                    record.memory.append((now, self._server.memory()))
                     act(now)
+                    record.memory.append((now, self._server.memory()))
                     if any(client.done() for client in working):
                         break
                     time.sleep(_SAMPLE_SECONDS)
+                    record.neighbors.append((now, neighbors.cores()))
             finally:
                 record.ended = time.monotonic()
                 stop.set()

@@ -41,6 +41,7 @@ class Record:
       jobs: the state of every acknowledged job, by id: "open", "done", "failed: CODE",
         "deleted" or "lost".
       memory: (time, bytes) of the server and its descendants.
+      neighbors: (time, cores that other programs kept busy).
       kills: times at which a process was killed.
       outages: (began, ended) of the killed server.
     """
@@ -54,6 +55,7 @@ class Record:
         self.attacks: list[Attack] = []
         self.jobs: dict[str, str] = {}
         self.memory: list[tuple[float, int]] = []
+        self.neighbors: list[tuple[float, float]] = []
         self.kills: list[float] = []
         self.outages: list[tuple[float, float]] = []
         self._down_since: float | None = None

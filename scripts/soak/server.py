@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGE, _TICK = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 _START_SECONDS, _STOP_SECONDS, _ORPHAN_SECONDS = 120, 40, 5
 
 
@@ -44,6 +44,10 @@ class Server:
     def memory(self) -> int:
         """Resident bytes of the server and of all its descendants."""
         return sum(_resident_bytes(pid) for pid in (self._process.pid, *self.descendants()))
+
+    def processor_seconds(self) -> float:
+        """Processor time of the server and of all its descendants, also of those that ended."""
+        return sum(_processor_seconds(pid) for pid in (self._process.pid, *self.descendants()))
 
     def descendants(self) -> list[int]:
         """The process ids of all that it started, and of what these started."""
@@ -115,8 +119,18 @@ def _resident_bytes(pid: int) -> int:
     return 0
 
 
+def _processor_seconds(pid: int) -> float:
+    """With that of children that it collected; 0 if there is no such process."""
+    return sum(map(int, _stat(pid)[11:15])) / _TICK
+
+
 def _runs(pid: int) -> bool:
     """Whether the process exists and is more than an entry that nobody collected."""
+    return _stat(pid)[:1] not in ([], ["Z"])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on, its state; none if there is no process."""
     with contextlib.suppress(OSError):
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []

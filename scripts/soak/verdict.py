@@ -111,6 +111,8 @@ def print_report(clean: Record, soak: Record, health: Sequence[Health], rules: l
     console.print(_attacks(soak))
     for failure in clean.failures + soak.failures:
         console.print(f"failed: {failure}")
+    busy = [np.mean([cores for _, cores in record.neighbors]) for record in (clean, soak)]
+    console.print(f"other programs used {busy[0]:.1f} cores, amid attacks {busy[1]:.1f}")
     states = collections.Counter(soak.jobs.values())
     console.print(", ".join(f"jobs {state}: {count}" for state, count in sorted(states.items())))
     rows = _table("", "rule", "measured", "holds")
@@ -120,19 +122,29 @@ def print_report(clean: Record, soak: Record, health: Sequence[Health], rules: l
 
 
 def _over_time(soak: Record, health: Sequence[Health]) -> table.Table:
-    rows = _table("over time", "minute", "memory MB", "honest/s", "health p99 ms", "kills")
+    rows = _table(
+        "over time",
+        "minute",
+        "memory MB",
+        "honest/s",
+        "health p99 ms",
+        "kills",
+        "other programs, cores",
+    )
     checks = while_up(health, soak)
     edges = np.linspace(soak.began, soak.ended, _STRETCHES + 1)
     for began, ended in itertools.pairwise(edges):
         memory = [count for t, count in soak.memory if began <= t < ended]
         honest = sum(began <= o.began + o.seconds < ended for o in soak.operations)
         times = [check.seconds for check in checks if began <= check.began < ended]
+        neighbors = [cores for t, cores in soak.neighbors if began <= t < ended]
         rows.add_row(
             f"{(ended - soak.began) / 60:.1f}",
             f"{np.mean(memory) / 1e6:.0f}" if memory else "",
             f"{honest / (ended - began):.2f}",
             f"{1e3 * np.percentile(times, 99):.0f}" if times else "",
             f"{sum(began <= t < ended for t in soak.kills)}",
+            f"{np.mean(neighbors):.1f}" if neighbors else "",
         )
     return rows
 
