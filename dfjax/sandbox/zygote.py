@@ -190,6 +190,12 @@ class _Zygote:
                 error = ("too_large", "decoding it needs too much memory: scale it down")
                 messages.send_json(connection, {"error": error})
                 return
+            except (EOFError, BrokenPipeError):
+                raise
+            except Exception as error:  # a fault of the program that the file uncovered
+                message = f"{type(error).__name__}: {error}"
+                messages.send_json(connection, {"error": ("internal", message)})
+                return
         layout = messages.layout_of(arrays)
         messages.send_json(connection, {"reply": reply, "layout": layout})
         messages.send_arrays(connection, arrays)
