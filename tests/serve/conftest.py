@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -12,7 +13,9 @@ import subprocess
 import sys
 import time
 
+import av
 import httpx
+import numpy as np
 import pytest
 
 from dfjax import model_card
@@ -42,11 +45,27 @@ class Server:
         assert samples, name
         return sum(float(line.rpartition(" ")[2]) for line in samples)
 
-    def workers(self) -> list[int]:
-        """The process ids of its decode workers."""
-        task = pathlib.Path(f"/proc/{self.process.pid}/task")
-        children = [path.read_text().split() for path in task.glob("*/children")]
-        return [int(pid) for pids in children for pid in pids]
+    def zygote(self) -> int:
+        """The process id of what forks its decode workers."""
+        (pid,) = _children(self.process.pid)
+        return pid
+
+    def busy(self) -> list[int]:
+        """The process ids of the workers that have a task: others are not confined yet."""
+        workers = _children(self.zygote())
+        return [pid for pid in workers if re.search(r"address space +2147483648", _limits(pid))]
+
+
+def _children(pid: int) -> list[int]:
+    found = [p.read_text().split() for p in pathlib.Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(child) for pids in found for child in pids]
+
+
+def _limits(pid: int) -> str:
+    try:
+        return pathlib.Path(f"/proc/{pid}/limits").read_text()
+    except OSError:
+        return ""
 
 
 @pytest.fixture(scope="session")
@@ -135,4 +154,22 @@ def clip(face, tmp_path_factory) -> bytes:
     """The face as an .mp4 file."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     video.write_video(path, face, fps=25, crf=18)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def slow_clip(tmp_path_factory) -> bytes:
+    """A small file whose decoding takes long: 500 large grey frames."""
+    path = tmp_path_factory.mktemp("slow") / "slow.mkv"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 4096, 2304, "yuvj420p"
+        grey = av.VideoFrame.from_ndarray(np.full((3456, 4096), 128, np.uint8), "yuvj420p")
+        (packet,) = [*stream.encode(grey), *stream.encode()]
+        data = bytes(packet)
+        for number in range(500):
+            copy = av.Packet(data)
+            copy.stream, copy.time_base = stream, packet.time_base
+            copy.pts = copy.dts = number
+            container.mux(copy)
     return path.read_bytes()

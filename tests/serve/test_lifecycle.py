@@ -2,11 +2,11 @@
 
 import base64
 import concurrent.futures
-import contextlib
 import dataclasses
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,8 +15,9 @@ import time
 import pytest
 
 from dfjax import model_card
+from dfjax.errors import UserError
 from dfjax.media import image
-from dfjax.serve import app, spool
+from dfjax.serve import app, service, spool
 from dfjax.serve.settings import Settings
 
 PREDICT = "/v1/models/dfjax:predict"
@@ -53,38 +54,116 @@ def test_a_server_that_stops_finishes_its_work(start, model, request_body, clip)
         assert list(server.folder.iterdir()) == []
 
 
-def test_a_worker_that_is_killed_fails_its_request_alone(server, picture, clip):
-    def send():
-        return server.client.post("/v1/detect", files={"file": ("a.mp4", clip)})
+def send(server, data, name="a.mkv"):
+    return server.client.post("/v1/detect", files={"file": (name, data)})
 
-    before, restarts = server.workers(), server.metric("dfjax_worker_restarts_total")
-    assert len(before) == 2
-    for pid in before:
-        os.kill(pid, signal.SIGSTOP)
+
+def start_job(server, data, name="a.mkv"):
+    return server.client.post("/v1/jobs", files={"file": (name, data)}).json()["href"]
+
+
+def status(server, href) -> str:
+    return server.client.get(href).json()["status"]
+
+
+def test_a_worker_that_is_killed_fails_its_request_alone_and_the_second_time_its_file(
+    server, picture, slow_clip
+):
+    restarts = server.metric("dfjax_worker_restarts_total")
     with concurrent.futures.ThreadPoolExecutor(2) as threads:
-        answers = [threads.submit(send) for _ in range(2)]
-        until(lambda: server.metric("dfjax_queue_files") == 0)
-        time.sleep(0.3)
-        os.kill(before[0], signal.SIGKILL)
-        os.kill(before[1], signal.SIGCONT)
-        statuses = sorted(answer.result().status_code for answer in answers)
-    assert statuses == [200, 503]
-    assert server.metric("dfjax_worker_restarts_total") == restarts + 1
-    assert [send().status_code for _ in range(2)] == [200, 200]
-    assert len(server.workers()) == 2
-    assert before[1] in server.workers()
-    (spool,) = server.folder.iterdir()
-    assert [path.name for path in spool.iterdir()] == ["lock"]
+        for expected in ((503, "worker_died"), (422, "corrupt")):
+            answer = threads.submit(send, server, slow_clip)
+            until(server.busy)
+            assert send(server, picture, "a.png").status_code == 200
+            for pid in server.busy():
+                os.kill(pid, signal.SIGKILL)
+            failed = answer.result()
+            assert (failed.status_code, failed.json()["error"]["code"]) == expected
+            assert ("retry-after" in failed.headers) == (expected[0] == 503)
+    assert server.metric("dfjax_worker_restarts_total") == restarts + 2
+    assert send(server, picture, "a.png").status_code == 200
+    (folder,) = server.folder.iterdir()
+    assert list((folder / "uploads").iterdir()) == []
 
 
-def test_a_worker_that_hangs_is_replaced(start, model, picture):
+def test_who_forks_the_workers_comes_back_by_itself(start, model, picture):
+    with start(model, alive_seconds=0.1) as server:
+        zygote = server.zygote()
+        os.kill(zygote, signal.SIGSTOP)
+        os.kill(zygote, signal.SIGKILL)
+        seen = set()
+        until(lambda: seen.add(health(server)) or len(seen) == 2)  # 200, 503: then it is back
+        until(lambda: health(server) == 200)
+        assert server.zygote() != zygote
+        assert send(server, picture, "a.png").status_code == 200
+
+
+def health(server) -> int:
+    return server.client.get("/v2/health/ready").status_code
+
+
+def test_a_task_that_takes_too_long_is_killed(start, model, picture, slow_clip):
     with start(model, workers=1, job_seconds=0.5) as server:
-        os.kill(server.workers()[0], signal.SIGSTOP)
-        job = server.client.post("/v1/jobs", files={"file": ("a.png", picture)}).json()
-        until(lambda: server.client.get(job["href"]).json()["status"] == "failed")
-        assert server.client.get(job["href"]).json()["error"]["code"] == "time_limit"
-        answer = server.client.post("/v1/detect", files={"file": ("a.png", picture)})
-        assert answer.status_code == 200
+        href = start_job(server, slow_clip)
+        until(lambda: status(server, href) == "failed")
+        assert server.client.get(href).json()["error"]["code"] == "time_limit"
+        assert send(server, picture, "a.png").status_code == 200
+
+
+def test_what_was_given_up_is_stopped(server, picture, slow_clip):
+    restarts = server.metric("dfjax_worker_restarts_total")
+    for _ in range(2):
+        href = start_job(server, slow_clip)
+        until(lambda href=href: status(server, href) == "running" and server.busy())
+        assert server.client.delete(href).status_code == 204
+    for _ in range(2):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            request = server.client.build_request(
+                "POST", "/v1/detect", files={"file": ("a.mkv", slow_clip)}
+            )
+            head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+            connection.sendall(f"POST /v1/detect HTTP/1.1\r\n{head}\r\n".encode())
+            connection.sendall(request.read())
+            until(server.busy)
+    began = time.monotonic()
+    assert send(server, picture, "a.png").status_code == 200
+    assert time.monotonic() - began < 10
+    until(lambda: server.metric("dfjax_worker_restarts_total") == restarts + 4)
+    until(lambda: server.metric("dfjax_unfinished_jobs") == 0)
+    assert server.metric("dfjax_held_bytes") == 0
+    assert server.busy() == []
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_no_acknowledged_job_is_lost(start, model, picture, slow_clip, tmp_path, end):
+    settings = {"state": str(tmp_path / "state"), "workers": 1}
+    with start(model, drain_seconds=0.5, **settings) as server:
+        done = start_job(server, picture, "a.png")
+        until(lambda: status(server, done) == "done")
+        before = server.client.get(done).json()
+        running, queued = start_job(server, slow_clip), start_job(server, picture, "a.png")
+        until(lambda: status(server, running) == "running")
+        began = time.monotonic()
+        server.process.send_signal(end)
+        assert server.process.wait(30) == (0 if end == signal.SIGTERM else -end)
+        assert time.monotonic() - began < 10
+    with start(model, job_seconds=1.0, **settings) as server:
+        assert server.client.get(done).json() == before
+        until(lambda: status(server, queued) == "done")
+        assert server.client.get(running).json()["error"]["code"] == "time_limit"
+        assert list((tmp_path / "state" / "uploads").iterdir()) == []
+
+
+def test_a_server_says_what_confines_its_workers(server):
+    (line,) = [line for line in server.log.splitlines() if "sandbox: " in line]
+    layers = line.partition("sandbox: ")[2]
+    assert f'dfjax_sandbox_info{{layers="{layers}"}} 1.0' in server.client.get("/metrics").text
+
+
+def test_a_server_does_not_start_with_less_than_it_requires(model, monkeypatch):
+    monkeypatch.setattr("dfjax.sandbox.confinement.REQUIRED", ("landlock", "magic"))
+    with pytest.raises(UserError, match="lacks magic"):
+        service.Service(Settings(model=str(model), require_sandbox=True))
 
 
 def put(model, folder, **changes):
@@ -147,26 +226,30 @@ def test_a_new_version_takes_over_and_a_corrupt_one_does_not(start, model, reque
         assert server.client.get("/v1/models/dfjax/versions/2").status_code == 200
 
 
-def test_uploads_of_a_killed_server_are_removed_by_the_next(tmp_path, monkeypatch):
+def test_folders_of_killed_servers_are_removed_after_a_while(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    alive = spool.Spool()
-    abandoned = tmp_path / "dfjax-serve-abandoned"
-    abandoned.mkdir()
-    (abandoned / "upload.mp4").write_bytes(b"x")
+    alive = spool.Spool(port=1)
+    folders = [tmp_path / f"dfjax-serve-{name}" for name in ("old", "new")]
+    for folder in folders:
+        folder.mkdir()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "dfjax-serve-link").symlink_to(elsewhere)
-    new = spool.Spool()
-    assert not abandoned.exists()
+    (tmp_path / "dfjax-serve-dangling").symlink_to(tmp_path / "nowhere")
+    for path in (folders[0], alive.path):
+        os.utime(path, (0, 0))
+    new = spool.Spool(port=2)
+    assert [folder.exists() for folder in folders] == [False, True]
     assert alive.path.exists()
     assert elsewhere.exists()
-    assert new.path.stat().st_mode & 0o777 == 0o700
-    with contextlib.suppress(ZeroDivisionError), new.file(b"\xff\xd8\xff") as path:
-        assert os.stat(path).st_mode & 0o777 == 0o600
-        raise ZeroDivisionError
-    assert not os.path.exists(path)
-    new.close()
-    alive.close()
+    stored = new.store(b"\xff\xd8\xff", "x")
+    assert os.stat(stored.path).st_mode & 0o777 == 0o600
+    shutil.rmtree(new.path)  # by a program that cleans temporary folders
+    stored = new.store(b"\xff\xd8\xff", "x")
+    new.remove(stored)
+    assert not os.path.exists(stored.path)
+    new.close(keep=False)
+    alive.close(keep=False)
     assert not new.path.exists()
 
 
