@@ -79,9 +79,7 @@ def _num_faces(results: Sequence[live.LiveResult]) -> float:
 
 def _work(result: live.LiveResult) -> dict[str, float]:
     """Seconds of the stages that work on a frame whose pixels are at hand, as the peer's are."""
-    return {
-        name: value for name, value in result.seconds.items() if name not in ("wait", "convert")
-    }
+    return {name: value for name, value in result.seconds.items() if name != "wait"}
 
 
 def _print_stages(results: Sequence[live.LiveResult], *, title: str) -> None:

@@ -1,9 +1,11 @@
-"""Overloads a server: asks for twice as many scores as its model can give, and prints the answers.
+"""Overloads a server, or soaks it in mixed and hostile traffic, and prints how it answers.
 
     python scripts/load_server.py load --model runs/resnet --seconds 20
+    python scripts/load_server.py soak --model runs/resnet --minutes 30
 
-The model is slowed to a known rate, so that the server is measured and not the load generator.
-`serve` runs such a server alone.
+`load` asks for twice as many scores as the model can give. The model is slowed to a known rate, so
+that the server is measured and not the load generator; `serve` runs such a server alone. `soak`
+compares honest traffic with the same amid attacks, hang-ups, killed workers and a killed server.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from dfjax.commands import process
 from dfjax.inference.scorer import Scorer
 from dfjax.serve import app
 from dfjax.serve.settings import Settings
+from soak import phases
 
 BATCH = 8
 BATCH_SECONDS = 0.2
@@ -44,6 +47,11 @@ def main() -> int:
     load.add_argument("--model", required=True, help="workdir of a run, or folder of an export")
     load.add_argument("--factor", type=float, default=2.0, help="times what the model can do")
     load.add_argument("--seconds", type=float, default=20.0, help="how long")
+    soak = commands.add_parser("soak", help="attack a server amid honest traffic, and judge it")
+    soak.set_defaults(run=phases.print_soak)
+    soak.add_argument("--model", required=True, help="workdir of a run, or folder of an export")
+    soak.add_argument("--minutes", type=float, default=30.0, help="how long")
+    soak.add_argument("--seed", type=int, default=0, help="of the traffic")
     return process.run(parser, None)
 
 

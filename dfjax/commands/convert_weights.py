@@ -36,7 +36,7 @@ def add_to(subcommands: options.Subcommands) -> None:
     parser.add_argument(
         "--format",
         metavar="F",
-        help="of FILE; needed only for pth, PyTorch's pickle, which a separate process opens",
+        help="of FILE; needed only for pth, PyTorch's pickle",
     )
     parser.add_argument(
         "--set",

@@ -41,8 +41,8 @@ def add_to(subcommands: options.Subcommands) -> None:
         nargs="+",
         metavar="SOURCE",
         help="picture, video, folder, glob pattern, a .txt file listing one path per line, or - "
-        "for standard input; with --live a camera's number, an rtsp:// or http:// address, or a "
-        "video",
+        "for standard input; with --live a camera's number, an rtsp:// or http:// address "
+        "(hls+https:// if it is a playlist), or a video",
     )
     options.add_model(parser)
     parser.add_argument(
@@ -111,7 +111,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuses what cannot work or would be ignored, before the model is loaded."""
-    from dfjax.media import stream
+    from dfjax.media import address
 
     unused = _OF_FILES if arguments.live else _OF_LIVE
     if flags := [flag for name, flag in unused.items() if getattr(arguments, name) is not None]:
@@ -121,8 +121,9 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.live and len(arguments.sources) != 1:
         raise UserError(f"--live takes one source, and {len(arguments.sources)} are given")
     for source in arguments.sources:
-        if not arguments.live and source.startswith(stream.URL_SCHEMES):
-            raise UserError(f"{source} is an address: add --live to watch it, or download it")
+        if not arguments.live and address.is_address(source):
+            shown = address.mask(source)
+            raise UserError(f"{shown} is an address: add --live to watch it, or download it")
 
 
 def _predict_files(arguments: argparse.Namespace, detector: "Detector") -> int:

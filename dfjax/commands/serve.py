@@ -19,6 +19,23 @@ def add_to(subcommands: options.Subcommands) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (%(default)s)")
     parser.add_argument(
+        "--allowed-host",
+        action="append",
+        type=_host,
+        default=[],
+        metavar="NAME",
+        help="name by which the server is asked; repeat it for more (on loopback: localhost alone)",
+    )
+    parser.add_argument(
+        "--allowed-origin",
+        action="append",
+        type=_origin,
+        default=[],
+        metavar="URL",
+        help="site whose pages may use the server, as https://app.example; repeat it for more "
+        "(none)",
+    )
+    parser.add_argument(
         "--jobs",
         type=options.positive,
         metavar="N",
@@ -46,20 +63,41 @@ def add_to(subcommands: options.Subcommands) -> None:
     )
 
 
+def _host(text: str) -> str:
+    from dfjax.serve import origins
+
+    if not origins.is_host(text):
+        raise argparse.ArgumentTypeError(f"{text}: use a name or an address, without a port")
+    return text
+
+
+def _origin(text: str) -> str:
+    from dfjax.serve import origins
+
+    if not origins.is_origin(text):
+        raise argparse.ArgumentTypeError(f"{text}: use https://NAME or https://NAME:PORT")
+    return text
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from dfjax import config
     from dfjax.serve import app
+    from dfjax.serve.settings import Settings
 
     process.use_compile_cache(config.base().compile_cache)
     app.serve(
-        arguments.model,
-        runtime=arguments.runtime,
-        expect=arguments.expect,
-        host=arguments.host,
-        port=arguments.port,
-        jobs=arguments.jobs,
-        state=arguments.state,
-        keep_seconds=arguments.keep_jobs,
-        require_sandbox=arguments.require_sandbox,
+        Settings(
+            model=arguments.model,
+            runtime=arguments.runtime,
+            expect=arguments.expect,
+            host=arguments.host,
+            port=arguments.port,
+            allowed_hosts=arguments.allowed_host,
+            allowed_origins=arguments.allowed_origin,
+            workers=arguments.jobs,
+            state=arguments.state,
+            keep_seconds=arguments.keep_jobs,
+            require_sandbox=arguments.require_sandbox,
+        )
     )
     return 0

@@ -15,15 +15,14 @@ from dfjax.media import stream
 def watch(source: str, detector: Detector, **options: int) -> None:
     """Judges a live source until it ends or its window is closed; prints one JSON line per result.
 
-    `source` is a camera's number, an RTSP or HTTP address, or a video, played as if live; `options`
-    are those of `LiveDetector`.
+    `source` is that of `stream.LiveSource`; `options` are those of `LiveDetector`.
 
     Raises:
       UserError: the model cannot follow faces.
       MediaError: the source does not open.
     """
     live_detector = LiveDetector(detector, **options)
-    with stream.LiveSource(source) as frames, window.open_window(source) as shown:
+    with stream.LiveSource(source) as frames, window.open_window(frames.source) as shown:
         for result in live_detector.run(frames):
             print(json.dumps(event(result)), flush=True)
             if shown is not None and not shown.show(draw(result)):

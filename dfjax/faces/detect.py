@@ -182,10 +182,15 @@ class FaceDetector:
         return _points(_predictor(self._landmark_file)(image, _rectangle(box)))
 
 
-def load_models(spec: CropSpec) -> None:
-    """Loads the models that a FaceDetector of this spec uses, which it otherwise does when used."""
-    _hog()
-    _predictor(_locate(_LANDMARK_FILES[spec.landmarks], None))
+def warm_up() -> None:
+    """Readies a process that shows itself few pictures: one thread, and the models of the default.
+
+    Touches what detecting a face touches, so that a process forked from this one need not load it.
+    """
+    cv2.setNumThreads(1)
+    detector = FaceDetector(CropSpec())
+    detector.detect(np.full((160, 160, 3), 128, np.uint8))
+    _predictor(detector._landmark_file)
 
 
 def face_chip(image: np.ndarray, face: Face) -> np.ndarray:

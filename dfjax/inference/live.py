@@ -57,7 +57,7 @@ class LiveResult:
       tracks: what is known of each of these faces' persons.
       passed_over: number of frames that arrived since the last result and were not analysed.
       latency: seconds from the arrival of the frame to the result.
-      seconds: the parts of it: "wait", "convert", "find", "crop" and "score".
+      seconds: the parts of it: "wait", "find", "crop" and "score".
     """
 
     frame: LiveFrame
@@ -106,12 +106,10 @@ class LiveDetector:
     def look(self, frame: LiveFrame, *, passed_over: int = 0) -> LiveResult:
         """Returns the result for the next frame."""
         seconds = {"wait": time.monotonic() - frame.captured}
-        with _timed(seconds, "convert"):
-            image = frame.image
         with _timed(seconds, "find"):
-            tracks = self._follow(image)
+            tracks = self._follow(frame.image)
         with _timed(seconds, "crop"):
-            crops = extract.cut_as_stored(image, self._faces, self._detector.crop_spec)
+            crops = extract.cut_as_stored(frame.image, self._faces, self._detector.crop_spec)
             extracted = [
                 ExtractedFace(frame.number, None, number, crop)
                 for number, crop in zip(tracks, crops, strict=True)

@@ -14,9 +14,12 @@ from typing import Any
 
 from dfjax import console, files, progress
 from dfjax.errors import UserError
-from dfjax.inference import annotate, extract, page, report
+from dfjax.inference import annotate, extract, page, report, sandboxed
 from dfjax.inference.detector import Detector, Result, failed
+from dfjax.inference.extract import ExtractedFaces
+from dfjax.inference.sandboxed import SandboxedExtractor
 from dfjax.media.errors import MediaError
+from dfjax.sandbox.pool import TimeLimitError, WorkerError
 
 OUT = "runs/predict"
 ROWS = "results.jsonl"
@@ -24,6 +27,7 @@ TABLE = "results.csv"
 COLUMNS = ("source", "verdict", "score", "reason", "text", "tracks", "frames", "report")
 
 INTERNAL = "internal"
+_TRIES = 2
 STDIN = "-"
 LIST_SUFFIX = ".txt"
 
@@ -109,6 +113,7 @@ def predict(
     rows = []
     paths = expand(sources)
     with (
+        SandboxedExtractor() as extractor,
         open(out / ROWS, "a") as journal,
         progress.Progress("predict", len(paths), unit="files") as bar,
     ):
@@ -116,7 +121,7 @@ def predict(
             key = json.dumps([path, *_state(path), *identity])
             row = known.get(key)
             if row is None or path == STDIN:
-                row = _judge(path, detector, out, settings, outputs)
+                row = _judge(path, detector, extractor, out, settings, outputs)
                 if row["reason"] != INTERNAL:  # another version may do better
                     journal.write(json.dumps({"key": key, "row": row}) + "\n")
                     journal.flush()
@@ -148,11 +153,16 @@ def _read_rows(path: pathlib.Path) -> dict[str, dict[str, Any]]:
 
 
 def _judge(
-    path: str, detector: Detector, out: pathlib.Path, settings: dict[str, Any], outputs: Outputs
+    path: str,
+    detector: Detector,
+    extractor: SandboxedExtractor,
+    out: pathlib.Path,
+    settings: dict[str, Any],
+    outputs: Outputs,
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         local = _spool(folder) if path == STDIN else path
-        result = _detect(detector, local, settings["num_frames"])
+        result = _detect(detector, extractor, local, settings["num_frames"])
         row = _make_row(path, result)
         name = _safe_name(path)
         if outputs.reports:
@@ -163,8 +173,9 @@ def _judge(
             files.replace_text(out / "reports" / f"{name}.html", page.render_html(written))
         if outputs.annotated and result.media is not None:
             try:
-                annotate.write_annotated(local, result, detector, out / "annotated" / name)
-            except MediaError as error:
+                copy = out / "annotated" / name
+                annotate.write_annotated(local, result, detector, copy, extractor)
+            except (MediaError, TimeLimitError, WorkerError) as error:
                 row["text"] += f" No annotated copy: {error}."
     return row
 
@@ -182,12 +193,38 @@ def _make_row(path: str, result: Result) -> dict[str, Any]:
     }
 
 
-def _detect(detector: Detector, path: str, num_frames: int) -> Result:
+def _detect(
+    detector: Detector, extractor: SandboxedExtractor, path: str, num_frames: int
+) -> Result:
     try:
-        return detector.file(path, num_frames=num_frames)
+        return detector.score(_extract(detector, extractor, path, num_frames))
+    except MediaError as error:
+        return failed(error)
     except Exception as error:  # one file must not stop the others, whatever fault it uncovers
         message = console.one_line(f"{path}: {type(error).__name__}: {error}")
         return failed(MediaError(INTERNAL, message))
+
+
+def _extract(
+    detector: Detector, extractor: SandboxedExtractor, path: str, num_frames: int
+) -> ExtractedFaces:
+    """The faces of a file, in a process of its own; MediaError whatever becomes of that."""
+    for _ in range(_TRIES):
+        try:
+            return extractor.file(
+                path,
+                detector.crop_spec,
+                num_frames=num_frames,
+                seconds=sandboxed.SECONDS,
+                embed=detector.embed,
+            )
+        except TimeLimitError as error:
+            message = f"{path}: it took more than {sandboxed.SECONDS:.0f} s: give a shorter file"
+            raise MediaError("time_limit", message) from error
+        except WorkerError:  # for lack of memory, which may pass
+            continue
+    message = f"{path}: the process decoding it died twice: check the file, or scale it down"
+    raise MediaError("worker_died", message)
 
 
 def _spool(folder: str) -> str:

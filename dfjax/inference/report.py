@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dfjax import files, verdict, versions
-from dfjax.inference import annotate
+from dfjax.inference import draw
 from dfjax.inference.detector import Detector, Result
 from dfjax.media import image as media_image
 from dfjax.model_card import INCONCLUSIVE
@@ -234,7 +234,7 @@ def _strongest(result: Result, detector: Detector) -> list[dict[str, Any]]:
 
 
 def _heat_uri(image: np.ndarray, heat: np.ndarray | None) -> str | None:
-    return None if heat is None else _data_uri(annotate.overlay(image, heat))
+    return None if heat is None else _data_uri(draw.overlay(image, heat))
 
 
 def _data_uri(image: np.ndarray) -> str:

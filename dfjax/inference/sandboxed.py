@@ -16,10 +16,14 @@ from dfjax.faces import detect
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import tasks
+from dfjax.inference.draw import Mark
 from dfjax.inference.extract import ExtractedFace, ExtractedFaces, MediaFacts
 from dfjax.media.errors import MediaError
 from dfjax.sandbox.messages import Arrays
 from dfjax.sandbox.pool import Cancellation, Sandbox, WorkerError
+
+SECONDS = 3600.0  # for a file that nobody waits for
+_MAX_COPY = 2**30  # bytes of an annotated copy: about ten minutes in full HD
 
 Embed = Callable[[np.ndarray], np.ndarray]
 
@@ -93,6 +97,58 @@ class SandboxedExtractor:
             "decode_crops", arguments, pictures, seconds=seconds, cancellation=cancellation
         )
         return _checked(arrays.get("crops"), (len(pictures), spec.size, spec.size, 3))
+
+    def mark_picture(self, path: str | os.PathLike, marks: Sequence[Mark]) -> bytes:
+        """Returns what `draw.mark_picture` does; raises as `file`."""
+        return self._mark("mark_picture", path, marks)
+
+    def mark_video(
+        self,
+        path: str | os.PathLike,
+        marks: Sequence[Mark],
+        *,
+        size: tuple[int, int],
+        analysed: Sequence[int],
+        fps: float,
+    ) -> bytes:
+        """Returns what `draw.mark_video` does; raises as `file`."""
+        settings = {"size": size, "analysed": list(analysed), "fps": fps}
+        return self._mark("mark_video", path, marks, **settings)
+
+    def _mark(
+        self, task: str, path: str | os.PathLike, marks: Sequence[Mark], **settings: Any
+    ) -> bytes:
+        absolute = os.path.abspath(path)
+        heat = np.array([mark.heat for mark in marks if mark.heat is not None], np.float32)
+        arguments = {
+            "path": absolute,
+            "marks": [_as_json(mark) for mark in marks],
+            "heat_shape": heat.shape if heat.size else None,
+            **settings,
+        }
+        with _renaming(absolute, os.fspath(path)):
+            _, arrays = self.sandbox.run(
+                task,
+                arguments,
+                [heat.tobytes()],
+                seconds=SECONDS,
+                reads=[absolute],
+                max_bytes=_MAX_COPY,
+            )
+        if "file" not in arrays:
+            raise _nonsense()
+        return arrays["file"].tobytes()
+
+
+def _as_json(mark: Mark) -> dict[str, Any]:
+    return {
+        "frame": mark.frame,
+        "box": [float(side) for side in mark.box],
+        "color": mark.color,
+        "text": mark.text,
+        "matrix": mark.matrix.tolist(),
+        "size": mark.size,
+    }
 
 
 @contextlib.contextmanager

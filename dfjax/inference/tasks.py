@@ -8,12 +8,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 
 from dfjax.faces import align, detect
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
+from dfjax.inference import draw
 from dfjax.inference.extract import FaceExtractor
 from dfjax.media import image as media_image
 from dfjax.media.errors import MediaError
@@ -23,13 +23,7 @@ from dfjax.sandbox.zygote import Caller, Task
 CROP_FIELDS = tuple(field.name for field in dataclasses.fields(Crop))
 
 
-def warm_up() -> None:
-    """Loads and touches what nearly every task needs: the decoders and the face detector."""
-    cv2.setNumThreads(1)
-    spec = CropSpec()
-    detect.load_models(spec)
-    grey = media_image.encode_image(np.full((160, 160, 3), 128, np.uint8), "jpeg")
-    FaceExtractor(spec).image(media_image.decode_image(grey))
+warm_up = detect.warm_up
 
 
 def extract_faces(
@@ -71,4 +65,43 @@ def decode_crops(
     return {}, {"crops": np.stack(crops)}
 
 
-TASKS: dict[str, Task] = {"extract_faces": extract_faces, "decode_crops": decode_crops}
+def mark_picture(
+    arguments: dict[str, Any], blobs: Sequence[bytes], _: Caller
+) -> tuple[dict[str, Any], Arrays]:
+    """Returns what `draw.mark_picture` does, as `file`, uint8 [N]."""
+    data = draw.mark_picture(arguments["path"], _marks(arguments, blobs))
+    return {}, {"file": np.frombuffer(data, np.uint8)}
+
+
+def mark_video(
+    arguments: dict[str, Any], blobs: Sequence[bytes], _: Caller
+) -> tuple[dict[str, Any], Arrays]:
+    """Returns what `draw.mark_video` does, as `file`, uint8 [N]."""
+    data = draw.mark_video(
+        arguments["path"],
+        _marks(arguments, blobs),
+        size=tuple(arguments["size"]),
+        analysed=arguments["analysed"],
+        fps=arguments["fps"],
+    )
+    return {}, {"file": np.frombuffer(data, np.uint8)}
+
+
+def _marks(arguments: dict[str, Any], blobs: Sequence[bytes]) -> list[draw.Mark]:
+    """The marks; heat maps, which all have one shape or are missing, are the only blob."""
+    marks = arguments["marks"]
+    heat = [None] * len(marks)
+    if arguments["heat_shape"]:
+        heat = np.frombuffer(blobs[0], np.float32).reshape(arguments["heat_shape"])
+    return [
+        draw.Mark(**{**mark, "matrix": np.array(mark["matrix"])}, heat=heat_map)
+        for mark, heat_map in zip(marks, heat, strict=True)
+    ]
+
+
+TASKS: dict[str, Task] = {
+    "extract_faces": extract_faces,
+    "decode_crops": decode_crops,
+    "mark_picture": mark_picture,
+    "mark_video": mark_video,
+}

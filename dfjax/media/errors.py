@@ -12,6 +12,8 @@ class MediaError(Exception):
     - `too_large`    over a limit of `dfjax.media.limits`
     - `corrupt`      an accepted format that does not decode
     - `no_video`     a container without a video stream
+    - `time_limit`   the time that it may take was not enough
+    - `worker_died`  the processes that decoded it died, by a crash or for lack of memory
     - `internal`     the code failed on the file; the message says how
     """
 

@@ -1,30 +1,37 @@
 """Live video: a camera, an RTSP or HTTP stream, or a video file played as if it were live.
 
-A thread reads as fast as frames arrive and keeps only the newest: a slow consumer misses frames but
-never falls behind.
+A separate process (`media.stream_process`) reads and decodes as fast as frames arrive and keeps
+only the newest: a slow consumer misses frames but never falls behind. The process may crash or
+hang: that is a lost source, which is opened again in a new one.
 """
 
+import contextlib
 import dataclasses
-import functools
+import fcntl
+import mmap
+import os
+import socket
+import subprocess
+import sys
+import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
-import av
-import cv2
 import numpy as np
 
-from dfjax.media import video
+from dfjax.media import address, limits
 from dfjax.media.errors import MediaError
+from dfjax.sandbox import interpreter, messages, one_host, seccomp
 
-URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
-
-_OPEN_SECONDS = 5.0
-_READ_SECONDS = 5.0
+_START_SECONDS = 60.0  # to import the libraries on a busy machine
+_STALL_SECONDS = 20.0  # without a frame or an error, then the process hangs
+_SECONDS = 5.0  # for a host to answer, and between two pieces of a stream
 _FIRST_PAUSE = 0.5  # seconds before the next try; doubles up to _LAST_PAUSE
 _LAST_PAUSE = 30.0
-# A stream may refer to another address, but never to a file of this machine.
-_PROTOCOLS = "rtsp,rtp,udp,tcp,tls,http,https,crypto"
+_MAX_BYTES = 3 * limits.MAX_FRAME_PIXELS
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # variables that name trusted authorities
+_PROGRAM = "from dfjax.media import stream_process; stream_process.serve()"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,57 +41,48 @@ class LiveFrame:
     Attributes:
       number: position among the frames that the source sent, from 0.
       captured: `time.monotonic()` of its arrival.
+      image: RGB uint8 [H, W, 3].
     """
 
     number: int
     captured: float
-    _convert: Callable[[], np.ndarray]
-
-    @functools.cached_property
-    def image(self) -> np.ndarray:
-        """RGB uint8 [H, W, 3]; converted at first use, since most frames may never be used.
-
-        Raises:
-          MediaError: the colors cannot be converted.
-        """
-        return self._convert()
+    image: np.ndarray
 
 
 class LiveSource:
     """The newest frame of a source; a context manager.
 
     Attributes:
-      source: a camera's number, a URL or a path.
-      num_received: frames that the source has sent.
+      source: a camera's number, a path, or an address without login and query.
+      num_received: frames that the source has sent, as of the last one taken.
       num_reconnects: times that a lost source was opened again.
     """
 
     def __init__(self, source: str, *, keep_all: bool = False):
-        """`source` is a camera's number, an RTSP or HTTP URL, or the path of a video.
+        """`source` is a camera's number, an address (`address.SCHEMES`), or the path of a video.
 
         A file ends; any other source is opened again when it is lost. With `keep_all`, every frame
         of a file is yielded, each as soon as the one before was taken.
         """
-        self.source = source
+        self.source = address.mask(source)
         self.num_received = self.num_reconnects = 0
-        self._is_file = not source.isdecimal() and not source.startswith(URL_SCHEMES)
+        self._source = source
+        self._is_file = not source.isdecimal() and not address.is_address(source)
         self._keep_all = keep_all and self._is_file
-        self._newest: LiveFrame | None = None
-        self._error: MediaError | None = None
-        self._ended = False
-        self._changed = threading.Condition()
+        self._reader: _Reader | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process that reads the source now."""
+        return None if self._reader is None else self._reader.pid
 
     def __enter__(self) -> "LiveSource":
-        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        with self._changed:
-            self._changed.notify_all()
-        self._thread.join(_READ_SECONDS + _OPEN_SECONDS)
+        self._close()
 
     def __iter__(self) -> Iterator[LiveFrame]:
         """Yields the newest frame each time, until a file ends or the context is left.
@@ -92,109 +90,154 @@ class LiveSource:
         Raises:
           MediaError: a file cannot be read, or another source cannot be opened the first time.
         """
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._newest or self._ended or self._stop.is_set())
-                frame, self._newest = self._newest, None
-                self._changed.notify_all()
-                if frame is None:
-                    if self._error is not None:
-                        raise self._error
-                    return
-            yield frame
-
-    def _run(self) -> None:
         pause = _FIRST_PAUSE
-        try:
-            while not self._stop.is_set():
-                received = self.num_received
-                try:
-                    self._read()
-                    if self._is_file:
-                        return
-                except MediaError as error:
-                    if self._is_file or not self.num_received:
-                        self._error = error
-                        return
-                if self.num_received > received:
-                    pause = _FIRST_PAUSE
-                if self._stop.wait(pause):
-                    return
-                pause = min(2 * pause, _LAST_PAUSE)
-                self.num_reconnects += 1
-        finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
-
-    def _read(self) -> None:
-        """Publishes frames until the source ends or is lost, or the context is left."""
-        if self.source.isdecimal():
-            frames = _camera_frames(int(self.source))
-        elif self._is_file:
-            frames = _file_frames(self.source, real_time=not self._keep_all)
-        else:
-            frames = _network_frames(self.source)
-        for convert in frames:
-            captured = time.monotonic()
-            with self._changed:
-                if self._keep_all:
-                    self._changed.wait_for(lambda: self._newest is None or self._stop.is_set())
+        while not self._stop.is_set():
+            before = self.num_received
+            try:
+                yield from self._read_once()
+                return
+            except MediaError:
                 if self._stop.is_set():
                     return
-                self._newest = LiveFrame(self.num_received, captured, convert)
-                self.num_received += 1
-                self._changed.notify_all()
+                if self._is_file or not self.num_received:
+                    raise
+            finally:
+                self._close()
+            if self.num_received > before:
+                pause = _FIRST_PAUSE
+            self._stop.wait(pause)
+            pause = min(2 * pause, _LAST_PAUSE)
+            self.num_reconnects += 1
 
-
-def _camera_frames(number: int) -> Iterator[Callable[[], np.ndarray]]:
-    camera = cv2.VideoCapture(number)
-    try:
-        if not camera.isOpened():
-            raise MediaError(
-                "unreadable",
-                f"camera {number} does not open: connect it, and close other programs that use it",
-            )
+    def _read_once(self) -> Iterator[LiveFrame]:
+        """Yields frames until a file ends; the end of any other source is a MediaError."""
+        before = self.num_received
+        self._reader = _Reader(self._source, every_frame=self._keep_all)
         while True:
-            arrived, image = camera.read()
-            if not arrived:
-                raise MediaError("unreadable", f"camera {number} stopped sending: check its cable")
-            yield functools.partial(cv2.cvtColor, image, cv2.COLOR_BGR2RGB)
-    finally:
-        camera.release()
+            frame, received = self._reader.next()
+            self.num_received = before + received
+            if frame is None:
+                return
+            yield dataclasses.replace(frame, number=before + frame.number)
+
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
 
-def _network_frames(url: str) -> Iterator[Callable[[], np.ndarray]]:
-    options = {"rtsp_transport": "tcp", "protocol_whitelist": _PROTOCOLS}
-    try:
-        container = av.open(url, options=options, timeout=(_OPEN_SECONDS, _READ_SECONDS))
-    except av.FFmpegError as error:
-        raise MediaError(
-            "unreadable", f"{url} does not open: {error.strerror}: check the address"
-        ) from error
-    with container:
-        video.set_up_decoder(container, url)
-        yield from _converters(container)
-    raise MediaError("unreadable", f"{url} stopped sending: check the source")
+class _Reader:
+    """A process that reads a source once."""
+
+    def __init__(self, source: str, *, every_frame: bool):
+        self._shown = address.mask(source)
+        place = address.parse(source) if address.is_address(source) else None
+        request = {
+            "source": source,
+            "every_frame": every_frame,
+            "seconds": _SECONDS,
+            "number": None if place is None else self._look_up(place),
+            "parent": os.getpid(),
+        }
+        self._connector: one_host.Connector | None = None
+        self._start()
+        try:
+            messages.send_json(self._channel, request)
+            if request["number"] is not None:
+                with contextlib.suppress(ConnectionError):  # the process tells why
+                    self._connector = self._connect_only_to(place)
+        except OSError as error:
+            self.close()
+            raise self._lost(error) from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def next(self) -> tuple[LiveFrame | None, int]:
+        """Returns a frame newer than the last, None at the end; and how many were received.
+
+        Raises:
+          MediaError: the source is lost, or the process is.
+        """
+        try:
+            self._channel.sendall(b"n")
+            header = messages.receive_json(self._channel)
+            self._channel.settimeout(_STALL_SECONDS)
+            if "error" in header:
+                raise MediaError(*map(str, header["error"]))
+            return self._receive_frame(header), int(header["received"])
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise self._lost(error) from error
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._channel.close()
+        self._pixels.close()
+        if self._connector is not None:
+            self._connector.join()
+
+    def _start(self) -> None:
+        self._channel, other_end = socket.socketpair()
+        self._channel.settimeout(_START_SECONDS)
+        # Frames do not fit a socket: both processes would be woken several times for each.
+        with other_end, _unnamed_file() as shared:
+            shared.truncate(_MAX_BYTES)
+            _keep_size(shared)
+            self._pixels = mmap.mmap(shared.fileno(), _MAX_BYTES)
+            descriptors = [other_end.fileno(), shared.fileno()]
+            self._process = interpreter.start(
+                _PROGRAM,
+                [*map(str, descriptors)],
+                keep=descriptors,
+                folder=os.getcwd(),
+                stderr=subprocess.DEVNULL,
+                variables=_CERTIFICATES,
+            )
+
+    def _look_up(self, place: address.Address) -> str | None:
+        """The network address of a host: a process without a network cannot ask for it."""
+        if not seccomp.available():
+            return None
+        try:
+            found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise MediaError(
+                "unreadable", f"{self._shown} does not open: {error.strerror}: check the address"
+            ) from error
+        return found[0][4][0]
+
+    def _connect_only_to(self, place: address.Address) -> one_host.Connector:
+        # RTSP needs one connection; a second would be that of a redirect.
+        most = 1 if place.scheme.startswith("rtsp") else None
+        return one_host.Connector(
+            self._channel, place.host, place.port, max_connections=most, seconds=_SECONDS
+        )
+
+    def _receive_frame(self, header: dict[str, Any]) -> LiveFrame | None:
+        if "end" in header:
+            return None
+        height, width = map(int, header["size"])
+        if min(height, width) < 1 or height * width > limits.MAX_FRAME_PIXELS:
+            raise ValueError(f"a frame of {width}x{height}")
+        image = np.frombuffer(self._pixels, np.uint8, 3 * height * width).copy()
+        image = image.reshape(height, width, 3)
+        return LiveFrame(int(header["frame"]), float(header["captured"]), image)
+
+    def _lost(self, error: Exception) -> MediaError:
+        what = "hangs" if isinstance(error, TimeoutError) else "died"
+        return MediaError("corrupt", f"{self._shown}: the process that reads it {what}: try again")
 
 
-def _file_frames(path: str, *, real_time: bool) -> Iterator[Callable[[], np.ndarray]]:
-    with video.open_container(path) as container:
-        began = time.monotonic()
-        rate = float(container.streams.video[0].average_rate or 25)
-        for number, convert in enumerate(_converters(container)):
-            if real_time:
-                time.sleep(max(0.0, began + number / rate - time.monotonic()))
-            yield convert
+def _unnamed_file() -> BinaryIO:
+    """A new file, in memory where the system has such files."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "wb")
+    return tempfile.TemporaryFile()
 
 
-def _converters(container: av.container.InputContainer) -> Iterator[Callable[[], np.ndarray]]:
-    for frame in video.decode_frames(container):
-        yield functools.partial(_convert, frame)
-
-
-def _convert(frame: av.VideoFrame) -> np.ndarray:
-    try:
-        return video.to_rgb(frame)
-    except av.FFmpegError as error:
-        raise MediaError("unsupported", f"color matrix {frame.colorspace}: use BT.709") from error
+def _keep_size(shared: BinaryIO) -> None:
+    """Keeps the process from taking memory away that this one reads, which would end this one."""
+    if sys.platform == "linux":
+        fcntl.fcntl(shared, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)

@@ -7,10 +7,12 @@ builds of FFmpeg.
 
 import dataclasses
 import fractions
+import io
 import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -85,11 +87,12 @@ def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
 
 
 def write_video(
-    path: str | os.PathLike, frames: Iterable[np.ndarray], *, fps: float, crf: int
+    path: str | os.PathLike | BinaryIO, frames: Iterable[np.ndarray], *, fps: float, crf: int
 ) -> None:
     """Writes RGB uint8 [H, W, 3] frames as H.264 (yuv420p, BT.601) .mp4: equal frames, equal bytes.
 
-    `crf` is libx264's quality, 0 (lossless) to 51; FaceForensics++ names 23 "c23" and 40 "c40".
+    `path` may also be a file that is open for writing. `crf` is libx264's quality, 0 (lossless) to
+    51; FaceForensics++ names 23 "c23" and 40 "c40".
 
     Raises:
       UserError: the height or the width is odd.
@@ -103,7 +106,8 @@ def write_video(
     if height % 2 or width % 2:
         raise UserError(f"frames are {width}x{height}: yuv420p needs even sides")
     rate = fractions.Fraction(fps).limit_denominator(1001)
-    with av.open(os.fspath(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+    target = path if isinstance(path, io.IOBase) else os.fspath(path)
+    with av.open(target, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         options = {"crf": str(crf), **_SAME_BYTES}
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

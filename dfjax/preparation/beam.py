@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dfjax import versions
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
-from dfjax.media import limits
-from dfjax.preparation import crop_clip, crop_store, workers
+from dfjax.preparation import crop_store, workers
+from dfjax.preparation.workers import Cropping
 
 SETTINGS = "settings.json"  # in the work folder: how its crops are made, and by which packages
 _CLIPS_PER_LOT = 16  # so that processes (3 s each) start seldom, and few clips still spread evenly
@@ -31,7 +31,7 @@ _POLL_SECONDS = 10.0  # between updates of the progress bar
 def crop_clips(
     clips: Sequence[Clip],
     store: crop_store.CropStore,
-    crop: Callable[[Clip], crop_clip.ClipCrops],
+    cropping: Cropping,
     *,
     options: Sequence[str],
     show: Callable[[int], None],
@@ -53,7 +53,11 @@ def crop_clips(
         store.parts.mkdir(exist_ok=True)
         lots = [clips[i : i + _CLIPS_PER_LOT] for i in range(0, len(clips), _CLIPS_PER_LOT)]
         with _watching(store, show):
-            _run(functools.partial(_crop_lot, crop=crop, parts=str(store.parts)), lots, options)
+            _run(
+                functools.partial(_crop_lot, cropping=cropping, parts=str(store.parts)),
+                lots,
+                options,
+            )
         store.collect()
     return [(clip, _outcome(clip, store)) for clip in clips]
 
@@ -103,17 +107,14 @@ def _run(
         raise OSError(f"the pipeline failed ({reason}): repair it and run again") from error
 
 
-def _crop_lot(
-    clips: Sequence[Clip], *, crop: Callable[[Clip], crop_clip.ClipCrops], parts: str
-) -> None:
+def _crop_lot(clips: Sequence[Clip], *, cropping: Cropping, parts: str) -> None:
     """Runs on a worker: writes the crops of `clips`, or why there are none, to a file in `parts`.
 
     One process crops them one by one, so that memory holds the frames of one clip.
     """
     _check_worker(pathlib.Path(parts).parent / SETTINGS)
-    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(limits.MAX_PIXELS)  # of that process
     with crop_store.CropStore(pathlib.Path(parts, uuid.uuid4().hex)) as part:
-        for clip, outcome in workers.crop_clips(clips, part, crop, jobs=1):
+        for clip, outcome in workers.crop_clips(clips, part, cropping, jobs=1):
             if part.outcome(clip) is None:
                 part.save_failure(clip, outcome)
 

@@ -6,7 +6,6 @@ run may end at any moment: the next one continues, and the records are the same.
 `audit.json` says what the splits share, and `dataset_card.html` shows the dataset.
 """
 
-import functools
 import json
 import os
 import pathlib
@@ -20,10 +19,11 @@ from dfjax.data import builder, leaks
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import FaceDetector
-from dfjax.preparation import beam, crop_clip, dataset_card, summary, workers
+from dfjax.preparation import beam, dataset_card, summary, workers
 from dfjax.preparation.crop_store import CropStore, Outcome
 from dfjax.preparation.settings import Settings, differences
 from dfjax.preparation.summary import PreparationSummary
+from dfjax.preparation.workers import Cropping
 
 _WORK = "work"
 
@@ -52,7 +52,7 @@ def prepare(
     if settings.spec.crops == "align":
         FaceDetector(settings.spec)  # a missing model is one error, not one for every clip
     out = pathlib.Path(out)
-    crop = _cropper(clips, settings)
+    cropping = _cropping(clips, settings)
     dataset = _open_finished(out, settings.identity(clips), overwrite)
     if dataset is not None:
         return _complete(dataset, is_new=False)
@@ -60,7 +60,7 @@ def prepare(
     _begin(out, {**settings.of_crops(), "versions": installed}, overwrite)
     with CropStore(out / _WORK / "crops") as store:
         outcomes = _crop_all(
-            clips, store, crop, out / summary.ERRORS_FILE, jobs=jobs, beam_options=beam_options
+            clips, store, cropping, out / summary.ERRORS_FILE, jobs=jobs, beam_options=beam_options
         )
         usable = [clip for clip in clips if outcomes[clip.key].crops]
         counts = _counts(clips, outcomes)
@@ -82,15 +82,9 @@ def prepare(
     return _complete(dataset, is_new=True)
 
 
-def _cropper(clips: Sequence[Clip], settings: Settings) -> Callable[[Clip], crop_clip.ClipCrops]:
-    """What makes the crops of one of these clips."""
+def _cropping(clips: Sequence[Clip], settings: Settings) -> Cropping:
     originals = _originals(clips, settings.spec) if settings.boxes_from_original else None
-    return functools.partial(
-        crop_clip.crop_clip,
-        spec=settings.spec,
-        num_frames=settings.num_frames,
-        originals=originals,
-    )
+    return Cropping(settings.spec, settings.num_frames, originals)
 
 
 def _originals(clips: Sequence[Clip], spec: CropSpec) -> dict[str, str]:
@@ -152,7 +146,7 @@ def _is_same(out: pathlib.Path, old: dict[str, Any], new: dict[str, Any], overwr
 def _crop_all(
     clips: Sequence[Clip],
     store: CropStore,
-    crop: Callable[[Clip], crop_clip.ClipCrops],
+    cropping: Cropping,
     errors_file: pathlib.Path,
     *,
     jobs: int,
@@ -169,7 +163,7 @@ def _crop_all(
             for clip, outcome in _crop_unfinished(
                 unfinished,
                 store,
-                crop,
+                cropping,
                 jobs=jobs,
                 beam_options=beam_options,
                 show=lambda num_finished: bar.update(num_before + num_finished),
@@ -185,16 +179,16 @@ def _crop_all(
 def _crop_unfinished(
     clips: Sequence[Clip],
     store: CropStore,
-    crop: Callable[[Clip], crop_clip.ClipCrops],
+    cropping: Cropping,
     *,
     jobs: int,
     beam_options: Sequence[str],
     show: Callable[[int], None],
 ) -> Iterator[tuple[Clip, Outcome]]:
     if beam_options:
-        yield from beam.crop_clips(clips, store, crop, options=beam_options, show=show)
+        yield from beam.crop_clips(clips, store, cropping, options=beam_options, show=show)
     else:
-        yield from workers.crop_clips(clips, store, crop, jobs=jobs)
+        yield from workers.crop_clips(clips, store, cropping, jobs=jobs)
 
 
 def _write_errors(

@@ -1,103 +1,85 @@
-"""Clips to crops in local processes, each clip once.
-
-Must not import TFDS or JAX, because every worker process imports this module.
-"""
+"""Clips to crops in sandboxed processes, one for each clip."""
 
 import collections
 import concurrent.futures
-import functools
-import multiprocessing
+import contextlib
+import dataclasses
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any
-
-import cv2
+from collections.abc import Iterator, Mapping, Sequence
 
 from dfjax import console
 from dfjax.corpora.clip import Clip
+from dfjax.faces.crop_spec import CropSpec
+from dfjax.media import limits
 from dfjax.media.errors import MediaError
-from dfjax.preparation import crop_store
+from dfjax.preparation import crop_rows, crop_store
 from dfjax.preparation.crop_clip import ClipCrops
 from dfjax.preparation.crop_store import CropStore, Outcome
+from dfjax.sandbox.pool import Sandbox, TimeLimitError, WorkerError
 
-_CLIPS_AHEAD = 4  # per worker: enough to keep it busy, few to try again when one dies
+_MEMORY = 8 * 2**30  # bytes of address space beside frames of videos: 40 frames of 64 megapixels
+_MAX_BYTES = 2 * 2**30  # of the crops of a clip
+_CLIPS_AHEAD = 4  # per process: enough to keep it busy, and few crops in memory
+_SECONDS = 3600.0  # for one clip
+_TRIES = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Cropping:
+    """How the crops of clips are made; the arguments of `crop_clip.crop_clip`.
+
+    Attributes:
+      module: has the task "crop_clip", see `preparation.tasks`.
+    """
+
+    spec: CropSpec
+    num_frames: int
+    originals: Mapping[str, str] | None = None
+    module: str = "dfjax.preparation.tasks"
 
 
 def crop_clips(
-    clips: Sequence[Clip],
-    store: CropStore,
-    crop: Callable[[Clip], ClipCrops],
-    *,
-    jobs: int,
+    clips: Sequence[Clip], store: CropStore, cropping: Cropping, *, jobs: int
 ) -> Iterator[tuple[Clip, Outcome]]:
     """Yields clips with their outcomes as `jobs` processes finish them; saves crops in `store`.
 
-    `crop` makes the crops, in a worker. Whatever it raises is that clip's outcome, and so is the
-    death of its process, if a process dies twice that has this clip alone.
+    Whatever is wrong with a clip is its outcome, and so is the death of its process, if two die.
 
     Raises:
       OSError: crops cannot be saved; what is finished stays.
+      RuntimeError: no process starts.
     """
-    task = functools.partial(_try, crop)
-    for clip, result in _in_processes(task, clips, jobs, ahead=_CLIPS_AHEAD):
-        if isinstance(result, ClipCrops):
-            store.save(clip, result)
-            result = crop_store.make_outcome(result)
-        yield clip, result
+    memory = _MEMORY + 3 * limits.MAX_FRAME_PIXELS * cropping.num_frames
+    waiting, running = collections.deque(clips), {}
+    with contextlib.ExitStack() as stack:
+        threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(jobs))
+        sandbox = stack.enter_context(contextlib.closing(Sandbox(cropping.module, memory=memory)))
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+        while waiting or running:
+            while waiting and len(running) < _CLIPS_AHEAD * jobs:
+                clip = waiting.popleft()
+                running[threads.submit(_crop, clip, sandbox, cropping)] = clip
+            done, _ = concurrent.futures.wait(running, return_when="FIRST_COMPLETED")
+            for future in done:
+                clip, result = running.pop(future), future.result()
+                if isinstance(result, ClipCrops):
+                    store.save(clip, result)
+                    result = crop_store.make_outcome(result)
+                yield clip, result
 
 
-def _try(crop: Callable[[Clip], ClipCrops], clip: Clip) -> ClipCrops | Outcome:
-    try:
-        return crop(clip)
-    except MediaError as error:
-        return Outcome(error.code, console.one_line(error))
-    except Exception as error:  # one clip must not stop the others, whatever fault it triggers
-        message = f"{clip.path}: {type(error).__name__}: {error}"
-        return Outcome("internal", console.one_line(message))
-
-
-def _in_processes(
-    task: Callable[[Clip], Any], clips: Sequence[Clip], jobs: int, *, ahead: int, tries: int = 2
-) -> Iterator[tuple[Clip, Any]]:
-    """Yields clips with what `task` returns for them, or with the Outcome of a dead process.
-
-    A process that dies breaks its pool, with all the clips that were running there: each of them is
-    tried again in a process of its own, up to `tries` times.
-    """
-    waiting = collections.deque(clips)
-    while waiting:
-        running: dict[concurrent.futures.Future, Clip] = {}
-        pool = concurrent.futures.ProcessPoolExecutor(
-            min(jobs, len(waiting)),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(task,),
-        )
+def _crop(clip: Clip, sandbox: Sandbox, cropping: Cropping) -> ClipCrops | Outcome:
+    """The crops of a clip, or why there are none."""
+    for _ in range(_TRIES):
         try:
-            while waiting or running:
-                while waiting and len(running) < ahead * jobs:
-                    running[pool.submit(_run_task, waiting[0])] = waiting[0]
-                    waiting.popleft()
-                done, _ = concurrent.futures.wait(running, return_when="FIRST_COMPLETED")
-                for future in done:
-                    result = future.result()
-                    yield running.pop(future), result
-        except BrokenProcessPool:
-            suspects = list(running.values())
-            if ahead * jobs > 1:
-                yield from _in_processes(task, suspects, jobs=1, ahead=1)
-            elif tries > 1:
-                yield from _in_processes(task, suspects, jobs=1, ahead=1, tries=tries - 1)
-            else:
-                yield from ((clip, _death(clip)) for clip in suspects)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _death(clip: Clip) -> Outcome:
+            return _run(clip, sandbox, cropping)
+        except MediaError as error:
+            return Outcome(error.code, console.one_line(error))
+        except TimeLimitError:
+            message = f"{clip.path}: it took more than {_SECONDS:.0f} s: check the file, or cut it"
+            return Outcome("time_limit", message)
+        except WorkerError:  # by a crash, or for lack of memory, which may pass
+            continue
     message = (
         f"{clip.path}: the process working on it died twice, by a crash or for lack of memory: "
         "check the file, or use fewer --jobs"
@@ -105,21 +87,31 @@ def _death(clip: Clip) -> Outcome:
     return Outcome("worker_died", message)
 
 
-def _start_worker(task: Callable[[Clip], Any]) -> None:
-    _TASK["task"] = task
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches every process: no traceback here
-    cv2.setNumThreads(1)
-    # If the parent is killed, a worker would wait for its next task for ever.
-    threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-_TASK: dict[str, Callable[[Clip], Any]] = {}  # sent once per worker: it may list every original
-
-
-def _run_task(clip: Clip) -> Any:
-    return _TASK["task"](clip)
-
-
-def _follow_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
+def _run(clip: Clip, sandbox: Sandbox, cropping: Cropping) -> ClipCrops:
+    path = os.path.abspath(clip.path)
+    originals = cropping.originals
+    if originals is not None:
+        known = clip.original in originals
+        originals = {clip.original: os.path.abspath(originals[clip.original])} if known else {}
+    arguments = {
+        "clip": dataclasses.asdict(dataclasses.replace(clip, path=path)),
+        "spec": cropping.spec.to_json(),
+        "num_frames": cropping.num_frames,
+        "originals": originals,
+    }
+    reads = [path, *(originals or {}).values()]
+    try:
+        reply, arrays = sandbox.run(
+            "crop_clip", arguments, seconds=_SECONDS, reads=reads, max_bytes=_MAX_BYTES
+        )
+    except MediaError as error:
+        raise MediaError(error.code, str(error).replace(path, clip.path)) from error
+    try:
+        rows = crop_rows.decode(
+            arrays["rows"].tobytes(),
+            num_crops=reply["num_crops"],
+            num_landmarks=reply["num_landmarks"],
+        )
+        return ClipCrops(rows, reply["num_frames"], reply["damaged"], reply["own_boxes"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise WorkerError("the process that decoded the clip answered nonsense") from error

@@ -66,25 +66,27 @@ def die_with(parent: int) -> None:
 def confine(
     *,
     memory: int,
-    seconds: float,
+    seconds: float | None,
     readable: Sequence[str],
     network: bool = False,
+    threads: bool = False,
 ) -> tuple[str, ...]:
     """Gives up everything that a task does not need; returns the names of the layers that hold.
 
-    The process may have `memory` bytes of address space, compute for `seconds`, and read libraries
-    and what lies at the paths `readable`. `network` leaves it sockets.
+    The process may have `memory` bytes of address space, compute for `seconds` (None: as long as it
+    lives), and read libraries and what lies at the paths `readable`. `network` leaves it
+    connections to others (see `one_host`), `threads` new threads.
 
     Raises:
       OSError: a layer that this system has could not be put on.
     """
-    _limit(memory, seconds)
+    _limit(memory, seconds, threads=threads)
     layers = ()
     if abi := landlock.version():
         landlock.restrict([*landlock.libraries(), *readable], tcp=network)
         layers += (f"landlock {abi}",)
     if seccomp.available():
-        seccomp.restrict(network=network, threads=network)
+        seccomp.restrict(network=network, threads=threads)
         layers += ("seccomp",)
     return layers
 
@@ -95,12 +97,12 @@ def missing(layers: Sequence[str]) -> list[str]:
     return [layer for layer in REQUIRED if layer not in names]
 
 
-def _limit(memory: int, seconds: float) -> None:
-    limits = {
-        resource.RLIMIT_CPU: math.ceil(seconds) + _CPU_SPARE,
-        resource.RLIMIT_NOFILE: MAX_DESCRIPTORS,
-        resource.RLIMIT_NPROC: 0,
-    }
+def _limit(memory: int, seconds: float | None, *, threads: bool) -> None:
+    limits = {resource.RLIMIT_NOFILE: MAX_DESCRIPTORS}
+    if seconds is not None:
+        limits[resource.RLIMIT_CPU] = math.ceil(seconds) + _CPU_SPARE
+    if not threads:  # they count as processes; seccomp tells them apart
+        limits[resource.RLIMIT_NPROC] = 0
     if sys.platform == "linux":
         limits[resource.RLIMIT_AS] = memory
     for kind, limit in limits.items():

@@ -7,13 +7,10 @@ import collections
 import contextlib
 import logging
 import os
-import pathlib
 import select
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,9 +19,8 @@ from typing import Any
 import numpy as np
 
 from dfjax import console
-from dfjax.media import limits
 from dfjax.media.errors import MediaError
-from dfjax.sandbox import messages, zygote
+from dfjax.sandbox import interpreter, messages, zygote
 from dfjax.sandbox.messages import Arrays
 
 _log = logging.getLogger(__name__)
@@ -93,17 +89,16 @@ class Sandbox:
       num_restarts: processes that died or were killed.
     """
 
-    def __init__(self, module: str, *, memory: int = MEMORY, network: bool = False):
+    def __init__(self, module: str, *, memory: int = MEMORY):
         """Starts the zygote, which imports `module` (see `zygote.main` for what it has).
 
-        `memory` is the limit of each process, in bytes of address space. `network` leaves them
-        sockets, and takes everything else.
+        `memory` is the limit of each process, in bytes of address space.
 
         Raises:
           RuntimeError: it does not start.
         """
         self.num_restarts = 0
-        self._arguments = (module, memory, network)
+        self._arguments = (module, memory)
         self._lock = threading.Lock()
         self._closed, self._tried = False, 0.0
         self._zygote: _Zygote | None = None
@@ -234,24 +229,15 @@ class Sandbox:
 class _Zygote:
     """The process that forks workers, and the connection to it."""
 
-    def __init__(self, module: str, memory: int, network: bool):
+    def __init__(self, module: str, memory: int):
         """Starts it; OSError if it does not start."""
         self.ready = False
         self._control, its_end = socket.socketpair()
         program = "from dfjax.sandbox import zygote; zygote.main()"
-        profile = "network" if network else "files"
-        arguments = [module, str(its_end.fileno()), str(memory), profile]
+        arguments = [module, str(its_end.fileno()), str(memory)]
         with its_end, contextlib.ExitStack() as on_error:
             on_error.callback(self._control.close)
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-B", "-c", program, *arguments],
-                env=_environment(),
-                pass_fds=[its_end.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                cwd="/",
-                start_new_session=True,  # Ctrl-C must not reach it: a server finishes its tasks
-            )
+            self._process = interpreter.start(program, arguments, keep=[its_end.fileno()])
             on_error.pop_all()
 
     @property
@@ -396,14 +382,3 @@ class _Worker:
 
 def _ignore(_: float) -> None:
     pass
-
-
-def _environment() -> dict[str, str]:
-    """The whole environment of a worker: where the packages are, and one thread."""
-    return {
-        "PATH": os.defpath,
-        "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
-        "OPENBLAS_NUM_THREADS": "1",  # a thread's memory counts, used or not
-        "OPENCV_IO_MAX_IMAGE_PIXELS": str(limits.MAX_PIXELS),
-        "OPENCV_LOG_LEVEL": "OFF",  # or a hostile file could fill the log
-    }

@@ -67,12 +67,10 @@ def main() -> None:
 
     The module has `TASKS`, by name, and `warm_up`, which loads and touches what they need.
 
-    `argv[3]` is the limit on a worker's memory, in bytes of address space, `argv[4]` the profile:
-    "files", or "network" for tasks that need sockets.
+    `argv[3]` is the limit on a worker's memory, in bytes of address space.
     """
-    module, descriptor, memory, profile = sys.argv[1:]
-    network = profile == "network"
-    layers = confinement.give_up_privileges(network=network)
+    module, descriptor, memory = sys.argv[1:]
+    layers = confinement.give_up_privileges()
     tasks = importlib.import_module(module)
     # Once here instead of in every worker: the models of a face detector, imports inside functions.
     tasks.warm_up()
@@ -80,23 +78,17 @@ def main() -> None:
     gc.freeze()  # or the first collection of every worker would copy all of this memory
     with socket.socket(fileno=int(descriptor)) as control:
         messages.send_json(control, {})
-        _Zygote(control, tasks, int(memory), layers, network=network).serve()
+        _Zygote(control, tasks, int(memory), layers).serve()
 
 
 class _Zygote:
     """Forks workers and tells how they ended. Has one thread: others would not survive a fork."""
 
     def __init__(
-        self,
-        control: socket.socket,
-        tasks: ModuleType,
-        memory: int,
-        layers: tuple[str, ...],
-        *,
-        network: bool,
+        self, control: socket.socket, tasks: ModuleType, memory: int, layers: tuple[str, ...]
     ):
         self._control, self._tasks, self._layers = control, tasks, layers
-        self._confine = functools.partial(confinement.confine, memory=memory, network=network)
+        self._confine = functools.partial(confinement.confine, memory=memory)
         self._selector, self._pid = selectors.DefaultSelector(), os.getpid()
 
     def serve(self) -> None:
@@ -189,6 +181,12 @@ class _Zygote:
             except MemoryError:
                 error = ("too_large", "decoding it needs too much memory: scale it down")
                 messages.send_json(connection, {"error": error})
+                return
+            except (EOFError, BrokenPipeError):
+                raise
+            except Exception as error:  # a fault of the program that the file uncovered
+                message = f"{type(error).__name__}: {error}"
+                messages.send_json(connection, {"error": ("internal", message)})
                 return
         layout = messages.layout_of(arrays)
         messages.send_json(connection, {"reply": reply, "layout": layout})

@@ -1,5 +1,6 @@
 """The application: its routes, its page, its start and its end."""
 
+import functools
 import gc
 import logging
 import os
@@ -10,16 +11,17 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from dfjax import console
 from dfjax.sandbox import confinement
 from dfjax.serve import detection, gate, monitoring, open_inference, tf_serving
+from dfjax.serve.connection import Connection
 from dfjax.serve.errors import RequestError
 from dfjax.serve.service import Service
 from dfjax.serve.settings import Settings
@@ -48,6 +50,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         gate.Gate, settings=settings, load=service.load, monitoring=service.monitoring
     )
+    if settings.allowed_origins:  # around the gate, so that those pages can read its errors, too
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Content-Type", open_inference.JSON_LENGTH],
+            expose_headers=["Location", "Retry-After", open_inference.JSON_LENGTH],
+        )
     app.add_exception_handler(HTTPException, _answer_http_error)
     for routes in (detection, tf_serving, open_inference):
         app.include_router(routes.router)
@@ -58,19 +68,10 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def serve(
-    model: str,
-    *,
-    runtime: str | None = None,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    jobs: int = 2,
-    **options: Any,
-) -> None:
-    """Serves the model at `model` with `jobs` decoding processes, until SIGTERM or Ctrl-C.
+def serve(settings: Settings) -> None:
+    """Serves a model until SIGTERM or Ctrl-C.
 
     Then it takes nothing new, finishes its work, and returns; a second signal ends it at once.
-    `options` are other fields of `Settings`.
 
     Raises:
       UserError: there is no model, or it fails its check.
@@ -78,9 +79,6 @@ def serve(
     """
     set_up_log()
     confinement.hide_memory()  # from a decode process that gets out of its sandbox
-    settings = Settings(
-        model=str(model), runtime=runtime, host=host, port=port, workers=jobs, **options
-    )
     with bind(settings) as listener:
         run(create_app(settings), listener)
 
@@ -105,8 +103,16 @@ def bind(settings: Settings) -> socket.socket:
 
 def run(app: FastAPI, listener: socket.socket) -> None:
     """Serves an application until a signal, as `serve` does."""
+    settings = app.state.service.settings
+    connection = functools.partial(
+        Connection,
+        head_seconds=settings.head_seconds,
+        max_connections=settings.max_connections,
+    )
     config = uvicorn.Config(
         app,
+        http=connection,
+        ws="none",
         log_level="warning",
         access_log=False,  # it would name paths; `gate` logs routes
         server_header=False,
@@ -159,7 +165,7 @@ def _end_process_after(seconds: float) -> None:
 
 
 async def _answer_http_error(request: Request, exception: HTTPException) -> JSONResponse:
-    message = f"{request.method}: {exception.detail}"
+    message = f"{request.method[:20]}: {exception.detail}"
     return gate.error_response(
         request.url.path, RequestError(exception.status_code, "http", message)
     )

@@ -1,7 +1,11 @@
 """Errors of a request: HTTP status, stable code, message."""
 
+import logging
+
 from dfjax.media.errors import MediaError
 from dfjax.sandbox.pool import TimeLimitError, WorkerError
+
+_log = logging.getLogger(__name__)
 
 _STATUS_OF_MEDIA = {"too_large": 413, "unsupported": 415}  # the others: 422
 
@@ -40,6 +44,9 @@ def from_exception(error: Exception) -> RequestError:
     """Returns what the client may learn of `error`: nothing, where it is unexpected."""
     if isinstance(error, RequestError):
         return error
+    if isinstance(error, MediaError) and error.code == "internal":  # its message is for the log
+        _log.error("a file uncovered a fault: %s", error)
+        return RequestError(422, "internal", "the file cannot be analyzed: encode it again")
     if isinstance(error, MediaError):
         return RequestError(_STATUS_OF_MEDIA.get(error.code, 422), error.code, str(error))
     if isinstance(error, TimeLimitError | TimeoutError):

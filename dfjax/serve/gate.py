@@ -1,21 +1,24 @@
-"""What every request passes: limits on body and time, the drain, headers, counters, the log.
+"""What every request passes: who may ask, limits on body and time, headers, counters, the log.
 
-ASGI, outside of all routes. The body is read here, counted as it arrives, and handed on whole. A
-request is cancelled when its client disconnects.
+ASGI, outside of all routes. The body is read here and handed on whole. A request is cancelled when
+its client disconnects.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dfjax.serve import errors
+from dfjax.serve.body import Body, ClientGoneError
 from dfjax.serve.errors import RequestError
 from dfjax.serve.load import Load
 from dfjax.serve.monitoring import Monitoring
+from dfjax.serve.origins import Origins
 from dfjax.serve.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -28,16 +31,14 @@ _HEADERS = {
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(self)",
     "cache-control": "no-store",
 }
 _RAW_HEADERS = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
 _METHODS = ("GET", "POST", "DELETE")  # counted by name: a client cannot make up labels
-_METHODS_WITHOUT_BODY = ("GET", "HEAD")  # these are answered while the server drains, too
 _PROTOCOL_PATHS = ("/v1/models", "/v2")
-
-
-class _ClientGoneError(Exception):
-    pass
 
 
 def error_response(path: str, error: RequestError) -> JSONResponse:
@@ -54,6 +55,9 @@ class Gate:
     def __init__(self, app: ASGIApp, *, settings: Settings, load: Load, monitoring: Monitoring):
         self._app, self._settings = app, settings
         self._load, self._monitoring = load, monitoring
+        self._origins = Origins(
+            settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request; other kinds of ASGI traffic pass."""
@@ -69,7 +73,9 @@ class Gate:
                 message = {**message, "headers": [*message["headers"], *_RAW_HEADERS]}
             await send(message)
 
-        has_body = scope["method"] not in _METHODS_WITHOUT_BODY
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # uvicorn leaves the body out of its answer
+        has_body = scope["method"] != "GET"  # GET is answered while the server drains, too
         try:
             with self._load.request() if has_body else contextlib.nullcontext():
                 await self._handle(scope, receive, send_on, has_body=has_body)
@@ -77,13 +83,18 @@ class Gate:
             self._note(scope, status, time.monotonic() - began)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, *, has_body: bool) -> None:
-        body, is_read = bytearray(), not has_body
+        headers, is_read = dict(scope["headers"]), False
+        body = Body(headers, self._settings, self._load)
         try:
+            _check_framing(headers)
+            self._origins.check(scope["method"], headers)
             if has_body:
-                await self._read_body(scope, receive, body)
-                is_read = True
-            await self._answer(scope, body, receive, send)
-        except _ClientGoneError:
+                if self._load.draining:
+                    raise errors.draining()
+                await body.receive(receive)
+            is_read = True
+            await self._answer(scope, bytes(body.data), receive, send)
+        except ClientGoneError:
             pass
         except Exception as exception:
             error = errors.from_exception(exception)
@@ -91,45 +102,14 @@ class Gate:
                 _log.exception("a request failed")
             response = error_response(scope["path"], error)
             if not is_read:
-                response.headers["connection"] = "close"  # the rest of the body is not read
+                response.headers["connection"] = "close"  # what else it sent is not read
             await response(scope, receive, send)
         finally:
-            self._load.release(len(body))
+            body.release()
 
-    async def _read_body(self, scope: Scope, receive: Receive, body: bytearray) -> None:
-        """Fills `body`; RequestError where it is too long, too slow, encoded, or too late."""
-        headers, limit = dict(scope["headers"]), self._settings.max_body_bytes
-        if self._load.draining:
-            raise errors.draining()
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise RequestError(415, "unsupported", "send the body without Content-Encoding")
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > limit:
-            raise _too_large(limit)
-        seconds = self._settings.upload_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                await self._receive_all(receive, body, limit)
-        except TimeoutError:
-            message = f"the body did not arrive within {seconds:g} s: send less, or faster"
-            raise RequestError(408, "upload_time", message) from None
-
-    async def _receive_all(self, receive: Receive, body: bytearray, limit: int) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientGoneError
-            chunk = message.get("body", b"")
-            if len(body) + len(chunk) > limit:
-                raise _too_large(limit)
-            self._load.hold(len(chunk))
-            body += chunk
-            if not message.get("more_body", False):
-                return
-
-    async def _answer(self, scope: Scope, body: bytearray, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Runs the route until it ends, takes too long, or its client disconnects."""
-        messages = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+        messages = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
             return messages.pop() if messages else await receive()
@@ -160,5 +140,7 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-def _too_large(limit: int) -> RequestError:
-    return RequestError(413, "too_large", f"the body is over {limit} bytes: send less")
+def _check_framing(headers: Mapping[bytes, bytes]) -> None:
+    """Raises RequestError for a body of two lengths: a proxy may have gone by the other one."""
+    if b"content-length" in headers and b"transfer-encoding" in headers:
+        raise errors.bad_request("send Content-Length or Transfer-Encoding, not both")

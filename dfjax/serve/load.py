@@ -15,10 +15,10 @@ class Load:
       held_bytes: bodies in memory.
     """
 
-    def __init__(self, *, max_bytes: int):
-        """At most `max_bytes` are held."""
+    def __init__(self, *, max_bytes: int, reserved_bytes: int = 0):
+        """At most `max_bytes` are held; the last `reserved_bytes` of them are for small bodies."""
         self.draining, self.num_requests, self.held_bytes = False, 0, 0
-        self._max_bytes = max_bytes
+        self._max_bytes, self._reserved_bytes = max_bytes, reserved_bytes
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:
@@ -29,9 +29,10 @@ class Load:
         finally:
             self.num_requests -= 1
 
-    def hold(self, count: int) -> None:
-        """Adds `count` bytes, or raises RequestError (429) and adds none."""
-        if self.held_bytes + count > self._max_bytes:
+    def hold(self, count: int, *, small: bool = False) -> None:
+        """Adds `count` bytes of a body, or raises RequestError (429) and adds none."""
+        most = self._max_bytes if small else self._max_bytes - self._reserved_bytes
+        if self.held_bytes + count > most:
             raise errors.overloaded("too many uploads at a time", 5)
         self.held_bytes += count
 

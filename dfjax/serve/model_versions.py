@@ -42,6 +42,7 @@ class ModelVersions:
     Attributes:
       current: the one that serves. Replaced as a whole: a request keeps what it began with.
       num_refused: versions that did not load or did not pass the check.
+      num_poll_errors: looks at the folder that failed.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class ModelVersions:
         self._path, self._on_change = pathlib.Path(path), on_change
         self._load = functools.partial(load_version, runtime=runtime, expect=expect)
         self._refused: set[_State] = set()
-        self.num_refused = 0
+        self._poll_errors: set[str] = set()  # those that the log has
+        self.num_refused = self.num_poll_errors = 0
         folders = find_versions(self._path)
         if not folders:
             raise UserError(
@@ -77,6 +79,15 @@ class ModelVersions:
                     raise UserError(f"{folder} does not serve: {_short(error)}") from error
                 self._refuse(number, self._state, error)
         on_change(self.current)
+
+    async def watch(self, seconds: float) -> None:
+        """Polls every so many seconds until it is cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await self.poll()
+            except Exception as error:  # others write these files: they may hold anything
+                self._note_poll_error(error)
 
     async def poll(self) -> None:
         """Changes to the highest version that passes, unless it serves already."""
@@ -98,6 +109,13 @@ class ModelVersions:
         self._on_change(version)
         _log.info("version %d serves", number)
         return True
+
+    def _note_poll_error(self, error: Exception) -> None:
+        self.num_poll_errors += 1
+        message = f"{type(error).__name__}: {_short(error)}"
+        if message not in self._poll_errors:
+            self._poll_errors.add(message)
+            _log.error("cannot look for versions of the model, and goes on trying: %s", message)
 
     def _refuse(self, number: int, state: _State, error: Exception) -> None:
         self._refused.add(state)
@@ -151,7 +169,7 @@ def _state_of(number: int, folder: pathlib.Path) -> _State:
     files = [folder / model_card.FILE] if is_run else folder.rglob("*")
     states = []
     for file in files:
-        status = file.stat()
+        status = file.lstat()  # a link may lead nowhere
         states.append((str(file.relative_to(folder)), status.st_size, status.st_mtime_ns))
     return number, tuple(sorted(states))
 

@@ -42,6 +42,9 @@ class Monitoring:
         self._sandbox = Gauge(
             "dfjax_sandbox_info", "What holds around each decode process", ["layers"], **bound
         )
+        self.poll_errors = Gauge(
+            "dfjax_poll_errors_total", "Looks for versions of the model that failed", **bound
+        )
         self._model = Gauge(
             "dfjax_model_info", "The model that serves", ["version", "model", "weights"], **bound
         )

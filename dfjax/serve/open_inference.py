@@ -7,6 +7,7 @@ https://github.com/kserve/open-inference-protocol and Triton's extension_binary_
 
 import asyncio
 import json
+import math
 import struct
 from typing import Any
 
@@ -15,16 +16,19 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from dfjax import versions
-from dfjax.serve import protocols
+from dfjax.serve import crop_limits, protocols
+from dfjax.serve.crop_limits import CropLimits
 from dfjax.serve.errors import bad_request
 from dfjax.serve.protocols import INPUT_PICTURES, INPUT_PIXELS, OUTPUTS
 from dfjax.serve.service import Scores, Service
 
 router = APIRouter(prefix="/v2")
 
-_JSON_LENGTH = "Inference-Header-Content-Length"
+JSON_LENGTH = "Inference-Header-Content-Length"
 _DATATYPES = {INPUT_PIXELS: "UINT8", INPUT_PICTURES: "BYTES"}
 _LENGTH = struct.Struct("<I")  # before each element of BYTES
+_MAX_SIZES = 4  # of a shape: that of pixels
+_MAX_ID = 256  # characters
 
 
 @router.get("")
@@ -53,8 +57,7 @@ async def show_model_readiness(request: Request, number: str | None = None) -> J
     """Whether this version takes requests."""
     service: Service = request.app.state.service
     service.model_version(number)
-    ready = service.ready
-    return JSONResponse({"name": "dfjax", "ready": ready}, 200 if ready else 503)
+    return JSONResponse({"name": "dfjax", "ready": service.ready}, 200 if service.ready else 503)
 
 
 @router.get("/models/dfjax")
@@ -87,78 +90,114 @@ async def infer(request: Request, number: str | None = None) -> Response:
     """Scores of the crops in the request's one input."""
     service: Service = request.app.state.service
     version = service.model_version(number)
-    header, binary = _split(await request.body(), request.headers.get(_JSON_LENGTH))
+    header, binary = _split(await request.body(), request.headers.get(JSON_LENGTH))
     content = await asyncio.to_thread(protocols.parse_json, header, service.settings)
+    answer = {"model_name": "dfjax", "model_version": str(version.number), **_id(content)}
     names, in_binary = _requested_outputs(content)
-    name, values = await asyncio.to_thread(_read_input, content, binary)
-    if name == INPUT_PIXELS:
-        crops = protocols.check_pixels(values, version.detector.crop_spec.size)
-    else:
-        crops = await service.decode_crops(version, values)
-    scores = await service.score(version, crops)
-    answer = {"model_name": "dfjax", "model_version": str(version.number)}
-    if "id" in content:
-        answer["id"] = content["id"]
-    return _write(answer, scores, names, in_binary)
+    limits = CropLimits(version.detector.crop_spec.size, service.settings.max_crops)
+    name, crops = await asyncio.to_thread(_read_input, content, binary, limits)
+    if name == INPUT_PICTURES:
+        crops = await service.decode_crops(version, crops)
+    return _write(answer, await service.score(version, crops), names, in_binary)
 
 
 def _split(body: bytes, length: str | None) -> tuple[bytes, bytes]:
     """(JSON, binary data) of a body."""
     if length is None:
         return body, b""
-    if not length.isdecimal() or int(length) > len(body):
-        raise bad_request(f"{_JSON_LENGTH} is {length[:20]!r}: the body has {len(body)} bytes")
+    # Twenty digits are more than any body has; Python refuses to read thousands of them.
+    if len(length) > 20 or not length.isdecimal() or int(length) > len(body):
+        raise bad_request(f"{JSON_LENGTH} is {length[:20]!r}: the body has {len(body)} bytes")
     return body[: int(length)], body[int(length) :]
 
 
-def _read_input(content: dict[str, Any], binary: bytes) -> tuple[str, Any]:
-    """(name, pixels uint8 or a list of encoded pictures) of the only input."""
+def _id(content: dict[str, Any]) -> dict[str, str]:
+    """The `id` to send back, if there is one."""
+    if "id" not in content:
+        return {}
+    value = content["id"]
+    if not isinstance(value, str) or len(value) > _MAX_ID or not _is_unicode(value):
+        raise bad_request(f"id is not a string of at most {_MAX_ID} characters")
+    return {"id": value}
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _read_input(content: dict[str, Any], binary: bytes, limits: CropLimits) -> tuple[str, Any]:
+    """(name, pixels uint8 [N, S, S, 3] or a list of N encoded pictures) of the only input."""
     inputs = content.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
         raise bad_request(f"send one input: {INPUT_PIXELS} or {INPUT_PICTURES}")
     tensor = inputs[0]
     name, shape = tensor.get("name"), _shape(tensor)
-    if name not in _DATATYPES or tensor.get("datatype") != _DATATYPES[name]:
+    if not isinstance(name, str) or tensor.get("datatype") != _DATATYPES.get(name, ()):
         raise bad_request("inputs are image of UINT8, or image_bytes of BYTES")
+    if name == INPUT_PIXELS:
+        limits.check_shape(shape)
+    else:
+        limits.check_count(_num_pictures(shape))
     size = _parameters(tensor).get("binary_data_size")
     if size is None:
         if binary or "data" not in tensor:
             raise bad_request("an input has data, or binary_data_size for what follows the JSON")
         return name, _from_json(name, tensor["data"], shape)
     if size != len(binary):
-        raise bad_request(f"binary_data_size is {size!r}: {len(binary)} bytes follow the JSON")
+        raise bad_request(f"{len(binary)} bytes follow the JSON: binary_data_size has another size")
     return name, _from_binary(name, binary, shape)
 
 
 def _from_json(name: str, data: Any, shape: list[int]) -> Any:
+    if not isinstance(data, list):
+        raise bad_request("data is not a list")
     if name == INPUT_PIXELS:
-        return protocols.to_flat_pixels(data, shape)
-    if not isinstance(data, list) or shape != [len(data)]:
-        raise bad_request(f"shape {shape} is not that of the data")
-    return [protocols.to_bytes(text) for text in data]
+        is_nested = data and isinstance(data[0], list)
+        read = crop_limits.from_lists if is_nested else crop_limits.from_flat_list
+        return read(data, shape)
+    if len(data) != shape[0]:
+        raise bad_request(f"{len(data)} elements for shape {shape}")
+    return [protocols.to_bytes(_only(row)) for row in data]
+
+
+def _only(row: Any) -> Any:
+    """The element of a row of shape [N, 1], or of a flat list."""
+    return row[0] if isinstance(row, list) and len(row) == 1 else row
 
 
 def _from_binary(name: str, binary: bytes, shape: list[int]) -> Any:
-    if name == INPUT_PIXELS:
-        pixels = np.frombuffer(binary, np.uint8)
-        if pixels.size != np.prod(shape, dtype=object):
-            raise bad_request(f"{pixels.size} bytes for shape {shape}")
-        return pixels.reshape(shape)
-    pictures, position = [], 0
-    while position + _LENGTH.size <= len(binary):
+    if name == INPUT_PICTURES:
+        return _elements(binary, shape[0])
+    if len(binary) != math.prod(shape):
+        raise bad_request(f"{len(binary)} bytes for shape {shape}: send {math.prod(shape)}")
+    return np.frombuffer(binary, np.uint8).reshape(shape)
+
+
+def _elements(binary: bytes, count: int) -> list[bytes]:
+    """The elements of BYTES; no more than `count` are looked for."""
+    elements, position = [], 0
+    while len(elements) < count and position + _LENGTH.size <= len(binary):
         (length,) = _LENGTH.unpack_from(binary, position)
         position += _LENGTH.size + length
-        pictures.append(binary[position - length : position])
-    if position != len(binary) or shape != [len(pictures)]:
-        raise bad_request(f"the binary data are not {shape} elements, each after its length")
-    return pictures
+        elements.append(binary[position - length : position])
+    if position != len(binary) or len(elements) != count:
+        raise bad_request(f"the binary data are not {count} elements, each after its length")
+    return elements
 
 
 def _shape(tensor: dict[str, Any]) -> list[int]:
     shape = tensor.get("shape")
-    if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
-        raise bad_request("shape is not a list of sizes")
+    if not isinstance(shape, list) or len(shape) > _MAX_SIZES:
+        raise bad_request(f"shape is not a list of at most {_MAX_SIZES} sizes")
+    if not all(type(size) is int and 0 <= size < 2**31 for size in shape):
+        raise bad_request("the sizes of shape are not whole numbers from 0 to 2147483647")
     return shape
+
+
+def _num_pictures(shape: list[int]) -> int:
+    if not shape or shape[1:] not in ([], [1]):
+        raise bad_request(f"shape {shape}: send [N] or [N, 1] for N pictures")
+    return shape[0]
 
 
 def _parameters(tensor: dict[str, Any]) -> dict[str, Any]:
@@ -169,14 +208,17 @@ def _parameters(tensor: dict[str, Any]) -> dict[str, Any]:
 
 
 def _requested_outputs(content: dict[str, Any]) -> tuple[list[str], list[bool]]:
-    """(names, whether each is requested as binary data); without a list of outputs, all."""
+    """(names, whether each is requested as binary data); all, where none is named."""
     default = _parameters(content).get("binary_data_output", False)
-    outputs = content.get("outputs", [{"name": name} for name in OUTPUTS])
-    if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
+    outputs = content.get("outputs", [])
+    if not isinstance(outputs, list) or len(outputs) > len(OUTPUTS):
+        raise bad_request(f"outputs is not a list of at most {len(OUTPUTS)} objects")
+    if not all(isinstance(output, dict) for output in outputs):
         raise bad_request("outputs is not a list of objects")
+    outputs = outputs or [{"name": name} for name in OUTPUTS]
     names = [output.get("name") for output in outputs]
-    if unknown := [name for name in names if name not in OUTPUTS]:
-        raise bad_request(f"there is no output {unknown[0]!r}: send some of {list(OUTPUTS)}")
+    if not all(name in OUTPUTS for name in names):
+        raise bad_request(f"there is no such output: send some of {list(OUTPUTS)}")
     return names, [bool(_parameters(o).get("binary_data", default)) for o in outputs]
 
 
@@ -199,7 +241,7 @@ def _write(
     if not any(in_binary):
         return JSONResponse(answer)
     header = json.dumps(answer, allow_nan=False).encode()
-    headers = {_JSON_LENGTH: str(len(header))}
+    headers = {JSON_LENGTH: str(len(header))}
     return Response(header + binary, 200, headers, media_type="application/octet-stream")
 
 

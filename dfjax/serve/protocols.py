@@ -1,12 +1,10 @@
-"""What both protocols for face crops share: names of tensors, strict JSON, arrays of pixels."""
+"""What both protocols for face crops share: names of tensors, strict JSON, base64."""
 
 import base64
 import binascii
 import json
 import math
 from typing import Any
-
-import numpy as np
 
 from dfjax.serve.errors import RequestError, bad_request
 from dfjax.serve.settings import Settings
@@ -16,7 +14,7 @@ OUTPUTS = ("score", "logit", "label")
 
 
 def parse_json(data: bytes, settings: Settings) -> dict[str, Any]:
-    """Returns the object in `data`: strict JSON, so neither NaN nor Infinity.
+    """Returns the object in `data`: strict JSON, so no number is infinite or NaN.
 
     Raises:
       RequestError: over a limit of `settings` (413), not JSON, or not an object (400).
@@ -26,7 +24,7 @@ def parse_json(data: bytes, settings: Settings) -> dict[str, Any]:
         message = f"the JSON is over {limit}: send fewer crops, or binary data"
         raise RequestError(413, "too_large", message)
     try:
-        value = json.loads(data, parse_constant=_refuse)
+        value = json.loads(data, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -34,43 +32,25 @@ def parse_json(data: bytes, settings: Settings) -> dict[str, Any]:
     return value
 
 
-def to_pixels(data: Any, size: int) -> np.ndarray:
-    """Returns nested lists of whole numbers 0 to 255 as uint8 [N, size, size, 3]."""
-    return check_pixels(_whole_numbers(data), size)
-
-
-def to_flat_pixels(data: Any, shape: list[int]) -> np.ndarray:
-    """Returns flat or nested lists of whole numbers 0 to 255 as uint8 of this shape."""
-    pixels = _whole_numbers(data)
-    if pixels.size != math.prod(shape):
-        raise bad_request(f"{pixels.size} numbers for shape {shape}: send {math.prod(shape)}")
-    return pixels.reshape(shape)
-
-
-def check_pixels(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Returns the array if it is [N, size, size, 3] and N at least 1, else raises RequestError."""
-    if pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3) or not len(pixels):
-        raise bad_request(f"shape {list(pixels.shape)}: send [N, {size}, {size}, 3], N at least 1")
-    return pixels
-
-
 def to_bytes(text: Any) -> bytes:
-    """Returns the bytes of a base64 string, or raises RequestError."""
+    """Returns the bytes of a base64 string, or raises RequestError.
+
+    White space and missing padding are accepted, as TensorFlow Serving does.
+    """
+    if not isinstance(text, str):
+        raise bad_request("a picture is not a string: encode the bytes of the file as base64")
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, TypeError, ValueError) as error:
+        data = text.encode("ascii").translate(None, b" \t\r\n")
+        return base64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
         raise bad_request("a picture is not base64: encode the bytes of the file") from error
 
 
-def _whole_numbers(data: Any) -> np.ndarray:
-    try:
-        array = np.asarray(data)
-    except ValueError as error:
-        raise bad_request("the rows of a tensor have different lengths") from error
-    # Numbers in 0..1 are refused: a client that sends them means another scale.
-    if array.dtype.kind not in "iu" or (array.size and not 0 <= array.min() <= array.max() <= 255):
-        raise bad_request("pixels are whole numbers from 0 to 255: send uint8")
-    return array.astype(np.uint8)
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def _refuse(token: str) -> None:

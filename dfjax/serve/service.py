@@ -18,7 +18,7 @@ from dfjax.inference.extract import ExtractedFaces
 from dfjax.sandbox import confinement
 from dfjax.serve.batcher import Batcher
 from dfjax.serve.decoder import Decoder
-from dfjax.serve.errors import RequestError, bad_request
+from dfjax.serve.errors import RequestError
 from dfjax.serve.jobs import Jobs, Work
 from dfjax.serve.load import Load
 from dfjax.serve.model_versions import ModelVersion, ModelVersions
@@ -67,7 +67,10 @@ class Service:
           RuntimeError: no process starts.
         """
         self.settings, self.monitoring = settings, Monitoring()
-        self.load = Load(max_bytes=settings.max_total_bytes)
+        self.load = Load(
+            max_bytes=settings.max_total_bytes,
+            reserved_bytes=int(settings.reserved_share * settings.max_total_bytes),
+        )
         self.batcher = Batcher(
             max_crops=settings.max_crops,
             max_batch=settings.max_batch,
@@ -98,9 +101,13 @@ class Service:
         """Runs the queues and what looks after them while the context lasts."""
         try:
             async with self.batcher.running(), self.jobs.running():
+                poll_seconds, alive_seconds = (
+                    self.settings.poll_seconds,
+                    self.settings.alive_seconds,
+                )
                 watching = [
-                    asyncio.create_task(self._poll()),
-                    asyncio.create_task(self.decoder.keep_alive(self.settings.alive_seconds)),
+                    asyncio.create_task(self.model_versions.watch(poll_seconds)),
+                    asyncio.create_task(self.decoder.keep_alive(alive_seconds)),
                     asyncio.create_task(self._touch_spool()),
                 ]
                 try:
@@ -183,13 +190,8 @@ class Service:
 
         Raises:
           MediaError, TimeLimitError, WorkerError: see `Decoder.extract`.
-          RequestError: none (400), more than can be scored at once (413), too many wait (429).
+          RequestError: too many wait (429).
         """
-        if not pictures:
-            raise bad_request("there is no picture: send at least one")
-        if len(pictures) > self.settings.max_crops:
-            message = f"{len(pictures)} pictures: send {self.settings.max_crops} at a time"
-            raise RequestError(413, "too_large", message)
         self.decoder.check_room()
         spec, seconds = version.detector.crop_spec, self.settings.request_seconds
         return await self.decoder.decode_crops(pictures, spec, seconds=seconds)
@@ -211,19 +213,13 @@ class Service:
         monitoring.unfinished_jobs.set(self.jobs.num_unfinished)
         monitoring.worker_restarts.set(self.decoder.sandbox.num_restarts)
         monitoring.refused_versions.set(self.model_versions.num_refused)
+        monitoring.poll_errors.set(self.model_versions.num_poll_errors)
         return monitoring.render()
 
     async def _touch_spool(self) -> None:
         while True:
             await asyncio.sleep(self.settings.touch_seconds)
             await asyncio.to_thread(self.spool.touch)
-
-    async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(self.settings.poll_seconds)
-            # A folder may change while it is read: the next look finds it whole.
-            with contextlib.suppress(OSError, ValueError):
-                await self.model_versions.poll()
 
 
 def _make_report(

@@ -8,13 +8,12 @@ https://www.tensorflow.org/tfx/serving/api_rest
 import asyncio
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from dfjax.serve import protocols
+from dfjax.serve import crop_limits, protocols
+from dfjax.serve.crop_limits import CropLimits
 from dfjax.serve.errors import bad_request
-from dfjax.serve.model_versions import ModelVersion
 from dfjax.serve.protocols import INPUT_PICTURES, INPUT_PIXELS
 from dfjax.serve.service import Scores, Service
 
@@ -74,47 +73,49 @@ async def predict(request: Request, number: str | None = None) -> JSONResponse:
     content = await asyncio.to_thread(protocols.parse_json, body, service.settings)
     if ("instances" in content) == ("inputs" in content):
         raise bad_request("send instances or inputs, and not both")
-    signature = content.get("signature_name", "serving_default")
-    if signature not in _SIGNATURES:
+    signature = content.get("signature_name", "")
+    if signature == "":
+        signature = "serving_default"
+    if not isinstance(signature, str) or signature not in _SIGNATURES:
         raise bad_request(f"unknown signature_name: send one of {sorted(_SIGNATURES)}")
     name, in_rows = _SIGNATURES[signature], "instances" in content
-    values = _rows(content["instances"], name) if in_rows else _column(content["inputs"], name)
-    crops = await _to_crops(service, version, values, name)
+    limits = CropLimits(version.detector.crop_spec.size, service.settings.max_crops)
+    crops = await asyncio.to_thread(_read_input, content, name, limits)
+    if name == INPUT_PICTURES:
+        crops = await service.decode_crops(version, crops)
     scores = await service.score(version, crops)
     if in_rows:
         return JSONResponse({"predictions": _as_rows(scores)})
     return JSONResponse({"outputs": _as_columns(scores)})
 
 
-def _rows(instances: Any, name: str) -> list[Any]:
-    """The values of a list of rows: `{name: value}`, or the value alone."""
-    if not isinstance(instances, list) or not instances:
-        raise bad_request("instances is not a list of at least one row")
-    return [row[name] if isinstance(row, dict) and name in row else row for row in instances]
-
-
-def _column(inputs: Any, name: str) -> list[Any]:
-    """The values of a column: `{name: values}`, or the values alone."""
-    if isinstance(inputs, dict):
-        if set(inputs) != {name}:
-            raise bad_request(f"inputs are {sorted(inputs)[:5]}: this signature takes {name}")
-        inputs = inputs[name]
-    if not isinstance(inputs, list) or not inputs:
-        raise bad_request("inputs is not a list of at least one value")
-    return inputs
-
-
-async def _to_crops(
-    service: Service, version: ModelVersion, values: list[Any], name: str
-) -> np.ndarray:
+def _read_input(content: dict[str, Any], name: str, limits: CropLimits) -> Any:
+    """Pixels uint8 [N, S, S, 3], or a list of N encoded pictures."""
+    in_rows = "instances" in content
+    values = content["instances"] if in_rows else _column(content["inputs"], name)
+    if not isinstance(values, list):
+        raise bad_request("instances or inputs is not a list: send one value per crop")
+    limits.check_count(len(values))
+    if in_rows:
+        values = [row[name] if isinstance(row, dict) and name in row else row for row in values]
     if name == INPUT_PIXELS:
-        return await asyncio.to_thread(protocols.to_pixels, values, version.detector.crop_spec.size)
-    pictures = []
-    for value in values:
-        if not isinstance(value, dict) or set(value) != {"b64"}:
-            raise bad_request('a picture is {"b64": "..."}: base64 of the bytes of its file')
-        pictures.append(protocols.to_bytes(value["b64"]))
-    return await service.decode_crops(version, pictures)
+        return crop_limits.from_lists(values, (len(values), limits.size, limits.size, 3))
+    return [_picture(value) for value in values]
+
+
+def _column(inputs: Any, name: str) -> Any:
+    """The values of a column: `{name: values}`, or the values alone."""
+    if not isinstance(inputs, dict):
+        return inputs
+    if inputs.keys() != {name}:
+        raise bad_request(f"inputs has other names: this signature takes {name} alone")
+    return inputs[name]
+
+
+def _picture(value: Any) -> bytes:
+    if not isinstance(value, dict) or value.keys() != {"b64"}:
+        raise bad_request('a picture is {"b64": "..."}: base64 of the bytes of its file')
+    return protocols.to_bytes(value["b64"])
 
 
 def _as_columns(scores: Scores) -> dict[str, list[Any]]:

@@ -1,31 +1,42 @@
 """Files of weights, ours and those of other libraries, to and from tensors by name.
 
-The first bytes of a file decide its format, not its name; `weights.formats` reads the rest. A
-pickle is opened on request only.
+The first bytes of a file decide its format, not its name. A sandbox reads it (`weights.tasks`): the
+libraries that parse strangers' files have had holes. A pickle is opened on request only.
 
 Ours are safetensors with names like "params/stage1_block1/conv1/kernel" and "batch_stats/...".
 """
 
+import contextlib
 import dataclasses
 import hashlib
-import io
 import os
 import pathlib
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
-from dfjax import console, files
+from dfjax import files
 from dfjax.errors import UserError
+from dfjax.media.errors import MediaError
 from dfjax.models import key_names
-from dfjax.weights import dlib_file, formats, normalization
+from dfjax.sandbox import pool
+from dfjax.weights import formats, normalization
 
 FORMATS = tuple(formats.READERS)
 
 _MAX_BYTES = 16 * 2**30  # of a file: 4 billion parameters
+_SECONDS = 600.0  # for a file
+# Bytes of address space: for the libraries, of which PyTorch is the largest, and for each of the
+# file. Parsed, copied and turned into single precision, it is there about four times.
+_LIBRARIES, _PER_BYTE = 4 * 2**30, 6
+_TASKS = "dfjax.weights.tasks"
+_RANDOM = "/dev/urandom"  # PyTorch looks into it when it is imported
+_REASONS = {  # of errors that the sandbox raises, not the task
+    "corrupt": "crashed its reader: get it again",
+    "too_large": "needs too much memory to be read: give fewer weights",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,26 +77,18 @@ def read(spec: str | os.PathLike, format: str | None = None) -> WeightFile:
         to do.
     """
     prefix, path = split_spec(os.fspath(spec))
-    data = _read_bytes(path)
-    format = _require_format(format or prefix, _recognize(data, path), path)
-    try:
-        content = formats.READERS[format](data, path)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except Exception as error:  # libraries raise all kinds of them for damaged files
-        reason = console.one_line(error)[:300] or type(error).__name__
-        raise UserError(
-            f"{path} is not a sound file of format {format} ({reason}): get it again"
-        ) from error
-    if not content.tensors:
+    size = _require_file(path)
+    format = format or prefix
+    if format and format not in FORMATS:
+        raise UserError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
+    reply, tensors = _read_in_sandbox(path, size, format)
+    if not tensors:
         raise UserError(f"{path} holds no tensors: give a file of weights")
-    return WeightFile(
-        tensors={name: _as_float32(value) for name, value in content.tensors.items()},
-        metadata=content.metadata,
-        normalization=content.normalization or normalization.next_to(path),
-        format=format,
-        sha256=hashlib.sha256(data).hexdigest(),
-    )
+    metadata = {str(name): str(text) for name, text in reply["metadata"].items()}
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    stated = normalization.in_metadata(metadata) or normalization.next_to(path)
+    return WeightFile(tensors, metadata, stated, str(reply["format"]), sha256)
 
 
 def write(path: str | os.PathLike, tensors: Mapping[str, Any], metadata: dict[str, str]) -> None:
@@ -96,7 +99,34 @@ def write(path: str | os.PathLike, tensors: Mapping[str, Any], metadata: dict[st
         unfinished.write_bytes(safetensors.numpy.save(values, metadata))
 
 
-def _read_bytes(path: pathlib.Path) -> bytes:
+def _read_in_sandbox(
+    path: pathlib.Path, size: int, format: str | None
+) -> tuple[dict[str, Any], formats.Tensors]:
+    """What `tasks.read` returns for a file of `size` bytes."""
+    with contextlib.closing(pool.Sandbox(_TASKS, memory=_LIBRARIES + _PER_BYTE * size)) as sandbox:
+        try:
+            return sandbox.run(
+                "read",
+                {"path": str(path.absolute()), "format": format},
+                seconds=_SECONDS,
+                reads=[str(path), _RANDOM],
+                max_bytes=formats.MAX_EXPANSION * size,
+            )
+        except MediaError as error:
+            raise UserError(f"{path} {_REASONS.get(error.code, error)}") from error
+        except pool.TimeLimitError as error:
+            raise UserError(
+                f"{path} took more than {_SECONDS:.0f} s to read: give fewer weights"
+            ) from error
+        except pool.WorkerError as error:
+            raise UserError(
+                f"{path} cannot be read: the process that tried died, perhaps for lack of memory: "
+                "try again, or give fewer weights"
+            ) from error
+
+
+def _require_file(path: pathlib.Path) -> int:
+    """The size of the file at `path`, in bytes."""
     if path.is_dir():
         raise UserError(f"{path} is a folder: give a file of weights in it")
     if not path.is_file():
@@ -106,56 +136,4 @@ def _read_bytes(path: pathlib.Path) -> bytes:
         raise UserError(f"{path} is empty: get it again")
     if size > _MAX_BYTES:
         raise UserError(f"{path} has {size} bytes, more than {_MAX_BYTES}: give fewer weights")
-    return path.read_bytes()
-
-
-def _require_format(named: str | None, actual: str, path: pathlib.Path) -> str:
-    """The actual format, if it may be read and is the one that was named."""
-    if named and named not in FORMATS:
-        raise UserError(f"unknown format {named!r}: choose one of {', '.join(FORMATS)}")
-    if actual == "pth" and named != "pth":
-        raise UserError(
-            f"{path} is a pickle, which may run any code when it is opened: give the weights as "
-            f"safetensors, or, if they are PyTorch's and you trust them, ask for pth:{path}"
-        )
-    if named and named != actual:
-        raise UserError(f"{path} has the format {actual}, not {named}: name {actual}, or none")
-    return actual
-
-
-def _recognize(data: bytes, path: pathlib.Path) -> str:
-    """The format of a file, by its first bytes."""
-    if data.startswith(b"\x89HDF\r\n\x1a\n"):
-        return "keras"
-    if dlib_file.is_dlib_network(data):
-        return "dlib"
-    if data.startswith(b"PK"):
-        return _recognize_zip(data, path)
-    if data[8:9] == b"{":
-        return "safetensors"
-    if data[:1] == b"\x80" and data[1:2] <= b"\x05":
-        return "pth"
-    if data.startswith(b"version https://git-lfs"):
-        raise UserError(f"{path} is a pointer of Git LFS, not the file: run git lfs pull")
-    raise UserError(
-        f"{path} has none of the formats that dfjax reads ({', '.join(FORMATS)}): convert it to "
-        "safetensors"
-    )
-
-
-def _recognize_zip(data: bytes, path: pathlib.Path) -> str:
-    try:
-        names = zipfile.ZipFile(io.BytesIO(data)).namelist()
-    except Exception as error:  # as in `read`
-        raise UserError(f"{path} is a damaged or truncated zip ({error}): get it again") from error
-    if names and all(name.endswith(".npy") for name in names):
-        return "npz"
-    if any(name.endswith(".pkl") for name in names):
-        return "pth"
-    if "model.weights.h5" in names:
-        raise UserError(f"{path} is an archive of Keras 3: load it there and save it as .h5")
-    raise UserError(f"{path} is a zip without weights: give npz or safetensors")
-
-
-def _as_float32(value: np.ndarray) -> np.ndarray:
-    return value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value
+    return size

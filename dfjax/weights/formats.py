@@ -1,22 +1,17 @@
 """The bytes of a weight file, of any known format, become tensors by name.
 
-Nothing in a file is ever executed: a pickle, which is a program, is opened in a separate process
-(`weights.pickle_process`). What a file claims to hold is compared with its size before memory is
-reserved for it.
+The libraries that parse them have had holes, so all of this runs in a sandbox (`weights.tasks`).
+What a file claims to hold is compared with its size before memory is reserved for it.
 
-A reader takes the bytes and the path of a file. It raises UserError for a file that is not damaged
-but cannot be used, with what to do; any other exception means that the file is damaged.
+A reader takes the path of a file. It raises UserError for a file that is not damaged but cannot be
+used, with what to do; any other exception means that the file is damaged.
 """
 
 import io
 import json
 import math
-import os
 import pathlib
 import re
-import subprocess
-import sys
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -26,8 +21,7 @@ import numpy as np
 import safetensors
 
 from dfjax.errors import UserError
-from dfjax.models import key_names
-from dfjax.weights import dlib_file, normalization
+from dfjax.weights import dlib_file, torch_file
 
 Tensors = dict[str, np.ndarray]
 
@@ -37,18 +31,14 @@ class Content(NamedTuple):
 
     Attributes:
       tensors: by name, in the types and layouts of the file.
-      metadata: texts by name.
-      normalization: "mean" and "std" of the training images; {} if the file does not state them.
+      metadata: texts by name; "mean" and "std" of the training images, if stated, as JSON.
     """
 
     tensors: Tensors
     metadata: dict[str, str]
-    normalization: key_names.Normalization
 
 
-_MAX_EXPANSION = 20  # bytes of tensors for one of a compressed file; noise has about 1
-_PICKLE_SECONDS = 300.0
-_PICKLE_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")
+MAX_EXPANSION = 20  # bytes of tensors for one of a compressed file; noise has about 1
 
 _FROM_SAFETENSORS = {
     "F64": "<f8",
@@ -67,7 +57,8 @@ _BFLOAT16_IN_NPY = np.dtype("V2")  # NumPy has no such type and stores two bytes
 _KERAS_LAYERS = "conv2d|depthwise_conv2d|separable_conv2d|batch_normalization|dense"
 
 
-def _read_safetensors(data: bytes, path: pathlib.Path) -> Content:
+def _read_safetensors(path: pathlib.Path) -> Content:
+    data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     if length > len(data) - 8:
         raise ValueError(f"its header claims {length} bytes, and {len(data) - 8} are there")
@@ -80,15 +71,15 @@ def _read_safetensors(data: bytes, path: pathlib.Path) -> Content:
         value = np.frombuffer(view["data"], _FROM_SAFETENSORS[kind]).reshape(view["shape"])
         tensors[name] = _from_bfloat16(value) if kind == "BF16" else value
     metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    return Content(tensors, metadata, normalization.in_metadata(metadata))
+    return Content(tensors, metadata)
 
 
-def _read_npz(data: bytes, path: pathlib.Path) -> Content:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+def _read_npz(path: pathlib.Path) -> Content:
+    with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        _check_expansion(sum(member.file_size for member in members), data)
+        _check_expansion(sum(member.file_size for member in members), path)
         tensors = {m.filename.removesuffix(".npy"): _parse_npy(archive.read(m)) for m in members}
-    return Content(_without_optimizer(tensors), {}, {})
+    return Content(_without_optimizer(tensors), {})
 
 
 def _parse_npy(data: bytes) -> np.ndarray:
@@ -126,17 +117,17 @@ def _without_optimizer(tensors: Tensors) -> Tensors:
     return tensors
 
 
-def _read_keras(data: bytes, path: pathlib.Path) -> Content:
-    with h5py.File(io.BytesIO(data), "r") as file:
+def _read_keras(path: pathlib.Path) -> Content:
+    with h5py.File(io.BytesIO(path.read_bytes()), "r") as file:
         datasets = _keras_datasets(file)
         for name, dataset in datasets.items():
             if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
                 raise ValueError(f"{name} is not an array of numbers")
             if dataset.is_virtual or dataset.external:
                 raise ValueError(f"{name} lies in another file")
-        _check_expansion(sum(dataset.nbytes for dataset in datasets.values()), data)
+        _check_expansion(sum(dataset.nbytes for dataset in datasets.values()), path)
         tensors = {name: dataset[()] for name, dataset in datasets.items()}
-    return Content(_renumbered(tensors), {}, {})
+    return Content(_renumbered(tensors), {})
 
 
 def _keras_datasets(file: h5py.File) -> dict[str, h5py.Group | h5py.Dataset]:
@@ -187,35 +178,13 @@ def _renumbered(tensors: Tensors) -> Tensors:
     return {f"{new.get(p[0], p[0])}/{p[2]}": tensors[name] for name, p in parts.items()}
 
 
-def _read_dlib(data: bytes, path: pathlib.Path) -> Content:
-    tensors, constants = dlib_file.parse(data)
-    return Content(tensors, {}, constants)
+def _read_dlib(path: pathlib.Path) -> Content:
+    tensors, constants = dlib_file.parse(path.read_bytes())
+    return Content(tensors, {name: json.dumps(value) for name, value in constants.items()})
 
 
-def _read_pth(data: bytes, path: pathlib.Path) -> Content:
-    script = pathlib.Path(__file__).with_name("pickle_process.py")
-    environment = {name: os.environ[name] for name in _PICKLE_ENVIRONMENT if name in os.environ}
-    with tempfile.TemporaryDirectory() as folder:
-        out = pathlib.Path(folder, "weights.safetensors")
-        try:
-            done = subprocess.run(
-                # -E and -P: it imports only what is installed.
-                [sys.executable, "-E", "-P", str(script), str(path.absolute()), str(out)],
-                env=environment,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_PICKLE_SECONDS,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ValueError(f"it took more than {_PICKLE_SECONDS:.0f} s") from error
-        if done.returncode == 1:
-            raise UserError(done.stderr.strip().rsplit("\n", 1)[-1])
-        if done.returncode != 0:
-            raise ValueError(f"the process that opened it ended with status {done.returncode}")
-        return Content(_read_safetensors(out.read_bytes(), out).tensors, {}, {})
+def _read_pth(path: pathlib.Path) -> Content:
+    return Content(torch_file.read(path), {})
 
 
 READERS = {
@@ -227,9 +196,10 @@ READERS = {
 }
 
 
-def _check_expansion(claimed: int, data: bytes) -> None:
-    if claimed > _MAX_EXPANSION * len(data):
-        raise ValueError(f"it claims {claimed} bytes of tensors in {len(data)}")
+def _check_expansion(claimed: int, path: pathlib.Path) -> None:
+    size = path.stat().st_size
+    if claimed > MAX_EXPANSION * size:
+        raise ValueError(f"it claims {claimed} bytes of tensors in {size}")
 
 
 def _from_bfloat16(value: np.ndarray) -> np.ndarray:

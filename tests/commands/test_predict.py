@@ -102,7 +102,7 @@ def test_live_prints_a_line_for_each_analysed_frame(run, clip, tmp_path, monkeyp
         (["--live", "0", "--reidentify"], "--live does not use --reidentify"),
         (["a.png", "--detect-every", "3"], "files do not use --detect-every: add --live"),
         (["--live", "0", "1"], "--live takes one source, and 2 are given"),
-        (["rtsp://camera/1"], "rtsp://camera/1 is an address: add --live"),
+        (["rtsp://u:secret@camera/1"], "rtsp://***@camera/1 is an address: add --live"),
     ],
 )
 def test_a_flag_without_effect_is_refused_before_the_model_is_loaded(arguments, message, capsys):

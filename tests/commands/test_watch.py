@@ -9,6 +9,7 @@ import pytest
 from dfjax.commands import watch, window
 from dfjax.inference import annotate, live
 from dfjax.media import stream
+from dfjax.media.errors import MediaError
 from tests.inference.detectors import make_detector
 
 
@@ -29,7 +30,7 @@ def results(take):
     live_detector = live.LiveDetector(make_detector(), detect_every=6)
     frames = [*take.frames[:16], np.full_like(take.frames[0], 90)]
     return [
-        live_detector.look(stream.LiveFrame(i, 0.0, lambda image=image: image), passed_over=i % 3)
+        live_detector.look(stream.LiveFrame(i, 0.0, image), passed_over=i % 3)
         for i, image in enumerate(frames)
     ]
 
@@ -71,3 +72,14 @@ def test_watching_ends_with_the_window_or_with_the_source(
         assert events[-1]["frame"] == 23
     else:
         assert len(events) == lines
+
+
+def test_the_title_of_the_window_and_the_error_hide_the_password(monkeypatch, capsys):
+    titles = []
+    monkeypatch.setattr(
+        window, "open_window", lambda title: contextlib.nullcontext(titles.append(title))
+    )
+    with pytest.raises(MediaError, match=r"^rtsp://\*\*\*@127\.0\.0\.1:1/live does not open"):
+        watch.watch("rtsp://user:secret@127.0.0.1:1/live", make_detector())
+    assert titles == ["rtsp://***@127.0.0.1:1/live"]
+    assert capsys.readouterr().out == ""

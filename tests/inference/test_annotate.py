@@ -7,9 +7,10 @@ import pytest
 from dfjax import verdict
 from dfjax.faces import align
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.inference import annotate, detector
+from dfjax.inference import annotate, detector, draw
 from dfjax.inference.detector import Result
 from dfjax.inference.extract import MediaFacts
+from dfjax.inference.sandboxed import SandboxedExtractor
 from dfjax.media import image, video
 from dfjax.media.errors import MediaError
 from dfjax.verdict import FaceScore
@@ -28,6 +29,17 @@ def make_crop(frame, box, degrees=0.0):
     scale = (box[2] - box[0]) / SPEC.size
     points = scale * points @ np.array([[c, -s], [s, c]]).T + (box[:2] + box[2:]) / 2
     return align.align_face(frame, points, box, SPEC)
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    with SandboxedExtractor() as extractor:
+        yield extractor
+
+
+def write(extractor, folder, name, result, judge=None):
+    judge = judge or make_detector()
+    return annotate.write_annotated(folder / name, result, judge, folder / "b", extractor)
 
 
 def make_face(box, *, frame=0, track=0, score=0.9, quality=None, degrees=0.0, image=GREY):
@@ -101,10 +113,10 @@ def test_heat_lands_on_the_pixels_that_the_crop_took_it_from(degrees):
 
 def test_a_heat_map_lights_up_its_own_place():
     grey = np.full((40, 40, 3), 100, np.uint8)
-    np.testing.assert_array_equal(annotate.overlay(grey, np.zeros((4, 4), np.float32)), grey)
+    np.testing.assert_array_equal(draw.overlay(grey, np.zeros((4, 4), np.float32)), grey)
     spot = np.zeros((4, 4), np.float32)
     spot[3, 0] = 1
-    change = np.abs(annotate.overlay(grey, spot).astype(int) - grey).sum(-1)
+    change = np.abs(draw.overlay(grey, spot).astype(int) - grey).sum(-1)
     assert change[32:, :8].min() > 30
     assert max(change[:20].max(), change[:, 20:].max()) <= 3  # a ripple of the interpolation
 
@@ -123,11 +135,11 @@ def test_a_picture_that_was_taken_as_it_is_is_heated_whole():
     assert change[100:130, 200:300].max() == 0
 
 
-def test_a_picture_is_written_next_to_the_original(tmp_path):
+def test_a_picture_is_written_next_to_the_original(tmp_path, extractor):
     (tmp_path / "a.png").write_bytes(image.encode_image(GREY, "png"))
     face = make_face((40, 80, 120, 160))
     result = Result(verdict.Verdict("fake", 0.9), (face,), MediaFacts("image", 320, 240))
-    path = annotate.write_annotated(tmp_path / "a.png", result, make_detector(), tmp_path / "b")
+    path = write(extractor, tmp_path, "a.png", result)
     assert path == tmp_path / "b.jpg"
     drawn = image.read_image(path)
     assert drawn.shape == GREY.shape
@@ -135,14 +147,14 @@ def test_a_picture_is_written_next_to_the_original(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.jpg"]
 
 
-def test_frames_between_show_the_faces_of_the_nearest_analysed_one(tmp_path):
+def test_frames_between_show_the_faces_of_the_nearest_analysed_one(tmp_path, extractor):
     frames = [np.full((240, 320, 3), 100 + 8 * number, np.uint8) for number in range(9)]
     video.write_video(tmp_path / "a.mp4", frames, fps=10, crf=10)
     lefts = {0: 30, 4: 110, 8: 190}  # where the box is in the analysed frames
     faces = [make_face((x, 80, x + 60, 160), frame=number) for number, x in lefts.items()]
     facts = MediaFacts("video", 320, 240, 10.0, 9, 9, 3)
     result = Result(verdict.Verdict("fake", 0.9), tuple(faces), facts)
-    path = annotate.write_annotated(tmp_path / "a.mp4", result, make_detector(), tmp_path / "b")
+    path = write(extractor, tmp_path, "a.mp4", result)
     written = video.read_video(path, 100)
     assert (path.name, written.num_decoded, written.fps) == ("b.mp4", 9, 10.0)
     seen = {}
@@ -155,7 +167,7 @@ def test_frames_between_show_the_faces_of_the_nearest_analysed_one(tmp_path):
     assert notes == [number not in lefts for number in range(9)]
 
 
-def test_a_frame_that_shows_nobody_lends_no_boxes(tmp_path):
+def test_a_frame_that_shows_nobody_lends_no_boxes(tmp_path, extractor):
     frames = [GREY] * 9
     video.write_video(tmp_path / "a.mp4", frames, fps=10, crf=10)
     facts = MediaFacts("video", 320, 240, 10.0, 9, 9, 3)
@@ -165,13 +177,17 @@ def test_a_frame_that_shows_nobody_lends_no_boxes(tmp_path):
         facts,
     )
     path = annotate.write_annotated(
-        tmp_path / "a.mp4", result, make_detector(heat=np.ones((2, 2), np.float32)), tmp_path / "b"
+        tmp_path / "a.mp4",
+        result,
+        make_detector(heat=np.ones((2, 2), np.float32)),
+        tmp_path / "b",
+        extractor,
     )
     changed = [np.ptp(frame.astype(int)) > 60 for frame in video.read_video(path, 100).frames]
     assert changed == [True] * 3 + [False] * 6
 
 
-def test_odd_sides_lose_their_last_line(tmp_path):
+def test_odd_sides_lose_their_last_line(tmp_path, extractor):
     with av.open(tmp_path / "a.mp4", "w") as container:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 321, 241, "yuv444p"
@@ -182,12 +198,12 @@ def test_odd_sides_lose_their_last_line(tmp_path):
     assert video.read_video(tmp_path / "a.mp4", 1).frames[0].shape == (241, 321, 3)
     facts = MediaFacts("video", 321, 241, 10.0, 3, 3, 3)
     result = Result(verdict.Verdict("inconclusive", None, "no_face"), (), facts)
-    path = annotate.write_annotated(tmp_path / "a.mp4", result, make_detector(), tmp_path / "b")
+    path = write(extractor, tmp_path, "a.mp4", result)
     assert video.read_video(path, 3).frames[0].shape == (240, 320, 3)
 
 
-def test_nothing_is_drawn_into_what_does_not_decode(tmp_path):
+def test_nothing_is_drawn_into_what_does_not_decode(tmp_path, extractor):
     result = detector.failed(MediaError("corrupt", "broken"))
     with pytest.raises(ValueError, match="nothing to draw into"):
-        annotate.write_annotated(tmp_path / "a.png", result, make_detector(), tmp_path / "b")
+        write(extractor, tmp_path, "a.png", result)
     assert list(tmp_path.iterdir()) == []

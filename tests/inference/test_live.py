@@ -61,7 +61,7 @@ def test_a_face_that_left_is_not_scored_until_the_next_search(take):
     empty = np.full_like(take.frames[0], 90)
     frames = [take.frames[0], take.frames[1], empty, empty, empty]
     results = [
-        live_detector.look(stream.LiveFrame(number, 0.0, lambda image=image: image))
+        live_detector.look(stream.LiveFrame(number, 0.0, image))
         for number, image in enumerate(frames)
     ]
     assert [len(result.faces) for result in results] == [1, 1, 0, 0, 0]

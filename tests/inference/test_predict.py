@@ -6,12 +6,14 @@ import shutil
 import pytest
 
 from dfjax.inference import predict
+from dfjax.inference.sandboxed import SandboxedExtractor
 from dfjax.media import image as media_image
+from dfjax.sandbox.pool import WorkerError
 from tests import cards
 from tests.inference.detectors import make_detector
 
 
-def test_folder_with_broken_files_gives_every_file_a_row(take, clip, tmp_path):
+def test_folder_with_broken_files_gives_every_file_a_row(take, clip, tmp_path, monkeypatch):
     folder = tmp_path / "mixed"
     (folder / "below").mkdir(parents=True)
     shutil.copy(clip, folder / "clip.mp4")
@@ -43,10 +45,16 @@ def test_folder_with_broken_files_gives_every_file_a_row(take, clip, tmp_path):
     before = (tmp_path / "out" / "results.csv").read_bytes()
     shutil.copy(clip, folder / "text.mp4")
     judged = []
-    counting = make_detector()
-    counting.file = lambda path, **kwargs: judged.append(path) or detector.file(path, **kwargs)
-    again = predict.predict([str(folder)], counting, tmp_path / "out", num_frames=4)
-    assert judged == [f"{folder}/text.mp4"]
+    score = predict.Detector.score
+
+    def count(self, extracted):
+        judged.append(extracted.facts.kind)
+        return score(self, extracted)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict.Detector, "score", count)
+        again = predict.predict([str(folder)], make_detector(), tmp_path / "out", num_frames=4)
+    assert judged == ["video"]
     changed = str(folder / "text.mp4")
     others = [row for row in rows if row["source"] != changed]
     assert [row for row in again if row["source"] != changed] == others
@@ -58,21 +66,22 @@ def test_folder_with_broken_files_gives_every_file_a_row(take, clip, tmp_path):
     assert {row["verdict"] for row in rows} == {"real", "inconclusive"}
 
 
-def test_a_fault_in_the_code_costs_one_row(clip, tmp_path):
-    detector = make_detector()
-    judge = detector.file
-
-    def fail_once(path, **options):
-        if path.endswith("bad.mp4"):
-            raise KeyError("surprise")
-        return judge(path, **options)
-
-    detector.file = fail_once
-    sources = [str(tmp_path / name) for name in ("bad.mp4", "good.mp4")]
+def test_a_fault_in_the_code_or_a_dead_process_costs_one_row(clip, tmp_path, monkeypatch):
+    sources = [str(tmp_path / name) for name in ("bad.mp4", "crash.mp4", "good.mp4")]
     for source in sources:
         shutil.copy(clip, source)
-    rows = predict.predict(sources, detector, tmp_path / "out", num_frames=3)
-    assert [row["reason"] for row in rows] == ["internal", None]
+    extract = SandboxedExtractor.file
+
+    def fail(self, path, *args, **options):
+        if path.endswith("bad.mp4"):
+            raise KeyError("surprise")
+        if path.endswith("crash.mp4"):
+            raise WorkerError("it died")
+        return extract(self, path, *args, **options)
+
+    monkeypatch.setattr(SandboxedExtractor, "file", fail)
+    rows = predict.predict(sources, make_detector(), tmp_path / "out", num_frames=3)
+    assert [row["reason"] for row in rows] == ["internal", "worker_died", None]
     assert "KeyError: 'surprise'" in rows[0]["text"]
 
 

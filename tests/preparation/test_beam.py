@@ -2,14 +2,15 @@ import dataclasses
 import json
 import os
 import pathlib
-import signal
 import sys
 
 import pytest
 
 from dfjax import cli, versions
 from dfjax.corpora.clip import Clip
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.preparation import beam, crop_clip, crop_store
+from dfjax.preparation.workers import Cropping
 from tests import preparing
 from tests.preparing import CROP, command, digests, errors
 
@@ -24,13 +25,7 @@ def make_clip(path: pathlib.Path) -> Clip:
     return Clip(f"c/real/{path.name}", str(path), 0, "real", "train", ())
 
 
-def crop_or_die(clip: Clip) -> crop_clip.ClipCrops:
-    """Runs in a process of its own; the name of the file says what happens there."""
-    if pathlib.Path(clip.path).name == "deadly":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if pathlib.Path(clip.path).name == "bug":
-        raise KeyError("surprise")
-    return crop_clip.ClipCrops([CROP], 1, False)
+BY_NAME = Cropping(CropSpec(), 1, module="tests.preparation.crop_tasks")
 
 
 @pytest.fixture
@@ -67,14 +62,14 @@ def test_every_clip_has_an_outcome_and_failures_are_tried_again(tmp_path, store,
     clips = [make_clip(tmp_path / name) for name in ("a", "deadly", "bug", "b")]
     monkeypatch.setattr(beam, "_POLL_SECONDS", 0.01)
     shown = []
-    found = beam.crop_clips(clips, store, crop_or_die, options=IN_THIS_PROCESS, show=shown.append)
+    found = beam.crop_clips(clips, store, BY_NAME, options=IN_THIS_PROCESS, show=shown.append)
     assert [clip for clip, _ in found] == clips
     assert [outcome.code for _, outcome in found] == ["", "worker_died", "internal", ""]
     assert [store.outcome(clip).failed for clip in clips] == [False, True, True, False]
     assert store.crops(clips[3])[0]["image"] == b"encoded"
     assert shown == sorted(shown)
     assert set(shown) & {1, 2, 3}  # while the pipeline ran
-    assert beam.crop_clips([], store, crop_or_die, options=["--runner=X"], show=print) == []
+    assert beam.crop_clips([], store, BY_NAME, options=["--runner=X"], show=print) == []
 
 
 @pytest.mark.parametrize(
@@ -92,20 +87,20 @@ def test_a_worker_that_is_not_like_the_launcher_ends_the_run(tmp_path, store, se
         (tmp_path / beam.SETTINGS).unlink()
     clips = [make_clip(tmp_path / "a")]
     with pytest.raises(OSError, match=f"the pipeline failed .*{reason}"):
-        beam.crop_clips(clips, store, crop_or_die, options=IN_THIS_PROCESS, show=print)
+        beam.crop_clips(clips, store, BY_NAME, options=IN_THIS_PROCESS, show=print)
 
 
 def test_a_relative_path_is_refused(tmp_path, store):
     clip = dataclasses.replace(make_clip(tmp_path / "a"), path="clips/a.mp4")
     with pytest.raises(ValueError, match=r"clips/a\.mp4 is another file on a worker: give paths"):
-        beam.crop_clips([clip], store, crop_or_die, options=IN_THIS_PROCESS, show=print)
+        beam.crop_clips([clip], store, BY_NAME, options=IN_THIS_PROCESS, show=print)
 
 
 def test_workers_that_write_elsewhere_end_the_run(tmp_path, store, monkeypatch):
     clips = [make_clip(tmp_path / "a")]
     monkeypatch.setattr(beam, "_run", lambda *_: None)
     with pytest.raises(OSError, match=r"a: .*crops\.parts holds nothing of it: mount that folder"):
-        beam.crop_clips(clips, store, crop_or_die, options=IN_THIS_PROCESS, show=print)
+        beam.crop_clips(clips, store, BY_NAME, options=IN_THIS_PROCESS, show=print)
 
 
 def test_parts_are_taken_in_as_far_as_they_are_written_and_later_ones_count_more(tmp_path, store):

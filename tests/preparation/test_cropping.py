@@ -1,7 +1,6 @@
 import dataclasses
 import os
 import pathlib
-import signal
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from dfjax.media import limits
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 from dfjax.preparation import crop_clip, crop_store, workers
+from dfjax.sandbox.pool import WorkerError
 from tests.preparing import CROP
 
 AS_IS = CropSpec(crops="as-is", detector="none", landmarks=0, size=16, encoding="png")
@@ -191,28 +191,25 @@ def test_a_store_that_was_damaged_or_is_in_use_says_so(tmp_path):
         store.crops(clip)
 
 
-def crop_or_die(clip: Clip) -> crop_clip.ClipCrops:
-    """Runs in worker processes; the name of the file says what happens there."""
-    path = pathlib.Path(clip.path)
-    if path.name == "deadly":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if path.name == "deadly_once" and not path.with_suffix(".seen").exists():
-        path.with_suffix(".seen").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    if path.name == "broken":
-        raise MediaError("corrupt", "two\nlines")
-    if path.name == "bug":
-        raise KeyError("surprise")
-    return crop_clip.ClipCrops([CROP], 1, False)
+BY_NAME = workers.Cropping(CropSpec(), 1, module="tests.preparation.crop_tasks")
 
 
-def test_every_clip_has_an_outcome_whatever_happens_to_its_process(tmp_path):
+def test_every_clip_has_an_outcome_whatever_happens_to_its_process(tmp_path, monkeypatch):
+    run, died = workers._run, []
+
+    def die_once(clip, *args):
+        if clip.path.endswith("deadly_once") and not died:
+            died.append(clip)
+            raise WorkerError("killed by another")
+        return run(clip, *args)
+
+    monkeypatch.setattr(workers, "_run", die_once)
     names = ["a", "deadly", "b", "broken", "deadly_once", "bug", *"cdefgh"]
     clips = [make_clip(tmp_path / name) for name in names]
     with crop_store.CropStore(tmp_path / "crops") as store:
         outcomes = {
             pathlib.Path(clip.path).name: outcome
-            for clip, outcome in workers.crop_clips(clips, store, crop_or_die, jobs=2)
+            for clip, outcome in workers.crop_clips(clips, store, BY_NAME, jobs=2)
         }
         assert {name for name, clip in zip(names, clips, strict=True) if store.outcome(clip)} == {
             name for name, outcome in outcomes.items() if not outcome.code

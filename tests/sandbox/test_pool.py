@@ -193,9 +193,15 @@ def test_what_a_worker_writes_to_its_log_is_short_and_escaped(sandbox, caplog):
 def test_a_spare_worker_or_a_zygote_that_died_while_idle_costs_no_task(sandbox):
     works(sandbox)
     zygote = sandbox._zygote._process.pid
-    for spare in children(zygote):
-        os.kill(spare, signal.SIGKILL)
-    until(lambda: not children(zygote))
+    time.sleep(0.2)  # spares are forked while the caller goes on
+
+    def all_killed() -> bool:
+        spares = children(zygote)
+        for spare in spares:
+            os.kill(spare, signal.SIGKILL)
+        return not spares
+
+    until(all_killed)
     assert works(sandbox)
     os.kill(zygote, signal.SIGKILL)
     until(lambda: not sandbox.alive)

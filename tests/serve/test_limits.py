@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import select
 import socket
 import time
 
@@ -22,7 +23,7 @@ def strict(start, model):
 def stalled(server, length, sent):
     """A connection that promises `length` bytes, and has sent fewer."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
-    head = f"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    head = f"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
     connection.sendall(head.encode() + bytes(sent))
     return connection
 
@@ -74,13 +75,27 @@ def test_all_bodies_together_are_bounded(strict):
     until(lambda: strict.metric("dfjax_held_bytes") == 0)
 
 
+def test_stalled_videos_leave_room_for_a_picture(start, model, picture):
+    settings = {"max_total_bytes": 4 * MOST, "max_body_bytes": MOST, "small_bytes": 100_000}
+    settings["stall_seconds"] = 30.0
+    with start(model, **settings) as server:
+        waiting = [stalled(server, MOST, MOST - 10) for _ in range(4)]
+        until(lambda: server.metric("dfjax_held_bytes") > MOST)
+        answer = server.client.post("/v1/detect", files={"file": ("a.png", picture)})
+        assert answer.status_code == 200, answer.text
+        refused, _, _ = select.select(waiting, [], [], 0)
+        assert {status_of(connection) for connection in refused} == {429}
+        for connection in waiting:
+            connection.close()
+
+
 def request_of(crops: np.ndarray) -> bytes:
     tensor = {"name": "image", "shape": list(crops.shape), "datatype": "UINT8"}
     tensor["parameters"] = {"binary_data_size": crops.size}
     head = json.dumps({"inputs": [tensor]}).encode()
     lines = [
         f"POST {INFER} HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         f"Inference-Header-Content-Length: {len(head)}",
         f"Content-Length: {len(head) + crops.size}",
     ]

@@ -31,5 +31,18 @@ def test_bytes_are_held_up_to_the_limit():
     assert load.held_bytes == 9
 
 
+def test_small_bodies_have_a_reserve():
+    load = Load(max_bytes=10, reserved_bytes=4)
+    load.hold(6)
+    with pytest.raises(RequestError, match="too many uploads"):
+        load.hold(1)
+    load.hold(4, small=True)
+    with pytest.raises(RequestError, match="too many uploads"):
+        load.hold(1, small=True)
+    load.release(5)
+    load.hold(1)  # 6 of 10
+    assert load.held_bytes == 6
+
+
 def test_a_new_server_takes_work():
     assert not Load(max_bytes=1).draining

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pickle
+import socket
 import sys
 import zipfile
 
@@ -13,7 +14,8 @@ import h5py
 import numpy as np
 import pytest
 
-from dfjax.weights import files
+from dfjax.errors import UserError
+from dfjax.weights import files, torch_file
 
 TENSORS = {
     "params/conv/kernel": np.arange(12, dtype=np.float32).reshape(2, 3, 2),
@@ -293,7 +295,7 @@ def test_code_in_a_pickle_does_not_run_even_where_it_was_asked_for(tmp_path, wra
     pytest.importorskip("torch")
     mark = tmp_path / "mark"
     (tmp_path / "evil.pth").write_bytes(wrap(pickle.dumps(_Evil(mark), protocol=2)))
-    with pytest.raises(ValueError, match=r"evil\.pth: it holds code, not only weights"):
+    with pytest.raises(ValueError, match=r"evil\.pth cannot be used: it holds code"):
         files.read(f"pth:{tmp_path}/evil.pth")
     assert not mark.exists()
 
@@ -322,12 +324,41 @@ def test_weights_of_pytorch_are_read_where_they_were_asked_for(tmp_path):
         files.read(path, "pth")
 
 
-def test_without_pytorch_the_message_says_what_to_install(tmp_path, monkeypatch):
-    (tmp_path / "weights.pth").write_bytes(_torch_zip(b""))
-    # An interpreter that has only the standard library.
-    interpreter = tmp_path / "python"
-    interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
-    interpreter.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(interpreter))
-    with pytest.raises(ValueError, match="No module named 'torch': pip install torch"):
-        files.read(tmp_path / "weights.pth", "pth")
+def test_without_pytorch_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ValueError, match="pip install torch, or give the weights"):
+        torch_file.read("weights.pth")
+
+
+@pytest.fixture
+def hostile_reader(monkeypatch):
+    monkeypatch.setattr(files, "_TASKS", "tests.weights.hostile_reader")
+
+
+@pytest.mark.usefixtures("hostile_reader")
+@pytest.mark.parametrize(
+    ("order", "reason"), [("crash", "crashed its reader"), ("end", "the process that tried died")]
+)
+def test_a_reader_that_crashes_is_an_error_in_one_line(tmp_path, order, reason):
+    path = tmp_path / "weights.h5"
+    path.write_text(json.dumps(order))
+    with pytest.raises(UserError, match=rf"weights\.h5 .*{reason}.*: ") as caught:
+        files.read(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("hostile_reader")
+def test_a_reader_that_a_file_took_over_reaches_nothing_else(tmp_path):
+    path, other = tmp_path / "weights.h5", tmp_path / "other"
+    other.write_bytes(b"data")
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        path.write_text(json.dumps({"port": trap.getsockname()[1], "folder": str(tmp_path)}))
+        done = files.read(path).metadata
+        trap.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            trap.accept()
+    attempts = ("read another", "write", "truncate", "remove", "connect", "fork")
+    assert done.keys() == set(attempts)
+    assert set(done.values()) <= {"PermissionError", "BlockingIOError"}
+    assert other.read_bytes() == b"data"
+    assert sorted(tmp_path.iterdir()) == [other, path]

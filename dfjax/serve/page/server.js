@@ -6,6 +6,7 @@ import { sentence } from "./words.js";
 const MAX_DIRECT_BYTES = 8 * 2 ** 20; // a larger file becomes a job
 const POLL_MS = 1000;
 const BUSY_SECONDS = 5; // to wait if a busy server does not say how long
+const MAX_DEATHS = 3; // of the process that reads the file: the file kills it
 
 export async function analyze(file, signal) {
   const form = new FormData();
@@ -33,12 +34,15 @@ async function follow(address, signal) {
 
 // Repeats a request for as long as the server is busy.
 async function request(method, address, body, signal) {
-  for (;;) {
+  for (let deaths = 0; ; ) {
     const reply = await exchange(method, address, body, signal);
     if (reply.status < 400 && reply.response) return reply.response;
+    const error = reply.response?.error;
+    if (error?.code === "worker_died") deaths += 1;
     const wait = reply.getResponseHeader("Retry-After");
-    if (reply.status !== 429 && !(reply.status === 503 && wait)) {
-      const message = reply.response?.error?.message;
+    const isBusy = reply.status === 429 || (reply.status === 503 && wait);
+    if (!isBusy || deaths === MAX_DEATHS) {
+      const message = error?.message;
       throw new Failure(message ? sentence(message) : `The server answered ${reply.status}.`);
     }
     const seconds = Number(wait) || BUSY_SECONDS;

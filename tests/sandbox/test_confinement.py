@@ -1,0 +1,80 @@
+"""Everything that a decoder might try is refused: with and without user namespaces, root or not."""
+
+import functools
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from dfjax.sandbox import confinement, landlock, seccomp
+from tests.sandbox import probes
+
+ROOT = pathlib.Path(__file__).parents[2]
+NOBODY = 65534
+
+pytestmark = pytest.mark.skipif(
+    not (landlock.version() and seccomp.available()), reason="this kernel lacks Landlock or seccomp"
+)
+
+
+@functools.cache
+def found(user: int, *arguments: str):
+    command = [sys.executable, "-B", "-m", "tests.sandbox.probes", *arguments]
+    as_user = {} if user == os.geteuid() else {"user": user, "group": user, "extra_groups": []}
+    try:
+        subprocess.run([sys.executable, "-c", ""], check=True, cwd="/", **as_user)
+    except PermissionError:
+        pytest.skip("that user may not run this interpreter")
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PATH": os.defpath, "SECRET": "1"},
+        **as_user,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+USERS = (os.geteuid(), NOBODY) if os.geteuid() == 0 else (os.geteuid(),)
+SYSTEMS = pytest.mark.parametrize(
+    ("user", "arguments"),
+    [(user, arguments) for user in USERS for arguments in ((), ("refuse-user-namespaces",))],
+    ids=lambda value: str(value) if isinstance(value, int) else " ".join(value) or "as it is",
+)
+
+
+@SYSTEMS
+@pytest.mark.parametrize("name", probes.PROBES)
+def test_it_is_refused(user, arguments, name):
+    assert found(user, *arguments)["sandboxed"][name] in ("PermissionError", "OSError")
+
+
+@SYSTEMS
+def test_what_a_task_needs_is_left(user, arguments):
+    result = found(user, *arguments)
+    assert result["read"] == "what it may read"
+    assert "SECRET" not in result["environment"]
+    assert {"seccomp", "no capabilities"} <= set(result["layers"])
+    assert confinement.missing(result["layers"]) == []
+    if arguments:
+        assert "no network" not in result["layers"]
+
+
+def test_an_ordinary_process_could_do_it():
+    """The probes are sound: without the sandbox, each of these succeeds."""
+    refused = {name: got for name, got in found(os.geteuid())["ordinary"].items() if got != "done"}
+    assert set(found(os.geteuid())["ordinary"]) == set(probes.SURE)
+    assert not refused
+
+
+def test_what_is_missing_is_named():
+    assert confinement.missing(("no network", "landlock 7", "seccomp")) == []
+    assert confinement.missing(("seccomp", "no capabilities")) == ["landlock"]
+    assert confinement.missing(()) == ["landlock", "seccomp"]
