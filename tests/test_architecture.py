@@ -94,6 +94,25 @@ def test_tensorflow_is_never_loaded_by_importing():
     assert [m for m in MODULES for name in loaders if _uses(m, name, at_import=True)] == []
 
 
+@pytest.mark.parametrize(
+    ("function", "homes"),
+    [
+        ("print", {"dfjax.console", "dfjax.commands.watch"}),  # watch prints JSON
+        ("csv.writer", {"dfjax.files"}),
+        ("csv.DictWriter", set()),
+        ("logging.Formatter", set()),  # `console.Formatter` is one
+    ],
+)
+def test_what_prints_and_writes_tables_makes_names_harmless(function, homes):
+    callers = {
+        module
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == function
+    }
+    assert callers == homes
+
+
 def test_data_holds_no_jax_arrays():
     assert [m for m in MODULES if m.startswith("dfjax.data") and _uses(m, "jax")] == []
 

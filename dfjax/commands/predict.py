@@ -157,4 +157,4 @@ def print_rows(rows: Sequence[dict[str, Any]]) -> None:
         table.add_row(row["source"], row["verdict"], score, row["text"])
     console.make_console().print(table)
     counts = collections.Counter(row["verdict"] for row in rows)
-    print(", ".join(f"{count} {label}" for label, count in sorted(counts.items())))
+    console.print_line(", ".join(f"{count} {label}" for label, count in sorted(counts.items())))
