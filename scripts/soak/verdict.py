@@ -64,9 +64,9 @@ def judge(
 
 
 def is_flat(samples: Sequence[tuple[float, float]]) -> tuple[float, float, bool]:
-    """Mean bytes of the second and of the last quarter, and whether these are about as many."""
+    """Median bytes of the second and of the last quarter, and whether these are about as many."""
     quarters = np.array_split(np.array([count for _, count in samples]), 4)
-    early, late = float(quarters[1].mean()), float(quarters[3].mean())
+    early, late = float(np.median(quarters[1])), float(np.median(quarters[3]))
     return early, late, late <= early * (1 + MAX_GROWTH) + MAX_GROWTH_BYTES
 
 
@@ -122,15 +122,8 @@ def print_report(clean: Record, soak: Record, health: Sequence[Health], rules: l
 
 
 def _over_time(soak: Record, health: Sequence[Health]) -> table.Table:
-    rows = _table(
-        "over time",
-        "minute",
-        "memory MB",
-        "honest/s",
-        "health p99 ms",
-        "kills",
-        "other programs, cores",
-    )
+    columns = ("minute", "memory MB", "honest/s", "health p99 ms", "kills", "other programs, cores")
+    rows = _table("over time", *columns)
     checks = while_up(health, soak)
     edges = np.linspace(soak.began, soak.ended, _STRETCHES + 1)
     for began, ended in itertools.pairwise(edges):
