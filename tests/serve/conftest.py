@@ -159,17 +159,18 @@ def clip(face, tmp_path_factory) -> bytes:
 
 @pytest.fixture(scope="session")
 def slow_clip(tmp_path_factory) -> bytes:
-    """A small file whose decoding takes long: 500 large grey frames."""
+    """A small file whose decoding takes long: 800 large frames that repeat the one before."""
     path = tmp_path_factory.mktemp("slow") / "slow.mkv"
     with av.open(path, "w") as container:
-        stream = container.add_stream("mjpeg", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 4096, 2304, "yuvj420p"
-        grey = av.VideoFrame.from_ndarray(np.full((3456, 4096), 128, np.uint8), "yuvj420p")
-        (packet,) = [*stream.encode(grey), *stream.encode()]
-        data = bytes(packet)
-        for number in range(500):
-            copy = av.Packet(data)
-            copy.stream, copy.time_base = stream, packet.time_base
+        options = {"preset": "ultrafast", "g": "20"}
+        stream = container.add_stream("libx264", rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 4096, 2304, "yuv420p"
+        grey = av.VideoFrame.from_ndarray(np.full((3456, 4096), 128, np.uint8), "yuv420p")
+        packets = [packet for _ in range(20) for packet in stream.encode(grey)] + stream.encode()
+        for number in range(800):
+            copy = av.Packet(bytes(packets[number % 20]))
+            copy.stream, copy.is_keyframe = stream, number % 20 == 0
+            copy.time_base = packets[0].time_base
             copy.pts = copy.dts = number
             container.mux(copy)
     return path.read_bytes()

@@ -116,6 +116,7 @@ def test_what_was_given_up_is_stopped(server, picture, slow_clip):
         href = start_job(server, slow_clip)
         until(lambda href=href: status(server, href) == "running" and server.busy())
         assert server.client.delete(href).status_code == 204
+        until(lambda: not server.busy())
     for _ in range(2):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             request = server.client.build_request(
@@ -125,6 +126,7 @@ def test_what_was_given_up_is_stopped(server, picture, slow_clip):
             connection.sendall(f"POST /v1/detect HTTP/1.1\r\n{head}\r\n".encode())
             connection.sendall(request.read())
             until(server.busy)
+        until(lambda: not server.busy())
     began = time.monotonic()
     assert send(server, picture, "a.png").status_code == 200
     assert time.monotonic() - began < 10
