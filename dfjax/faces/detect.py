@@ -81,6 +81,11 @@ class FaceDetector:
         faces = self._search(small) or self._search_with_border(small)
         return [_map(face, stretch, 0) for face in faces]
 
+    def run_once(self, image: np.ndarray) -> None:
+        """Loads the models and runs them once on RGB uint8 [H, W, 3]."""
+        self.detect(image)
+        self._landmarks(image, np.array([0, 0, *image.shape[1::-1]], np.float32))
+
     def _shrunk(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The frame at the working size, and frame pixels per pixel of that: float32 [2]."""
         height, width = image.shape[:2]
@@ -180,17 +185,6 @@ class FaceDetector:
 
     def _landmarks(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
         return _points(_predictor(self._landmark_file)(image, _rectangle(box)))
-
-
-def warm_up() -> None:
-    """Readies a process that shows itself few pictures: one thread, and the models of the default.
-
-    Touches what detecting a face touches, so that a process forked from this one need not load it.
-    """
-    cv2.setNumThreads(1)
-    detector = FaceDetector(CropSpec())
-    detector.detect(np.full((160, 160, 3), 128, np.uint8))
-    _predictor(detector._landmark_file)
 
 
 def face_chip(image: np.ndarray, face: Face) -> np.ndarray:

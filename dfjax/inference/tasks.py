@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dfjax.faces import align, detect
+from dfjax.faces import align, preload
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import draw
@@ -23,7 +23,7 @@ from dfjax.sandbox.zygote import Caller, Task
 CROP_FIELDS = tuple(field.name for field in dataclasses.fields(Crop))
 
 
-warm_up = detect.warm_up
+load, touch = preload.load, preload.touch
 
 
 def extract_faces(

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from dfjax.corpora.clip import Clip
-from dfjax.faces import detect
+from dfjax.faces import preload
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.preparation import crop_clip as cropping
 from dfjax.preparation import crop_rows
 from dfjax.sandbox.messages import Arrays
 from dfjax.sandbox.zygote import Caller, Task
 
-warm_up = detect.warm_up
+load, touch = preload.load, preload.touch
 
 
 def crop_clip(

@@ -65,15 +65,14 @@ Task = Callable[[dict[str, Any], Sequence[bytes], Caller], tuple[dict[str, Any],
 def main() -> None:
     """Forks workers for the module `argv[1]`, until the pool closes its end of `argv[2]`.
 
-    The module has `TASKS`, by name, and `warm_up`, which loads and touches what they need.
-
-    `argv[3]` is the limit on a worker's memory, in bytes of address space.
+    The module has `TASKS`, by name, `load`, which loads all that they need, and `touch`, which runs
+    a little of it. `argv[3]` is the limit on a worker's memory, in bytes of address space.
     """
     module, descriptor, memory = sys.argv[1:]
     layers = confinement.give_up_privileges()
     tasks = importlib.import_module(module)
     # Once here instead of in every worker: the models of a face detector, imports inside functions.
-    tasks.warm_up()
+    tasks.load()
     gc.collect()
     gc.freeze()  # or the first collection of every worker would copy all of this memory
     with socket.socket(fileno=int(descriptor)) as control:
@@ -162,7 +161,7 @@ class _Zygote:
             # A fork shares memory, and the first touch of each page takes time: better now, unless
             # the task is already there.
             if not select.select([connection], [], [], _SPARE_SECONDS)[0]:
-                self._tasks.warm_up()
+                self._tasks.touch()
             self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:

@@ -10,8 +10,11 @@ from dfjax.preparation import crop_rows
 from tests.preparing import CROP
 
 
-def warm_up():
+def load():
     pass
+
+
+touch = load
 
 
 def crop_clip(arguments, *_):

@@ -170,8 +170,11 @@ def describe(arguments, *_):
     return {"read": status, "environment": sorted(os.environ), "dumpable": _dumpable()}, {}
 
 
-def warm_up():
+def load():
     _LIBC.prctl(3, 0, 0, 0, 0)
+
+
+touch = load
 
 
 TASKS = {"probe": probe, "describe": describe}
