@@ -192,9 +192,9 @@ class Sandbox:
             return living.fork()
 
     def _fork_ahead(self) -> None:
-        """Forks a worker for a later task, while the caller goes on with the answer to this one."""
+        """Forks workers for later tasks, while the caller goes on with the answer to this one."""
         with self._lock, contextlib.suppress(WorkerError):
-            if self.alive and not self._closed and len(self._spares) < _SPARES:
+            while self.alive and not self._closed and len(self._spares) < _SPARES:
                 self._spares.append(self._zygote.fork())
 
     def _drop_spares(self) -> None:
