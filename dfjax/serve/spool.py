@@ -70,7 +70,6 @@ class Spool:
           UserError: another server uses it, or it belongs to another user.
           OSError: it cannot be made.
         """
-        remove_abandoned()
         self._is_temporary = path is None
         default = pathlib.Path(tempfile.gettempdir(), f"{_PREFIX}{os.geteuid()}-{port}")
         self.path = default if path is None else pathlib.Path(path)
@@ -83,6 +82,7 @@ class Spool:
             ) from error
         self._uploads = self.path / _UPLOADS
         self._uploads.mkdir(mode=0o700, exist_ok=True)
+        remove_abandoned()  # not this one: it is locked now
 
     def store(self, data: bytes, name: str) -> Stored:
         """Returns a new file with these bytes.
