@@ -46,9 +46,9 @@ async def show_liveness() -> JSONResponse:
 
 @router.get("/health/ready")
 async def show_readiness(request: Request) -> JSONResponse:
-    """Whether the server takes requests: 503 while it stops."""
+    """Whether the server takes requests: 503 while it stops, or its processes start again."""
     ready = request.app.state.service.ready
-    return JSONResponse({"ready": ready}, 200 if ready else 503)
+    return JSONResponse({"ready": ready}, *_status_of(ready))
 
 
 @router.get("/models/dfjax/ready")
@@ -57,7 +57,13 @@ async def show_model_readiness(request: Request, number: str | None = None) -> J
     """Whether this version takes requests."""
     service: Service = request.app.state.service
     service.model_version(number)
-    return JSONResponse({"name": "dfjax", "ready": service.ready}, 200 if service.ready else 503)
+    ready = service.ready
+    return JSONResponse({"name": "dfjax", "ready": ready}, *_status_of(ready))
+
+
+def _status_of(ready: bool) -> tuple[int, dict[str, str]]:
+    """The status and the headers of an answer."""
+    return (200, {}) if ready else (503, {"Retry-After": "1"})
 
 
 @router.get("/models/dfjax")
