@@ -1,0 +1,23 @@
+"""Loads the decoders into a process, so that those forked from it have nothing left to load."""
+
+import io
+
+import av
+import cv2
+import numpy as np
+
+from dfjax.media import image, video
+
+
+def load() -> None:
+    """Runs the decoders of pictures and videos once; OpenCV uses one thread from now on."""
+    cv2.setNumThreads(1)
+    grey = np.full((16, 16, 3), 128, np.uint8)
+    for encoding in ("jpeg", "png"):
+        image.decode_image(image.encode_image(grey, encoding))
+    file = io.BytesIO()
+    video.write_video(file, [grey] * 2, fps=25, crf=40)
+    file.seek(0)
+    with av.open(file) as container:
+        for frame in container.decode(video=0):
+            video.to_rgb(frame)
