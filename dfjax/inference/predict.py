@@ -19,7 +19,7 @@ from dfjax.inference.detector import Detector, Result, failed
 from dfjax.inference.extract import ExtractedFaces
 from dfjax.inference.sandboxed import SandboxedExtractor
 from dfjax.media.errors import MediaError
-from dfjax.sandbox.pool import TimeLimitError, WorkerError
+from dfjax.sandbox.errors import TimeLimitError, WorkerError
 
 OUT = "runs/predict"
 ROWS = "results.jsonl"

@@ -19,8 +19,9 @@ from dfjax.inference import tasks
 from dfjax.inference.draw import Mark
 from dfjax.inference.extract import ExtractedFace, ExtractedFaces, MediaFacts
 from dfjax.media.errors import MediaError
+from dfjax.sandbox.errors import WorkerError
 from dfjax.sandbox.messages import Arrays
-from dfjax.sandbox.pool import Cancellation, Sandbox, WorkerError
+from dfjax.sandbox.pool import Cancellation, Sandbox
 
 SECONDS = 3600.0  # for a file that nobody waits for
 _MAX_COPY = 2**30  # bytes of an annotated copy: about ten minutes in full HD

@@ -15,7 +15,8 @@ from dfjax.media.errors import MediaError
 from dfjax.preparation import crop_rows, crop_store
 from dfjax.preparation.crop_clip import ClipCrops
 from dfjax.preparation.crop_store import CropStore, Outcome
-from dfjax.sandbox.pool import Sandbox, TimeLimitError, WorkerError
+from dfjax.sandbox.errors import TimeLimitError, WorkerError
+from dfjax.sandbox.pool import Sandbox
 
 _MEMORY = 8 * 2**30  # bytes of address space beside frames of videos: 40 frames of 64 megapixels
 _MAX_BYTES = 2 * 2**30  # of the crops of a clip

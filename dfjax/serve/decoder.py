@@ -16,7 +16,8 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference.extract import ExtractedFaces
 from dfjax.inference.sandboxed import SandboxedExtractor
 from dfjax.media.errors import MediaError
-from dfjax.sandbox.pool import Cancellation, Sandbox, WorkerError
+from dfjax.sandbox.errors import WorkerError
+from dfjax.sandbox.pool import Cancellation, Sandbox
 from dfjax.serve import errors
 from dfjax.serve.spool import Stored
 

@@ -3,7 +3,7 @@
 import logging
 
 from dfjax.media.errors import MediaError
-from dfjax.sandbox.pool import TimeLimitError, WorkerError
+from dfjax.sandbox.errors import TimeLimitError, WorkerError
 
 _log = logging.getLogger(__name__)
 

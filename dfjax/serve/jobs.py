@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
-from dfjax.sandbox.pool import WorkerError
+from dfjax.sandbox.errors import WorkerError
 from dfjax.serve import errors, job_store
 from dfjax.serve.errors import RequestError
 from dfjax.serve.job_store import JobStore, Record

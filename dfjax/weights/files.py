@@ -22,6 +22,7 @@ from dfjax.errors import UserError
 from dfjax.media.errors import MediaError
 from dfjax.models import key_names
 from dfjax.sandbox import pool
+from dfjax.sandbox.errors import TimeLimitError, WorkerError
 from dfjax.weights import formats, normalization
 
 FORMATS = tuple(formats.READERS)
@@ -114,11 +115,11 @@ def _read_in_sandbox(
             )
         except MediaError as error:
             raise UserError(f"{path} {_REASONS.get(error.code, error)}") from error
-        except pool.TimeLimitError as error:
+        except TimeLimitError as error:
             raise UserError(
                 f"{path} took more than {_SECONDS:.0f} s to read: give fewer weights"
             ) from error
-        except pool.WorkerError as error:
+        except WorkerError as error:
             raise UserError(
                 f"{path} cannot be read: the process that tried died, perhaps for lack of memory: "
                 "try again, or give fewer weights"

@@ -8,7 +8,7 @@ import pytest
 from dfjax.inference import predict
 from dfjax.inference.sandboxed import SandboxedExtractor
 from dfjax.media import image as media_image
-from dfjax.sandbox.pool import WorkerError
+from dfjax.sandbox.errors import WorkerError
 from tests import cards
 from tests.inference.detectors import make_detector
 

@@ -12,7 +12,7 @@ from dfjax.media import limits
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 from dfjax.preparation import crop_clip, crop_store, workers
-from dfjax.sandbox.pool import WorkerError
+from dfjax.sandbox.errors import WorkerError
 from tests.preparing import CROP
 
 AS_IS = CropSpec(crops="as-is", detector="none", landmarks=0, size=16, encoding="png")

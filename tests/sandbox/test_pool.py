@@ -20,13 +20,8 @@ from dfjax.inference.sandboxed import SandboxedExtractor
 from dfjax.media import image
 from dfjax.media.errors import MediaError
 from dfjax.sandbox import pool
-from dfjax.sandbox.pool import (
-    Cancellation,
-    CancelledTaskError,
-    Sandbox,
-    TimeLimitError,
-    WorkerError,
-)
+from dfjax.sandbox.errors import CancelledTaskError, TimeLimitError, WorkerError
+from dfjax.sandbox.pool import Cancellation, Sandbox
 from tests.media import hostile
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import pytest
 
 from dfjax.errors import UserError
 from dfjax.media.errors import MediaError
-from dfjax.sandbox.pool import WorkerError
+from dfjax.sandbox.errors import WorkerError
 from dfjax.serve import job_store
 from dfjax.serve.errors import RequestError
 from dfjax.serve.jobs import Jobs
