@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from dfjax.sandbox import landlock, seccomp
 
-MAX_DESCRIPTORS = 64
 REQUIRED = ("landlock", "seccomp")  # without one of these, a file could reach other files or hosts
 
+_MAX_DESCRIPTORS = 64
 _CPU_SPARE = 1  # seconds: the limit on wall time, which gives the better reason, should come first
 
 # <linux/prctl.h>, <linux/sched.h> and <linux/capability.h>
@@ -98,7 +98,7 @@ def missing(layers: Sequence[str]) -> list[str]:
 
 
 def _limit(memory: int, seconds: float | None, *, threads: bool) -> None:
-    limits = {resource.RLIMIT_NOFILE: MAX_DESCRIPTORS}
+    limits = {resource.RLIMIT_NOFILE: _MAX_DESCRIPTORS}
     if seconds is not None:
         limits[resource.RLIMIT_CPU] = math.ceil(seconds) + _CPU_SPARE
     if not threads:  # they count as processes; seccomp tells them apart

@@ -1,11 +1,15 @@
 """Everything that a decoder might try is refused: with and without user namespaces, root or not."""
 
+import atexit
 import functools
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
 
 import pytest
 
@@ -20,23 +24,52 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def identity(user: int) -> dict:
+    """The arguments of `subprocess` that become this user."""
+    return {} if user == os.geteuid() else {"user": user, "group": user, "extra_groups": []}
+
+
+def may_run(python: str, user: int, program: str = "", folder: str | pathlib.Path = "/") -> bool:
+    try:
+        done = subprocess.run([python, "-B", "-c", program], cwd=folder, **identity(user))
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+@functools.cache
+def interpreter(user: int) -> str:
+    """A Python that this user may run, with the packages of this one."""
+    if may_run(sys.executable, user):
+        return sys.executable
+    # This one may lie in a home folder; the system's, of the same version, takes its packages.
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    system = f"/usr/bin/{version}"
+    if not may_run(system, user):
+        pytest.skip(f"that user may run neither this interpreter nor {system}")
+    folder = pathlib.Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    folder.chmod(0o755)
+    subprocess.run([system, "-m", "venv", "--without-pip", folder], check=True)
+    packages = folder / "lib" / version / "site-packages" / "packages.pth"
+    packages.write_text(sysconfig.get_path("purelib"))
+    python = str(folder / "bin" / "python")
+    if not may_run(python, user, "import dfjax.sandbox.pool", ROOT):
+        pytest.skip(f"that user may not read {ROOT}, or the packages")
+    return python
+
+
 @functools.cache
 def found(user: int, *arguments: str):
-    command = [sys.executable, "-B", "-m", "tests.sandbox.probes", *arguments]
-    as_user = {} if user == os.geteuid() else {"user": user, "group": user, "extra_groups": []}
-    try:
-        subprocess.run([sys.executable, "-c", ""], check=True, cwd="/", **as_user)
-    except PermissionError:
-        pytest.skip("that user may not run this interpreter")
     done = subprocess.run(
-        command,
+        [interpreter(user), "-B", "-m", "tests.sandbox.probes", *arguments],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=120,
         env={"PATH": os.defpath, "SECRET": "1"},
-        **as_user,
+        **identity(user),
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
