@@ -29,6 +29,7 @@ FLOORS = [
         "compatibility",
         "progress",
         "versions",
+        "walk",
     },
     {"media", "sandbox", "losses", "metrics", "models"},
     {"faces"},

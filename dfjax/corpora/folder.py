@@ -17,8 +17,8 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
-from dfjax import registry
-from dfjax.corpora import layout, splits
+from dfjax import registry, walk
+from dfjax.corpora import splits
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 from dfjax.media import suffix
@@ -219,7 +219,9 @@ def _walk_trees(root: pathlib.Path) -> Iterator[_Entry]:
     if not trees:
         raise UserError(f"{root} has neither {MANIFEST} nor a folder real or fake: add one")
     for tree in trees:
-        files = (parent / name for parent, _, names in layout.walk(tree) for name in names)
+        files = (
+            pathlib.Path(parent, name) for parent, _, names in walk.walk(tree) for name in names
+        )
         for path in (path for path in files if suffix.is_image(path) or suffix.is_video(path)):
             inner = path.relative_to(tree)
             method = "real" if tree.name == "real" else "fake"

@@ -10,8 +10,9 @@ import logging
 import os
 import pathlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from dfjax import walk
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 from dfjax.media import suffix
@@ -76,7 +77,8 @@ def list_clips(
     folder = pathlib.Path(folder)
     clips: dict[str, pathlib.Path] = {}
     unknown, empty = [], []
-    for parent, subfolders, names in walk(folder):
+    for parent, subfolders, names in walk.walk(folder):
+        parent = pathlib.Path(parent)
         if not subfolders and not names:
             empty.append(parent.relative_to(folder).as_posix())
         for path in (parent / name for name in names):
@@ -92,22 +94,6 @@ def list_clips(
     warn(corpus, f"files in {folder} are neither video nor picture", unknown)
     warn(corpus, f"folders in {folder} are empty", empty)
     return dict(sorted(clips.items()))
-
-
-def walk(folder: str | os.PathLike) -> Iterator[tuple[pathlib.Path, list[str], list[str]]]:
-    """Yields each folder from `folder` down, with its subfolders' and files' names, sorted.
-
-    Hidden names are left out. Links are followed, and a folder with several links is entered once.
-    """
-    entered = set()
-    for parent, subfolders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in entered:
-            subfolders.clear()
-            continue
-        entered.add(real)
-        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
-        yield pathlib.Path(parent), subfolders, sorted(name for name in names if name[0] != ".")
 
 
 def list_pictures(folder: str | os.PathLike) -> list[pathlib.Path]:

@@ -155,7 +155,12 @@ class Detector:
             verdict.judge(faces, kind=kind, card=card),
             faces,
             extracted.facts,
-            warnings=self.warnings + _unfitted(kind, card) + _damage(extracted.facts),
+            warnings=(
+                self.warnings
+                + _unfitted(kind, card)
+                + extracted.facts.warnings
+                + _damage(extracted.facts)
+            ),
             seconds={**extracted.seconds, "score": seconds},
         )
 

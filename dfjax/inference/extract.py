@@ -34,6 +34,7 @@ class MediaFacts:
       declared: number of frames that the container declares; None: it declares none.
       decoded: number of frames that decode.
       analysed: number of frames that were searched for faces.
+      warnings: what to know of the file, as sentences without a capital and a full stop.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class MediaFacts:
     declared: int | None = None
     decoded: int = 1
     analysed: int = 1
+    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,10 +122,12 @@ class FaceExtractor:
         video = media_video.read_video(path, num_frames)
         return self.video(video, decoding=time.perf_counter() - began, progress=progress)
 
-    def image(self, image: np.ndarray, *, decoding: float = 0.0) -> ExtractedFaces:
+    def image(
+        self, image: np.ndarray, *, decoding: float = 0.0, warnings: Sequence[str] = ()
+    ) -> ExtractedFaces:
         """Returns the faces of RGB uint8 [H, W, 3]; decoding it took `decoding` seconds."""
         height, width = image.shape[:2]
-        facts = MediaFacts("image", width, height)
+        facts = MediaFacts("image", width, height, warnings=tuple(warnings))
         return self._extract([image], [0], [None], facts, self.face_detector, decoding)
 
     def video(

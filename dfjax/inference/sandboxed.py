@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dfjax import console
 from dfjax.faces import detect
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
@@ -176,9 +177,14 @@ def _unpack(reply: dict[str, Any], arrays: Arrays, *, size: int) -> ExtractedFac
             ExtractedFace(int(frame), time, int(track), _crop(arrays, index))
             for index, (frame, time, track) in enumerate(reply["faces"])
         )
-        return ExtractedFaces(MediaFacts(**reply["facts"]), faces, dict(reply["seconds"]))
+        return ExtractedFaces(_facts(reply["facts"]), faces, dict(reply["seconds"]))
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise _nonsense() from error
+
+
+def _facts(values: dict[str, Any]) -> MediaFacts:
+    warnings = tuple(map(console.one_line, values["warnings"]))
+    return MediaFacts(**values | {"warnings": warnings})
 
 
 def _crop(arrays: Arrays, index: int) -> Crop:
