@@ -117,8 +117,9 @@ class FaceExtractor:
         """
         began = time.perf_counter()
         if suffix.kind_of(path) == "image":
-            image = media_image.read_image(path)
-            return self.image(image, decoding=time.perf_counter() - began)
+            picture = media_image.read_picture(path)
+            decoding = time.perf_counter() - began
+            return self.image(picture.image, decoding=decoding, warnings=picture.warnings)
         video = media_video.read_video(path, num_frames)
         return self.video(video, decoding=time.perf_counter() - began, progress=progress)
 

@@ -8,7 +8,9 @@ import pathlib
 
 from dfjax.media.errors import MediaError
 
-_IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+_IMAGES = frozenset(
+    ".avif .bmp .gif .heic .heif .hif .jpeg .jpg .mpo .png .tif .tiff .webp".split()
+)
 _VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"})
 
 ACCEPTED = " ".join(sorted(_IMAGES | _VIDEOS))  # for messages

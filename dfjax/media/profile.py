@@ -1,0 +1,88 @@
+"""Color profiles (ICC): pictures to the colors of an sRGB screen, as viewers show them."""
+
+import functools
+import io
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from dfjax.media import limits
+
+_ROWS = 256  # converted at a time
+_SAME = 2  # of 255: a profile that changes no color by more is sRGB in other words
+_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_BROKEN = "its color profile is broken: its colors were taken as sRGB"
+
+
+def to_srgb(picture: Image.Image, profile: bytes | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns RGB uint8 [H, W, 3] of a picture of mode L, RGB, CMYK or LAB, and warnings.
+
+    Without a profile, or with one that cannot be used (then with a warning), L and RGB are sRGB and
+    CMYK loses light by each ink alike. LAB is CIELAB under D50, whatever the profile says.
+    """
+    warnings: tuple[str, ...] = ()
+    transform = None
+    if profile or picture.mode == "LAB":
+        try:
+            picture, transform = _transform(picture, profile)
+        except Exception as error:  # on hostile bytes, Pillow raises half a dozen types
+            warnings = (str(error) if isinstance(error, _UnfitError) else _BROKEN,)
+    if transform is None:
+        return np.asarray(picture.convert("RGB")), warnings
+    return _apply(picture, transform), warnings
+
+
+class _UnfitError(Exception):
+    """A profile that is whole, and of no use for the picture; the message is a warning."""
+
+
+def _transform(
+    picture: Image.Image, profile: bytes | None
+) -> tuple[Image.Image, ImageCms.ImageCmsTransform | None]:
+    """The picture in the mode that its profile is for, and what converts it; None: it is sRGB."""
+    if picture.mode == "LAB":
+        return picture, _build(ImageCms.createProfile("LAB"), "LAB")
+    if len(profile) > limits.MAX_PROFILE_BYTES:
+        raise _UnfitError("its color profile is too large: its colors were taken as sRGB")
+    opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    space = opened.profile.xcolor_space.strip()
+    mode = _MODES.get(space)
+    if mode != picture.mode and (mode, picture.mode) != ("RGB", "L"):
+        raise _UnfitError(
+            f"its color profile is for {space}, its pixels are {picture.mode}: "
+            "they were taken as they are"
+        )
+    transform = _build(opened, mode)
+    return picture.convert(mode), None if _changes_nothing(transform, mode) else transform
+
+
+def _build(profile: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    if mode == "CMYK":
+        return False
+    probe = _probe().convert(mode)
+    before, after = (
+        np.asarray(image, np.int16)
+        for image in (probe.convert("RGB"), ImageCms.applyTransform(probe, transform))
+    )
+    return int(np.abs(after - before).max()) <= _SAME
+
+
+@functools.cache
+def _probe() -> Image.Image:
+    """Colors from all over the cube."""
+    steps = np.arange(0, 256, 17, np.uint8)
+    colors = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1)
+    return Image.fromarray(colors.reshape(len(steps), -1, 3))
+
+
+def _apply(picture: Image.Image, transform: ImageCms.ImageCmsTransform) -> np.ndarray:
+    width, height = picture.size
+    converted = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _ROWS):
+        rows = picture.crop((0, top, width, min(top + _ROWS, height)))
+        converted[top : top + _ROWS] = np.asarray(ImageCms.applyTransform(rows, transform))
+    return converted
