@@ -4,6 +4,8 @@ FFmpeg decodes the pieces, as it does those of videos. libheif and libde265 coul
 start threads, which the sandbox forbids.
 """
 
+import math
+
 import av
 import numpy as np
 from PIL import Image
@@ -151,7 +153,8 @@ def _crop(image: np.ndarray, body: heif.Reader) -> np.ndarray:
 
 
 def _span(start: float, length: float, end: int) -> slice:
-    return slice(max(0, round(start)), min(end, round(start + length)))
+    first = math.floor(start)
+    return slice(max(0, first), min(end, first + round(length)))
 
 
 def _fraction(body: heif.Reader, *, signed: bool) -> float:

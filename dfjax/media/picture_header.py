@@ -80,6 +80,9 @@ def _opened(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore")  # our limits are lower, and broken tags are not read
             return Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.UnidentifiedImageError as error:
+        if data.startswith(_TIFF_STARTS):
+            message = "a broken TIFF, or one of a rare kind: save it with 8 bits a color"
+            raise MediaError("unsupported", message) from error
         message = "not a JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC or AVIF: convert it"
         raise MediaError("unsupported", message) from error
     except Image.DecompressionBombError as error:

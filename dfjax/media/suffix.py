@@ -8,9 +8,8 @@ import pathlib
 
 from dfjax.media.errors import MediaError
 
-_IMAGES = frozenset(
-    ".avif .bmp .gif .heic .heif .hif .jpeg .jpg .mpo .png .tif .tiff .webp".split()
-)
+_IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"})
+_IMAGES |= {".avif", ".heic", ".heif", ".hif"}
 _VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"})
 
 ACCEPTED = " ".join(sorted(_IMAGES | _VIDEOS))  # for messages

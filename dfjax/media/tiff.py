@@ -20,8 +20,8 @@ _STRIPS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _FORMAT = 273, 322, 323, 324, 339
 _DIRECTORIES = (34665, 34853, 40965)  # of camera, place and compatibility: read with the page
 _REDUCED = 1  # a bit of a page's kind: a thumbnail
 _UNSIGNED = 1  # the format of samples that are numbers from 0
-# None, CCITT (three), LZW, JPEG (two), Deflate, PackBits, Deflate, Zstandard, WebP.
-_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 50000, 50001)
+# None, CCITT (three), LZW, JPEG (two), Deflate, PackBits, Deflate, Zstandard.
+_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 50000)
 
 
 @dataclasses.dataclass(frozen=True)
