@@ -44,6 +44,8 @@ def _transform(
         return picture, _build(ImageCms.createProfile("LAB"), "LAB")
     if len(profile) > limits.MAX_PROFILE_BYTES:
         raise _UnfitError("its color profile is too large: its colors were taken as sRGB")
+    if b"mpet" in profile:  # programs of any length, run for each color
+        raise _UnfitError("its color profile is of a rare kind: its colors were taken as sRGB")
     opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     space = opened.profile.xcolor_space.strip()
     mode = _MODES.get(space)
