@@ -36,7 +36,10 @@ def read(data: bytes) -> picture.Picture:
         raise heif.broken("its pieces are longer than the file")
     icc = _icc_profile(primary) or _icc_profile(pieces[0])
     image, unknown = _join(primary, pieces, has_profile=icc is not None)
-    image, warnings = profile.to_srgb(Image.fromarray(_turned(image, primary)), icc)
+    image = _turned(image, primary)
+    conversion, warnings = profile.find_conversion("RGB", icc)
+    if conversion is not None:
+        image = conversion.apply(Image.fromarray(image))
     warnings += tuple(f"its {what} cannot be converted: its colors are off" for what in unknown)
     return picture.Picture(image, warnings + picture.left_out(file.num_pictures))
 

@@ -29,6 +29,7 @@ _ENCODINGS = {
     "png": [],
 }
 _BY_PILLOW = ("GIF", "TIFF")
+_GRAY_MODES = ("1", "L", "LA", "I;16")
 _SCREEN_GAMMAS = (0.4, 0.5)  # of a PNG that was made on a screen like ours: 1 / 2.2, and about it
 _ROWS = 256  # converted at a time
 
@@ -85,6 +86,7 @@ def decode_picture(data: bytes) -> Picture:
     """
     if not data:
         raise MediaError("empty", "the picture has no bytes: save it again")
+    data = bytes(data)  # what came over a socket may be a bytearray, whose pieces are no keys
     if heif.is_heif(data):
         return heif_pixels.read(data)
     header = picture_header.read(data)
@@ -103,11 +105,18 @@ def _decode_by_opencv(data: bytes, header: Header) -> tuple[np.ndarray, tuple[st
     if header.coding:
         return _to_screen(image, color.Coding(0, *header.coding)), ()
     if header.profile:
-        is_gray = header.mode in ("1", "L", "LA", "I;16")
-        return profile.to_srgb(Image.fromarray(image[..., 0] if is_gray else image), header.profile)
+        return _apply_profile(image, header)
     if header.gamma and not _SCREEN_GAMMAS[0] < header.gamma < _SCREEN_GAMMAS[1]:
         return image, (f"its gamma of {header.gamma:g} was not applied: it may look too dark",)
     return image, ()
+
+
+def _apply_profile(image: np.ndarray, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
+    is_gray = header.mode in _GRAY_MODES
+    conversion, notes = profile.find_conversion("L" if is_gray else "RGB", header.profile)
+    if conversion is None:
+        return image, notes
+    return conversion.apply(Image.fromarray(image[..., 0] if is_gray else image)), notes
 
 
 def _to_screen(image: np.ndarray, coding: color.Coding) -> np.ndarray:
