@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from dfjax.errors import UserError
-from dfjax.media import color, heif, heif_pixels, limits, picture, picture_header, profile
+from dfjax.media import heif, limits, picture, picture_header, profile
 from dfjax.media.errors import MediaError
 from dfjax.media.picture import Picture
 from dfjax.media.picture_header import Header
@@ -88,6 +88,8 @@ def decode_picture(data: bytes) -> Picture:
         raise MediaError("empty", "the picture has no bytes: save it again")
     data = bytes(data)  # what came over a socket may be a bytearray, whose pieces are no keys
     if heif.is_heif(data):
+        from dfjax.media import heif_pixels  # loads FFmpeg, which data workers do without
+
         return heif_pixels.read(data)
     header = picture_header.read(data)
     by_pillow = header.format in _BY_PILLOW or (header.mode == "CMYK" and header.profile)
@@ -103,7 +105,7 @@ def _decode_by_opencv(data: bytes, header: Header) -> tuple[np.ndarray, tuple[st
     if image is None:
         raise _corrupt()
     if header.coding:
-        return _to_screen(image, color.Coding(0, *header.coding)), ()
+        return _to_screen(image, header.coding), ()
     if header.profile:
         return _apply_profile(image, header)
     if header.gamma and not _SCREEN_GAMMAS[0] < header.gamma < _SCREEN_GAMMAS[1]:
@@ -119,7 +121,10 @@ def _apply_profile(image: np.ndarray, header: Header) -> tuple[np.ndarray, tuple
     return conversion.apply(Image.fromarray(image[..., 0] if is_gray else image)), notes
 
 
-def _to_screen(image: np.ndarray, coding: color.Coding) -> np.ndarray:
+def _to_screen(image: np.ndarray, names: tuple[int, int]) -> np.ndarray:
+    from dfjax.media import color  # loads FFmpeg, too
+
+    coding = color.Coding(0, *names)
     if not coding.is_plain:
         for top in range(0, len(image), _ROWS):
             rows = image[top : top + _ROWS]
