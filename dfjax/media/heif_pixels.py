@@ -16,6 +16,8 @@ from dfjax.media.heif import Heif, Item
 
 _DECODERS = {b"hvc1": "hevc", b"av01": "libdav1d"}
 _SPARE = 64  # pixels by which a coded side may be longer: the largest block of HEVC
+_AV1_FRAMES = (3, 6)  # units that begin a frame
+_MAX_AV1_FRAMES = 8  # as many layers as a picture may have, and to spare
 _UNSPECIFIED, _BT601 = 2, 6  # ITU-T H.273
 
 
@@ -109,6 +111,8 @@ def _decode(item: Item) -> av.VideoFrame:
     decoder = av.Codec(_DECODERS[item.kind], "r").create()
     decoder.thread_count = 1
     decoder.extradata = settings[0].rest() if settings else None
+    if item.kind == b"av01" and _num_av1_frames(item.data) > _MAX_AV1_FRAMES:
+        raise MediaError("too_large", "an AV1 picture of too many frames: save it again")
     max_pixels = (width + _SPARE) * (height + _SPARE)
     decoder.options = {"max_pixels": str(max_pixels), "err_detect": "explode"}
     try:
@@ -118,6 +122,25 @@ def _decode(item: Item) -> av.VideoFrame:
     if not frames or frames[0].width < width or frames[0].height < height:
         raise heif.broken("a part is not of the size that it should have")
     return frames[0]
+
+
+def _num_av1_frames(data: bytes) -> int:
+    """Counts the frames in a piece of AV1: the decoder would decode them all."""
+    reader, frames = heif.Reader(data), 0
+    while reader.position < reader.end:
+        head = reader.number(1)
+        reader.skip(1 if head & 4 else 0)  # the layer
+        frames += head >> 3 & 15 in _AV1_FRAMES
+        if not head & 2:  # without a length, it is the last
+            break
+        length = 0
+        for shift in range(0, 56, 7):
+            byte = reader.number(1)
+            length |= (byte & 0x7F) << shift
+            if not byte & 0x80:
+                break
+        reader.skip(length)
+    return frames
 
 
 def _describe(frame: av.VideoFrame, primary: Item, piece: Item, *, has_profile: bool) -> None:

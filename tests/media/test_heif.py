@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from dfjax.media import heif
 from dfjax.media import image as image_lib
 from dfjax.media.errors import MediaError
 from tests.media import heif_files
@@ -167,6 +168,20 @@ def test_lies_are_refused_before_they_cost_anything():
     parts = ((b"dimg", 1, (2, 2, 2, 2)),)  # one of them would do
     assert code_of(heif_files.write([few, small], references=parts)) == "corrupt"
     assert time.process_time() - began < 1
+
+
+def test_a_film_in_place_of_a_picture_is_refused():
+    buffer = io.BytesIO()
+    Image.fromarray(scene()).save(buffer, "AVIF")
+    file = heif.Heif(buffer.getvalue())
+    one = file[file.primary]
+    properties = [(kind, body.copy().rest()) for kind, body in one.properties]
+    for times, code in ((1, None), (20, "too_large")):
+        data = heif_files.write([Item(b"av01", one.data * times, properties)], brand=b"avif")
+        if code:
+            assert code_of(data) == code
+        else:
+            assert_close(image_lib.decode_image(data), scene(), 40)
 
 
 def test_itself_as_a_part_is_refused():
