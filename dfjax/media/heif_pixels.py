@@ -95,7 +95,7 @@ def _join(
     for index, piece in enumerate(pieces):
         frame = _decode(piece)
         _describe(frame, primary, piece, has_profile=has_profile)
-        pixels, unknown = color.to_rgb(frame)
+        pixels, unknown = _to_rgb(frame)
         top, left = index // columns * tile_height, index % columns * tile_width
         place = canvas[top : top + tile_height, left : left + tile_width]
         place[:] = pixels[: place.shape[0], : place.shape[1]]
@@ -155,6 +155,13 @@ def _describe(frame: av.VideoFrame, primary: Item, piece: Item, *, has_profile: 
         frame.colorspace = _BT601  # whatever the size, unlike in a video
     if has_profile:
         frame.color_primaries = frame.color_trc = _UNSPECIFIED
+
+
+def _to_rgb(frame: av.VideoFrame) -> tuple[np.ndarray, tuple[str, ...]]:
+    try:
+        return color.to_rgb(frame)
+    except (OSError, ValueError) as error:  # a coding that FFmpeg's scaler does not know
+        raise MediaError("unsupported", "a HEIF picture of unknown colors: convert it") from error
 
 
 def _turned(image: np.ndarray, item: Item) -> np.ndarray:

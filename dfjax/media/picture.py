@@ -18,9 +18,10 @@ class Picture:
     warnings: tuple[str, ...] = ()
 
 
-def left_out(num_pictures: int, *, more: bool = False) -> tuple[str, ...]:
-    """Returns the warning that a file with so many pictures, or `more`, deserves: one or none."""
+def left_out(num_pictures: int) -> tuple[str, ...]:
+    """Returns the warning that a file with so many pictures deserves: one or none."""
     if num_pictures <= 1:
         return ()
-    count = f"more than {num_pictures}" if more else str(num_pictures)
-    return (f"the file holds {count} pictures: only the first one, which viewers show, was used",)
+    return (
+        f"the file holds {num_pictures} pictures: only the one that viewers show first was used",
+    )

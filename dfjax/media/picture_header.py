@@ -96,7 +96,7 @@ def _num_pictures(header: Image.Image, data: bytes) -> int:
         return gif.num_frames(data)
     if header.format == "MPO":
         kinds = [entry["Attribute"]["MPType"] for entry in header.mpinfo[0xB002]]
-        return max(1, sum(kind.startswith(_MULTI_FRAME) for kind in kinds))
+        return 1 + sum(kind.startswith(_MULTI_FRAME) for kind in kinds[1:])
     return getattr(header, "n_frames", 1)
 
 

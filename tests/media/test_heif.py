@@ -97,7 +97,7 @@ def test_the_primary_picture_is_shown_and_others_are_named():
     burst = image_lib.decode_picture(heif_files.write([*others, main], primary=4))
     assert_close(burst.image, scene())
     assert burst.warnings == (
-        "the file holds 4 pictures: only the first one, which viewers show, was used",
+        "the file holds 4 pictures: only the one that viewers show first was used",
     )
     # A thumbnail, a depth map and what the file hides are not pictures of their own.
     others[2].hidden = True
@@ -204,6 +204,11 @@ def test_damage_is_a_typed_error_or_a_picture():
             damaged[place] = rng.integers(256)
         with contextlib.suppress(MediaError):
             assert image_lib.decode_image(bytes(damaged)).dtype == np.uint8
+
+
+def test_colors_of_no_known_coding_are_refused():
+    strange = heif_files.coded(scene(), heif_files.nclx(1, 13, 200, full=True))
+    assert code_of(heif_files.write([strange])) == "unsupported"
 
 
 def test_other_codecs_are_named():

@@ -151,10 +151,21 @@ def test_the_first_of_several_is_shown_and_the_others_are_named(file_format):
         np.testing.assert_array_equal(picture.image, image_lib.decode_image(saved(first, "JPEG")))
     else:
         np.testing.assert_array_equal(picture.image, blocks())
-    several = ("the file holds 3 pictures: only the first one, which viewers show, was used",)
+    several = ("the file holds 3 pictures: only the one that viewers show first was used",)
     # What Pillow adds to a JPEG is of no stated kind, as are the gain maps of phones.
     assert picture.warnings == (() if file_format == "MPO" else several)
     assert image_lib.decode_picture(saved(first, file_format)).warnings == ()
+
+
+def test_the_second_eye_of_a_stereo_picture_is_named():
+    left, right = Image.fromarray(blocks()), Image.fromarray(blocks()[:, ::-1])
+    data = saved(left, "MPO", save_all=True, append_images=[right])
+    # The entry of a picture begins with its kind, then comes its size; 02 00 02 is Disparity.
+    size = len(data) - data.rindex(b"\xff\xd8\xff")
+    place = data.index(bytes(4) + struct.pack("<L", size))
+    stereo = data[:place] + struct.pack("<L", 0x020002) + data[place + 4 :]
+    assert image_lib.decode_picture(data).warnings == ()
+    assert "holds 2 pictures" in image_lib.decode_picture(stereo).warnings[0]
 
 
 def test_a_thumbnail_is_no_page():
