@@ -134,7 +134,7 @@ class Heif:
         self._parts = {one: to for kind, one, to in references if kind == b"dimg"}
         self._details = {one for kind, one, _ in references if kind in _DETAILS}
         self._own_data = boxes.get(b"idat", _EMPTY)
-        self.num_pictures = max(self._num_items(), _num_samples(data))
+        self.num_pictures = max(self._num_items(), num_samples(data))
 
     def __getitem__(self, number: int) -> Item:
         """The item of this number; MediaError if the file lacks it."""
@@ -177,6 +177,11 @@ def is_heif(data: bytes) -> bool:
     end = min(int.from_bytes(data[:4]), 256)
     brands = [data[8:12], *(data[start : start + 4] for start in range(16, end, 4))]
     return any(brand in BRANDS for brand in brands)
+
+
+def has_items(data: bytes) -> bool:
+    """Returns whether the file holds stills; else, a sequence may be in a track."""
+    return bool(Reader(data).find(b"meta"))
 
 
 def _need(boxes: dict[bytes, Reader], kind: bytes) -> Reader:
@@ -268,8 +273,8 @@ def _references(box: Reader) -> Iterator[tuple[bytes, int, tuple[int, ...]]]:
         yield kind, number, tuple(body.number(width) for _ in range(_limit(body.number(2))))
 
 
-def _num_samples(data: bytes) -> int:
-    """How many pictures a track has at most; 0: there is no track, or what follows is cut off."""
+def num_samples(data: bytes) -> int:
+    """Returns how many pictures a track has at most; 0: there is none, or its box is broken."""
     try:
         tracks = Reader(data).find(b"moov").get(b"moov", _EMPTY)
         return max((_num_samples_of(body) for kind, body in tracks.boxes() if kind == b"trak"))

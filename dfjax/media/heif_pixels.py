@@ -4,6 +4,7 @@ FFmpeg decodes the pieces, as it does those of videos. libheif and libde265 coul
 start threads, which the sandbox forbids.
 """
 
+import io
 import math
 
 import av
@@ -27,6 +28,8 @@ def read(data: bytes) -> picture.Picture:
     Raises:
       MediaError: it is broken, over a limit, or of a kind that is not read.
     """
+    if not heif.has_items(data):
+        return _read_track(data)
     file = Heif(data)
     primary = file[file.primary]
     _check_size(*primary.size)
@@ -42,8 +45,29 @@ def read(data: bytes) -> picture.Picture:
     conversion, warnings = profile.find_conversion("RGB", icc)
     if conversion is not None:
         image = conversion.apply(Image.fromarray(image))
-    warnings += tuple(f"its {what} cannot be converted: its colors are off" for what in unknown)
-    return picture.Picture(image, warnings + picture.left_out(file.num_pictures))
+    return picture.Picture(image, warnings + _named(unknown) + picture.left_out(file.num_pictures))
+
+
+def _read_track(data: bytes) -> picture.Picture:
+    """The first frame of a sequence that has no picture beside its track."""
+    try:
+        with av.open(io.BytesIO(data), format="mov") as container:
+            stream = container.streams.video[0]
+            _check_size(stream.width, stream.height)
+            decoder = stream.codec_context
+            decoder.thread_count = 1
+            max_pixels = (stream.width + _SPARE) * (stream.height + _SPARE)
+            decoder.options = {"max_pixels": str(max_pixels), "err_detect": "explode"}
+            frame = next(container.decode(stream))
+    except (av.FFmpegError, StopIteration, IndexError) as error:
+        raise heif.broken("neither a picture nor a frame decodes") from error
+    image, unknown = _to_rgb(frame)
+    image = np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
+    return picture.Picture(image, _named(unknown) + picture.left_out(heif.num_samples(data)))
+
+
+def _named(unknown: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"its {what} cannot be converted: its colors are off" for what in unknown)
 
 
 def _check_size(width: int, height: int) -> None:

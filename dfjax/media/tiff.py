@@ -19,6 +19,7 @@ _KIND, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 258, 259, 262
 _STRIPS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _FORMAT = 273, 322, 323, 324, 339
 _DIRECTORIES = (34665, 34853, 40965)  # of camera, place and compatibility: read with the page
 _REDUCED = 1  # a bit of a page's kind: a thumbnail
+_YCBCR = 6
 _UNSIGNED = 1  # the format of samples that are numbers from 0
 # None, CCITT (three), LZW, JPEG (two), Deflate, PackBits, Deflate, Zstandard.
 _COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 50000)
@@ -58,6 +59,8 @@ def _read(data: bytes) -> Tiff:
     bits = tags.get(_BITS, 1)
     if tags.get(_COMPRESSION, 1) not in _COMPRESSIONS:
         raise MediaError("unsupported", "a TIFF of a rare compression: save it with LZW or without")
+    if tags.get(_PHOTOMETRIC) == _YCBCR and tags.get(_COMPRESSION, 1) == 1:
+        raise MediaError("unsupported", "a TIFF of YCbCr without compression: save it as RGB")
     if tags.get(_FORMAT, _UNSIGNED) != _UNSIGNED or bits > 16:
         raise MediaError("unsupported", "a TIFF of measurements: save it with 8 or 16 bits a color")
     if tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_HEIGHT, 0) > limits.MAX_PIXELS:

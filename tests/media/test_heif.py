@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from dfjax.media import heif
+from dfjax.media import heif, video
 from dfjax.media import image as image_lib
 from dfjax.media.errors import MediaError
 from tests.media import heif_files
@@ -125,6 +125,26 @@ def test_an_avif_sequence_shows_its_first_frame():
     assert "holds 3 pictures" in picture.warnings[0]
 
 
+def test_a_sequence_without_a_still_shows_its_first_frame():
+    frames = [np.full((64, 64, 3), level, np.uint8) for level in (90, 120, 150)]
+    buffer = io.BytesIO()
+    video.write_video(buffer, frames, fps=25, crf=10)
+    track = heif_files.box(b"ftyp", b"msf1", bytes(4), b"msf1", b"hevc")
+    data = buffer.getvalue()
+    rest = data[int.from_bytes(data[:4]) :]  # FFmpeg writes an offset to what is in the file
+    shift = len(track) - (len(data) - len(rest))
+    picture = image_lib.decode_picture(_moved(track + rest, shift))
+    assert_close(picture.image, frames[0], 3)
+    assert "holds 3 pictures" in picture.warnings[0]
+
+
+def _moved(data: bytes, shift: int) -> bytes:
+    """The file with the one entry of its table of places moved."""
+    place = data.index(b"stco") + 12
+    (offset,) = struct.unpack_from(">I", data, place)
+    return data[:place] + struct.pack(">I", offset + shift) + data[place + 4 :]
+
+
 def test_display_p3_is_converted():
     """By the matrix between the two that CSS Color 4 prints; both have the curve of sRGB."""
     color = (180, 120, 90)
@@ -154,7 +174,7 @@ def test_ten_bits_and_half_the_chroma():
 
 
 def test_lies_are_refused_before_they_cost_anything():
-    large = heif_files.coded(np.zeros((2048, 2048, 3), np.uint8), FULL)
+    large = heif_files.coded(np.zeros((1024, 1024, 3), np.uint8), FULL)
     began = time.process_time()
     large.properties[1] = heif_files.size(64, 64)  # the stream says otherwise
     assert code_of(heif_files.write([large])) == "corrupt"
@@ -216,5 +236,5 @@ def test_other_codecs_are_named():
     with pytest.raises(MediaError, match="coded as 'j2k1': convert it"):
         image_lib.decode_image(heif_files.write([item]))
     without = struct.pack(">I", 16) + b"ftypheic" + bytes(4)
-    with pytest.raises(MediaError, match="without a still picture"):
+    with pytest.raises(MediaError, match="neither a picture nor a frame"):
         image_lib.decode_image(without)

@@ -123,6 +123,8 @@ def test_what_a_tiff_may_not_be_is_said():
     for mode in ("F", "I"):
         with pytest.raises(MediaError, match="measurements: save it with 8 or 16 bits"):
             image_lib.decode_image(saved(gray.convert(mode), "TIFF"))
+    with pytest.raises(MediaError, match="YCbCr without compression"):
+        image_lib.decode_image(saved(Image.fromarray(blocks()).convert("YCbCr"), "TIFF"))
     with pytest.raises(MediaError, match="rare compression"):
         image_lib.decode_image(saved(gray, "TIFF", compression="lzma"))
 
