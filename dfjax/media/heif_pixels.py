@@ -42,9 +42,7 @@ def read(data: bytes) -> picture.Picture:
     icc = _icc_profile(primary) or _icc_profile(pieces[0])
     image, unknown = _join(primary, pieces, has_profile=icc is not None)
     image = _turned(image, primary)
-    conversion, warnings = profile.find_conversion("RGB", icc)
-    if conversion is not None:
-        image = conversion.apply(Image.fromarray(image))
+    image, warnings = _apply_profile(image, icc)
     return picture.Picture(image, warnings + _named(unknown) + picture.left_out(file.num_pictures))
 
 
@@ -106,6 +104,14 @@ def _icc_profile(item: Item) -> bytes | None:
         if body.take(4) in (b"prof", b"rICC"):
             return body.rest()
     return None
+
+
+def _apply_profile(image: np.ndarray, icc: bytes | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    is_gray = icc is not None and icc[16:20] == b"GRAY" and not np.ptp(image, axis=2).any()
+    conversion, warnings = profile.find_conversion("L" if is_gray else "RGB", icc)
+    if conversion is None:
+        return image, warnings
+    return conversion.apply(Image.fromarray(image[..., 0] if is_gray else image)), warnings
 
 
 def _join(

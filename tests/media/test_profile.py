@@ -121,12 +121,14 @@ def test_inks_are_what_their_profile_says():
         np.testing.assert_allclose(white, (255, 255, 255), atol=2)
 
 
-def test_a_gray_profile_brightens_a_gray_picture():
-    data = saved(
-        Image.new("L", (64, 48), 100), "PNG", icc_profile=profile(b"GRAY", {b"kTRC": gamma(1)})
-    )
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "TIFF", "AVIF"])
+def test_a_gray_profile_brightens_a_gray_picture(file_format):
+    icc = profile(b"GRAY", {b"kTRC": gamma(1)})
+    data = saved(Image.new("L", (64, 48), 100), file_format, icc_profile=icc)
     want = 255 * (1.055 * (100 / 255) ** (1 / 2.4) - 0.055)
-    np.testing.assert_allclose(image_lib.decode_image(data), want, atol=2)
+    picture = image_lib.decode_picture(data)
+    np.testing.assert_allclose(picture.image, want, atol=2)
+    assert picture.warnings == ()
 
 
 def test_profiles_that_cannot_be_used_are_named():
