@@ -16,10 +16,11 @@ _MAX_PAGES = 1000  # that are counted
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIZES |= {16: 8, 17: 8, 18: 8}  # of one value of each type, in bytes
 _KIND, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 258, 259, 262
+_PLANES = 284
 _STRIPS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _FORMAT = 273, 322, 323, 324, 339
 _DIRECTORIES = (34665, 34853, 40965)  # of camera, place and compatibility: read with the page
 _REDUCED = 1  # a bit of a page's kind: a thumbnail
-_YCBCR = 6
+_YCBCR, _SEPARATE = 6, 2
 _UNSIGNED = 1  # the format of samples that are numbers from 0
 # None, CCITT (three), LZW, JPEG (two), Deflate, PackBits, Deflate, Zstandard.
 _COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 50000)
@@ -61,6 +62,8 @@ def _read(data: bytes) -> Tiff:
         raise MediaError("unsupported", "a TIFF of a rare compression: save it with LZW or without")
     if tags.get(_PHOTOMETRIC) == _YCBCR and tags.get(_COMPRESSION, 1) == 1:
         raise MediaError("unsupported", "a TIFF of YCbCr without compression: save it as RGB")
+    if tags.get(_PLANES) == _SEPARATE and bits > 8:  # Pillow would read them as 8 bits
+        raise MediaError("unsupported", "a 16-bit TIFF of separate planes: save it interleaved")
     if tags.get(_FORMAT, _UNSIGNED) != _UNSIGNED or bits > 16:
         raise MediaError("unsupported", "a TIFF of measurements: save it with 8 or 16 bits a color")
     if tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_HEIGHT, 0) > limits.MAX_PIXELS:

@@ -4,6 +4,7 @@ import io
 import struct
 import time
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -127,6 +128,16 @@ def test_what_a_tiff_may_not_be_is_said():
         image_lib.decode_image(saved(Image.fromarray(blocks()).convert("YCbCr"), "TIFF"))
     with pytest.raises(MediaError, match="rare compression"):
         image_lib.decode_image(saved(gray, "TIFF", compression="lzma"))
+
+
+def test_sixteen_bits_of_color():
+    deep = blocks().astype(np.uint16) * 256 + 99  # the upper bytes are the picture
+    for compression in (1, 5, 8):
+        options = [cv2.IMWRITE_TIFF_COMPRESSION, compression]
+        _, data = cv2.imencode(".tiff", deep[..., ::-1], options)
+        np.testing.assert_array_equal(image_lib.decode_image(data.tobytes()), blocks())
+    with pytest.raises(MediaError, match="separate planes"):
+        image_lib.decode_image(tiff(bytes(16), bits=16, t284=2))
 
 
 def test_a_gif_is_decoded():
