@@ -157,6 +157,7 @@ def test_frames_between_show_the_faces_of_the_nearest_analysed_one(tmp_path, ext
     path = write(extractor, tmp_path, "a.mp4", result)
     written = video.read_video(path, 100)
     assert (path.name, written.num_decoded, written.fps) == ("b.mp4", 9, 10.0)
+    np.testing.assert_allclose(written.times, np.arange(9) / 10, atol=1e-4)
     seen = {}
     for number, frame in enumerate(written.frames):
         np.testing.assert_allclose(frame[20, 300].astype(int), 100 + 8 * number, atol=4)
