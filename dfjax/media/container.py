@@ -7,6 +7,7 @@ import os
 import stat
 
 import av
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -76,6 +77,8 @@ def _bound(stream: VideoStream, path: str | os.PathLike) -> None:
         raise MediaError("too_large", message)
     # On several threads, a damaged file may give other frames each time.
     decoder.thread_count = 1
+    # Without it, FFmpeg leaves columns at the left that the codec says to cut off.
+    decoder.flags |= Flags.unaligned
     # The header may hide the size, and a stream may change it: the decoder checks every frame.
     decoder.options = {"max_pixels": str(limits.MAX_FRAME_PIXELS)}
 

@@ -28,6 +28,7 @@ _SAME_BYTES = {"x264-params": "cpu-independent=1"}
 _TICKS = 90_000  # of a second, in files with times of their own
 _RATE_TOLERANCE = 0.02
 _SAME_TIME = 0.005  # seconds: times are rounded to the ticks of a container
+_STEP_BACK = 10.0  # seconds
 _MAX_STEPS = 48  # frames from a key frame on, if that is near enough to the wanted time
 
 
@@ -256,17 +257,24 @@ def _search(
 
 
 def _step_to(opened: Film, time: float, *, earliest: float) -> Frame | None:
-    """The frame at `time`; after so many steps, one from `earliest` on will do."""
-    frame = None
-    try:
-        if time > 0:
-            opened.seek(time)
-        for number, frame in enumerate(opened.frames(), 1):
-            is_there = frame.time >= time - _SAME_TIME
-            if is_there or (number > _MAX_STEPS and frame.time >= earliest):
-                return frame
-            if opened.num_decoded >= limits.MAX_VIDEO_FRAMES:
-                return None
-    except av.FFmpegError:
-        return None
-    return frame
+    """The frame at `time`; after so many steps, one from `earliest` on will do.
+
+    None: there is none, or finding it costs too much.
+    """
+    # Without an index, a search may end behind the wanted time, and find nothing at the end.
+    for start in (time, max(0.0, time - _STEP_BACK)):
+        frame = None
+        try:
+            if time > 0:
+                opened.seek(start)
+            for number, frame in enumerate(opened.frames(), 1):
+                is_there = frame.time >= time - _SAME_TIME
+                if is_there or (number > _MAX_STEPS and frame.time >= earliest):
+                    return frame
+                if opened.num_decoded >= limits.MAX_VIDEO_FRAMES:
+                    return None
+        except av.FFmpegError:
+            return None
+        if frame is not None:  # the film ends before
+            return frame
+    return None
