@@ -23,7 +23,6 @@ _GUESSED_RATE = 25.0  # frames a second, where the container states no rate that
 _MAX_RATE = 240.0  # what is over it is the number of ticks in a second
 _JUMP = 1.0  # seconds backwards: more is another recording in the same stream
 _WHOLE = 0.9  # of the stated length: less is missing something
-_LISTS_FRAMES = ("mov", "avi")  # formats whose index lists every frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +76,8 @@ class Film:
         self.num_declared = _num_declared(container, stream)
         self._display = Display(self._stream, path)
         self._errors = _DecoderErrors()
-        self._num_packets, self._is_interlaced = 0, False
+        self._num_packets = self._num_numbered = 0
+        self._is_avi, self._is_interlaced = container.format.name == "avi", False
         self._first: float | None = None  # time of the first frame, as the container counts
         self._film_end = self._file_end = 0.0  # of packets; a file ends with its film or sound
         self._awaits_key = False  # frames before it refer to some that were not decoded
@@ -132,9 +132,9 @@ class Film:
                 f"the decoder reported errors in {num_bad} of {self._num_packets} frames: parts of "
                 "the video are damaged"
             )
-        if is_whole and self._num_packets < self.num_declared:
+        if is_whole and self._num_present < self.num_declared:
             found.append(
-                f"the file states {self.num_declared} frames and holds {self._num_packets}: it is "
+                f"the file states {self.num_declared} frames and holds {self._num_present}: it is "
                 "damaged, or was cut off"
             )
         if is_whole and self._ends_early():
@@ -143,6 +143,12 @@ class Film:
                 f"{self._file_end:.1f} s: it is damaged, or was cut off"
             )
         return tuple(found)
+
+    @property
+    def _num_present(self) -> int:
+        """The frames that the file holds, as its container counts them."""
+        # AVI counts dropped frames, which it holds without a packet.
+        return self._num_numbered if self._is_avi else self._num_packets
 
     def _ends_early(self) -> bool:
         # Other containers state no length: FFmpeg takes it from what is there.
@@ -175,6 +181,7 @@ class Film:
             if packet.stream is self._stream:
                 self._film_end = max(self._film_end, end)
                 self._num_packets += packet.size > 0
+                self._num_numbered = max(self._num_numbered, (packet.dts or 0) + 1)
                 yield packet
 
     def _demux(self) -> Iterator[av.Packet]:
@@ -193,7 +200,7 @@ class Film:
     def _stamp(self, frame: av.VideoFrame) -> float | None:
         """The time of a frame from the first one, in seconds, as the container has it."""
         # AVI has no other times than the numbers of its packets.
-        ticks = frame.dts if self.container.format.name == "avi" else frame.pts
+        ticks = frame.dts if self._is_avi else frame.pts
         if ticks is None:
             return None
         time = float(ticks * self._stream.time_base)
@@ -209,11 +216,11 @@ def _duration(container: InputContainer, stream: VideoStream) -> float:
 
 
 def _num_declared(container: InputContainer, stream: VideoStream) -> int:
-    """An index counts for more than a header: it leaves out what the film does not show."""
-    if not container.format.name.startswith(_LISTS_FRAMES):
-        return 0
-    num_listed = len(stream.index_entries)
-    return num_listed if num_listed > 1 else max(0, stream.frames)
+    if container.format.name == "avi":
+        return max(0, stream.frames)
+    if container.format.name.startswith("mov"):  # without what an edit list leaves out
+        return len(stream.index_entries)
+    return 0
 
 
 class _Clock:

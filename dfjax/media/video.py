@@ -28,7 +28,7 @@ _SAME_BYTES = {"x264-params": "cpu-independent=1"}
 _TICKS = 90_000  # of a second, in files with times of their own
 _RATE_TOLERANCE = 0.02
 _SAME_TIME = 0.005  # seconds: times are rounded to the ticks of a container
-_STEP_BACK = 10.0  # seconds
+_STEPS_BACK = (0.0, 2.0, 10.0)  # seconds
 _MAX_STEPS = 48  # frames from a key frame on, if that is near enough to the wanted time
 
 
@@ -262,11 +262,11 @@ def _step_to(opened: Film, time: float, *, earliest: float) -> Frame | None:
     None: there is none, or finding it costs too much.
     """
     # Without an index, a search may end behind the wanted time, and find nothing at the end.
-    for start in (time, max(0.0, time - _STEP_BACK)):
+    for back in _STEPS_BACK:
         frame = None
         try:
             if time > 0:
-                opened.seek(start)
+                opened.seek(max(0.0, time - back))
             for number, frame in enumerate(opened.frames(), 1):
                 is_there = frame.time >= time - _SAME_TIME
                 if is_there or (number > _MAX_STEPS and frame.time >= earliest):

@@ -96,8 +96,9 @@ def test_a_wrong_frame_count_in_the_header_changes_nothing(tmp_path):
     # dwLength of the stream header, 32 bytes after "vids": ten hours' worth.
     patch(path, b"vids", 32, struct.pack("<I", 25 * 36_000))
     wrong = video.read_video(path, 6)
-    assert right.num_declared == wrong.num_declared == 40  # as the index lists them
-    assert right.damage == wrong.damage == ()
+    assert (right.num_declared, wrong.num_declared) == (40, 900_000)
+    assert right.damage == ()
+    assert wrong.damage[0].startswith("the file states 900000 frames and holds 40: it is damaged")
     assert right.num_decoded == wrong.num_decoded == 40
     assert right.indices == wrong.indices == numbers(wrong.frames) == [0, 7, 15, 23, 31, 39]
 
