@@ -226,6 +226,6 @@ def _crowd(num_frames: int) -> tuple[str, ...]:
     if not num_frames:
         return ()
     return (
-        f"{num_frames} frames show {detect.MAX_FACES} faces, the most that are looked for: if "
-        "there are more, the smallest were left out",
+        f"{detect.MAX_FACES} faces, the most that are looked for, are in {num_frames} of the "
+        "frames: if there are more, the smallest were left out",
     )

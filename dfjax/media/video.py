@@ -171,7 +171,8 @@ def spread(num_available: int, num_frames: int) -> list[int]:
 def _measure(path: str | os.PathLike) -> tuple[int, float]:
     """The number of frames that are expected, and their length in seconds."""
     with film.open_film(path) as opened:
-        num_frames = opened.num_declared or round(opened.rate * opened.duration)
+        # The index of a fragmented mp4 grows while it is read.
+        num_frames = max(opened.num_declared, round(opened.rate * opened.duration))
         if num_frames:
             return num_frames, opened.duration
         return opened.count()
