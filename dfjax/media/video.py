@@ -76,12 +76,13 @@ def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
     """
     if num_frames < 1:
         raise UserError(f"num_frames is {num_frames}: use 1 or more")
-    num_expected, duration = _measure(path)
-    if num_expected > limits.LONG_VIDEO_FRAMES:
-        found = _search(path, num_frames, num_expected, duration)
-        if found is not None:
-            return found
-    return _read_through(path, num_frames, num_expected)
+    with film.open_film(path) as opened:
+        length = _stated_length(opened)
+        if length is not None:
+            return _read(path, opened, num_frames, length)
+        length = opened.count()
+    with film.open_film(path) as opened:
+        return _read(path, opened, num_frames, length)
 
 
 def write_video(
@@ -168,32 +169,42 @@ def spread(num_available: int, num_frames: int) -> list[int]:
     return positions.tolist()
 
 
-def _measure(path: str | os.PathLike) -> tuple[int, float]:
-    """The number of frames that are expected, and their length in seconds."""
-    with film.open_film(path) as opened:
-        # The index of a fragmented mp4 grows while it is read.
-        num_frames = max(opened.num_declared, round(opened.rate * opened.duration))
-        if num_frames:
-            return num_frames, opened.duration
-        return opened.count()
+_Length = tuple[int, float]  # frames, seconds
 
 
-def _read_through(path: str | os.PathLike, num_frames: int, num_expected: int) -> Video:
+def _stated_length(opened: Film) -> _Length | None:
+    # The index of a fragmented mp4 grows while it is read.
+    num_frames = max(opened.num_declared, round(opened.rate * opened.duration))
+    return (num_frames, opened.duration) if num_frames else None
+
+
+def _read(path: str | os.PathLike, opened: Film, num_frames: int, length: _Length) -> Video:
+    num_expected, duration = length
+    if num_expected <= limits.LONG_VIDEO_FRAMES or not duration:
+        return _read_through(path, opened, num_frames, num_expected)
+    found = _search(opened, num_frames, length)
+    if found is not None:
+        return found
+    with film.open_film(path) as again:
+        return _read_through(path, again, num_frames, num_expected)
+
+
+def _read_through(
+    path: str | os.PathLike, opened: Film, num_frames: int, num_expected: int
+) -> Video:
     """Decodes the whole video, up to the limit, once or twice."""
     num_guessed = min(num_expected, limits.MAX_VIDEO_FRAMES)
-    with film.open_film(path) as opened:
-        found = _pick(opened, spread(num_guessed, num_frames))
-        if opened.num_decoded == 0:
-            raise MediaError("corrupt", f"{path}: no frame decodes: encode the video again")
-        num_decoded = opened.num_decoded
-        is_whole = num_decoded < limits.MAX_VIDEO_FRAMES
-        damage = opened.damage(is_whole=is_whole)
-        rest = () if is_whole else _left_out(opened)
+    found = _pick(opened, spread(num_guessed, num_frames))
+    num_decoded = opened.num_decoded
+    if num_decoded == 0:
+        raise MediaError("corrupt", f"{path}: no frame decodes: encode the video again")
+    is_whole = num_decoded < limits.MAX_VIDEO_FRAMES
+    rest = () if is_whole else _left_out(opened)
     indices = spread(num_decoded, num_frames)
     if num_decoded != num_guessed:
         found.clear()  # or memory would hold the frames of both passes
-        with film.open_film(path) as opened:
-            found = _pick(opened, indices)
+        with film.open_film(path) as again:
+            found = _pick(again, indices)
     return Video(
         frames=[image for _, image in found],
         indices=indices,
@@ -203,7 +214,7 @@ def _read_through(path: str | os.PathLike, num_frames: int, num_expected: int) -
         fps=_shown_rate(opened.rate, num_decoded, opened.end),
         duration=opened.end,
         warnings=opened.warnings + rest,
-        damage=damage,
+        damage=opened.damage(is_whole=is_whole),
     )
 
 
@@ -229,27 +240,25 @@ def _shown_rate(stated: float, num_frames: int, duration: float) -> float:
     return stated if abs(stated / measured - 1) < _RATE_TOLERANCE else measured
 
 
-def _search(
-    path: str | os.PathLike, num_frames: int, num_expected: int, duration: float
-) -> Video | None:
+def _search(opened: Film, num_frames: int, length: _Length) -> Video | None:
     """The frames of a long video; None: it cannot be searched, or is not as long as stated."""
+    num_expected, duration = length
     rate = num_expected / duration
     times = np.linspace(0, duration - 1 / rate, num_frames)
     spacing = times[1] - times[0] if num_frames > 1 else 0.0
     found: list[tuple[float, np.ndarray]] = []
-    with film.open_film(path) as opened:
-        for time in times:
-            frame = _step_to(opened, time, earliest=time - spacing / 2)
-            if frame is None or (found and frame.time <= found[-1][0]):
-                return None
-            found.append((frame.time, frame.image()))
+    for time in times:
+        frame = _step_to(opened, time, earliest=time - spacing / 2)
+        if frame is None or (found and frame.time <= found[-1][0]):
+            return None
+        found.append((frame.time, frame.image()))
     return Video(
         frames=[image for _, image in found],
         indices=[round(time * rate) for time, _ in found],
         times=[time for time, _ in found],
         num_decoded=opened.num_decoded,
         num_declared=opened.num_declared,
-        fps=rate,
+        fps=_shown_rate(opened.rate, num_expected, duration),
         duration=duration,
         is_long=True,
         warnings=opened.warnings,
