@@ -62,6 +62,7 @@ _WHITE = 203.0  # cd/m2: what BT.2408 shows at the white of SDR
 _PEAK = 1000.0 / _WHITE  # highlights up to here keep their differences, of whites
 _KNEE = 0.8  # of white: what is darker stays as it is
 _LEVELS = 2**16
+_FULL = 255 * 256  # what FFmpeg makes of the signal 1 in 16 bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,11 +90,12 @@ def to_rgb(frame: av.VideoFrame) -> tuple[np.ndarray, tuple[str, ...]]:
     coding = coding_of(frame)
     if coding.is_plain:
         return _convert(frame, coding, "rgb24"), coding.unknown
-    return to_screen(_convert(frame, coding, "rgb48le"), coding), coding.unknown
+    values = _convert(frame, coding, "gbrp16le")  # FFmpeg's rgb48le has rows of wrong chroma
+    return to_screen(values, coding), coding.unknown
 
 
 def to_screen(values: np.ndarray, coding: Coding) -> np.ndarray:
-    """Returns RGB uint16 [H, W, 3] of this coding as RGB uint8."""
+    """Returns RGB uint16 [H, W, 3] of this coding, in which 255 * 256 stands for 1, as uint8."""
     return _encode(_light(values, coding))
 
 
@@ -149,7 +151,7 @@ def _light(values: np.ndarray, coding: Coding) -> np.ndarray:
 
 @functools.cache
 def _light_table(transfer: int) -> np.ndarray:
-    signal = np.linspace(0, 1, _LEVELS)
+    signal = np.minimum(np.arange(_LEVELS) / _FULL, 1)
     light = _TO_LIGHT.get(transfer, _bt1886)(signal)
     return light.astype(np.float32).reshape(1, _LEVELS)
 

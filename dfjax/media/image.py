@@ -128,7 +128,7 @@ def _to_screen(image: np.ndarray, names: tuple[int, int]) -> np.ndarray:
     if not coding.is_plain:
         for top in range(0, len(image), _ROWS):
             rows = image[top : top + _ROWS]
-            rows[:] = color.to_screen(rows.astype(np.uint16) * 257, coding)
+            rows[:] = color.to_screen(rows.astype(np.uint16) * 256, coding)
     return image
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from dfjax.media import image, video
+from dfjax.media.film import Film
 
 
 def load() -> None:
@@ -25,5 +26,5 @@ def load() -> None:
     video.write_video(file, [grey] * 2, fps=25, crf=40)
     file.seek(0)
     with av.open(file) as container:
-        for frame in container.decode(video=0):
-            video.to_rgb(frame)
+        for frame in Film(container, "a video").frames():
+            frame.image()
