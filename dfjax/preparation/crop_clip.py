@@ -134,7 +134,8 @@ def _read_frames(path: str, num_frames: int) -> _Frames:
     if os.path.isdir(path):
         return _read_folder(path, num_frames)
     if suffix.kind_of(path) == "image":
-        return _Frames([media_image.read_image(path)], [0], [math.nan], is_sequence=False)
+        picture = media_image.read_picture(path)
+        return _Frames([picture.image], [0], [math.nan], is_sequence=False, notes=picture.warnings)
     video = media_video.read_video(path, num_frames)
     return _Frames(
         video.frames,
@@ -155,17 +156,25 @@ def _read_folder(path: str, num_frames: int) -> _Frames:
         ) from error
     if not pictures:
         raise MediaError("empty", f"{path}: the folder holds no picture: unpack the frames into it")
-    images, broken = {}, []
+    images, notes, broken = {}, {}, []
     for index in media_video.spread(len(pictures), num_frames):
         try:
-            images[index] = media_image.read_image(pictures[index])
+            picture = media_image.read_picture(pictures[index])
         except MediaError as error:
             broken.append(error)
+            continue
+        images[index] = picture.image
+        notes |= dict.fromkeys(picture.warnings)
     if not images:
         raise MediaError(broken[0].code, f"none of {len(broken)} frames decodes: {broken[0]}")
     times = [math.nan] * len(images)
     return _Frames(
-        list(images.values()), list(images), times, is_sequence=True, damaged=bool(broken)
+        list(images.values()),
+        list(images),
+        times,
+        is_sequence=True,
+        damaged=bool(broken),
+        notes=tuple(notes),
     )
 
 

@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dfjax.corpora.clip import Clip
 from dfjax.faces.crop_spec import CropSpec
@@ -67,6 +68,16 @@ def test_a_sound_video_above_the_frame_limit_is_not_damaged(tmp_path, monkeypatc
     assert [crop["frame"] for crop in crops.crops] == [0, 5, 10]
     assert (crops.num_frames, crops.damaged) == (3, False)
     assert ["a limit of this program" in note for note in crops.notes] == [True]
+
+
+def test_what_a_picture_says_of_itself_is_noted(tmp_path):
+    (tmp_path / "frames").mkdir()
+    shades = [Image.new("RGB", (16, 16), (shade,) * 3) for shade in (0, 90)]
+    for name in ("one.gif", "frames/1.gif", "frames/2.gif"):
+        shades[0].save(tmp_path / name, save_all=True, append_images=shades[1:])
+    for path in (tmp_path / "one.gif", tmp_path / "frames"):
+        found = crop_clip.crop_clip(Clip("c/real/x", str(path), 0, "real", "train", ()), AS_IS, 8)
+        assert ["holds 2 pictures" in note for note in found.notes] == [True]
 
 
 def write_frames(folder: pathlib.Path, *names: str) -> Clip:
