@@ -228,12 +228,9 @@ def _extract(
 
 
 def _spool(folder: str) -> str:
-    """Writes standard input to a file and returns its path; the first bytes choose the suffix."""
-    data = sys.stdin.buffer.read()
-    image_starts = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM")
-    is_image = data.startswith(image_starts) and data[8:12] != b"AVI "
-    path = pathlib.Path(folder, "stdin.jpg" if is_image else "stdin.mp4")
-    path.write_bytes(data)
+    """Writes standard input to a file and returns its path."""
+    path = pathlib.Path(folder, "stdin")
+    path.write_bytes(sys.stdin.buffer.read())
     return str(path)
 
 

@@ -19,7 +19,7 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceDetector
 from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
-from dfjax.media import suffix
+from dfjax.media import kind
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 
@@ -103,7 +103,7 @@ def _find_faces(path: str, frames: Sequence[np.ndarray], spec: CropSpec) -> list
     if spec.crops == "as-is":
         return [[] for _ in frames]
     detector = FaceDetector(spec)
-    if os.path.isdir(path) or suffix.is_video(path):
+    if os.path.isdir(path) or kind.kind_of(path) == "video":
         detector = VideoFaceDetector(detector)
     return [detector.detect(frame) for frame in frames]
 
@@ -112,7 +112,7 @@ def _read_frames(path: str, num_frames: int) -> tuple[list[np.ndarray], list[int
     """Returns frames, their positions, and whether the clip is damaged."""
     if os.path.isdir(path):
         return _read_folder(path, num_frames)
-    if suffix.kind_of(path) == "image":
+    if kind.kind_of(path) == "image":
         return [media_image.read_image(path)], [0], False
     video = media_video.read_video(path, num_frames)
     damaged = media_video.is_damaged(video.num_decoded, video.num_declared)

@@ -32,7 +32,7 @@ def test_folder_with_broken_files_gives_every_file_a_row(take, clip, tmp_path, m
         "cut.png": "corrupt",
         "empty.mp4": "empty",
         "notes.doc": "unsupported",
-        "text.mp4": "corrupt",
+        "text.mp4": "unsupported",
     }
     for row in rows:
         path = tmp_path / "out" / row["report"]
