@@ -1,14 +1,27 @@
-"""Files that appear whole or not at all: whatever reads them never sees half of one."""
+"""Files that appear whole or not at all: whatever reads them never sees half of one.
+
+Everything that is written is UTF-8. A name of a file need not be: `legible` is how it is written.
+"""
 
 import contextlib
 import csv
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula can begin with
+
+
+def legible(text: str) -> str:
+    r"""Returns a text that UTF-8 can hold: bytes of a name that are no text become "\xe9".
+
+    A name in Latin-1 or another old encoding reaches Python with such bytes as lone surrogates.
+    """
+    return text if text.isascii() else _SURROGATES.sub(_escape, text)
 
 
 @contextlib.contextmanager
@@ -32,7 +45,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 def replace_text(path: str | os.PathLike, text: str) -> None:
     """Writes the file `path`, whole or not at all."""
     with replacing(path) as unfinished:
-        unfinished.write_text(text)
+        unfinished.write_text(legible(text), encoding="utf-8")
 
 
 def replace_json(path: str | os.PathLike, value: Any, *, sort_keys: bool = False) -> None:
@@ -47,7 +60,7 @@ def replace_csv(
 
     A text that a spreadsheet would run as a formula gets an apostrophe before it.
     """
-    with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
+    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(columns)
         table.writerows(map(_inert, rows))
@@ -55,4 +68,10 @@ def replace_csv(
 
 def _inert(row: Sequence[Any]) -> list[Any]:
     """The cells of a row (OWASP's rule for CSV injection); numbers stay numbers, such as -1.5."""
+    row = [legible(cell) if isinstance(cell, str) else cell for cell in row]
     return [f"'{cell}" if isinstance(cell, str) and cell[:1] in _FORMULA else cell for cell in row]
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from dfjax import files
+
 LABELS = ("real", "fake")
 """The names of the labels 0 and 1."""
 
@@ -9,6 +11,8 @@ LABELS = ("real", "fake")
 @dataclasses.dataclass(frozen=True)
 class Clip:
     """One video, picture, or folder of the frames of a video, of a corpus.
+
+    Its texts are legible, so that they can be written into records; its path opens the file.
 
     Attributes:
       key: unique within the corpus: corpus/method/path below the root of the corpus.
@@ -28,3 +32,8 @@ class Clip:
     split: str
     origin_ids: tuple[str, ...]
     original: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("key", "method", "original"):
+            object.__setattr__(self, name, files.legible(getattr(self, name)))
+        object.__setattr__(self, "origin_ids", tuple(map(files.legible, self.origin_ids)))

@@ -197,11 +197,11 @@ def _write_errors(
     rows = [
         {
             "key": clip.key,
-            "path": clip.path,
+            "path": files.legible(clip.path),
             "label": clip.label,
             "split": clip.split,
             "code": outcomes[clip.key].code,
-            "message": outcomes[clip.key].message,
+            "message": files.legible(outcomes[clip.key].message),
         }
         for clip in clips
         if clip.key in outcomes and outcomes[clip.key].code
