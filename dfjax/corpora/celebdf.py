@@ -23,7 +23,7 @@ import pathlib
 import re
 from collections.abc import Sequence
 
-from dfjax import registry
+from dfjax import lists, registry
 from dfjax.corpora import label_file, layout, splits
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
@@ -212,7 +212,7 @@ def _read_test_list(
       UserError: the list is missing, names a clip outside of `folders`, or contradicts a folder.
     """
     test = set()
-    for where, line in label_file.read_lines(root / TEST_LIST):
+    for where, line in lists.read_lines(root / TEST_LIST):
         label, text = (*line.split(maxsplit=1), "")[:2]
         path = label_file.relative_path(text, where)
         parents = [part for part in path.parts[:-1] if part not in KINDS]

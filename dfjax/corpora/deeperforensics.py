@@ -22,8 +22,8 @@ import pathlib
 import re
 from collections.abc import Sequence
 
-from dfjax import registry
-from dfjax.corpora import ffpp, label_file, layout, splits
+from dfjax import lists, registry
+from dfjax.corpora import ffpp, layout, splits
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
@@ -81,7 +81,7 @@ def _read_splits(root: pathlib.Path) -> dict[str, str]:
     """Returns the split of every fake ("071_M004") that the owners' lists name."""
     split_of: dict[str, str] = {}
     for split in splits.SPLITS:
-        for where, line in label_file.read_lines(root / "lists" / "splits" / f"{split}.txt"):
+        for where, line in lists.read_lines(root / "lists" / "splits" / f"{split}.txt"):
             name = pathlib.PurePosixPath(line).stem
             if not re.fullmatch(r"\d{3}_[MW]\d{3}", name):
                 raise UserError(

@@ -24,7 +24,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from dfjax import registry
+from dfjax import lists, registry
 from dfjax.corpora import label_file, layout, splits
 from dfjax.corpora.clip import LABELS, Clip
 from dfjax.errors import UserError
@@ -153,7 +153,7 @@ def _read_labels(folder: pathlib.Path) -> dict[str, int]:
 
 def _read_csv(path: pathlib.Path) -> dict[str, int]:
     labels: dict[str, int] = {}
-    for where, row in label_file.read_csv(path, ("filename", "label")):
+    for where, row in lists.read_table(path, ("filename", "label")):
         name = _stem(row["filename"])
         if name in labels:
             raise UserError(f"{where} names {row['filename']} again: download the file again")
