@@ -28,6 +28,7 @@ from dfjax import (
     train,
     tree,
     verdict,
+    walk,
 )
 from dfjax.data import leaks
 from dfjax.errors import UserError
@@ -298,6 +299,7 @@ def _report(target: EvalTarget, judge: _Judge, out: pathlib.Path) -> dict[str, A
     measured = result.describe(target, judged, judge.card, judge.thresholds, overlap)
     writes = jax.process_index() == 0
     if writes:
+        walk.mark_output(folder)
         result.write_scores(folder, scores, judged)
         files.replace_json(folder / result.METRICS_FILE, measured)
     measured |= result.measure(scores, judge.thresholds)

@@ -132,7 +132,8 @@ def _predict_files(arguments: argparse.Namespace, detector: "Detector") -> int:
     out = predict.OUT if arguments.out is None else arguments.out
     outputs = predict.Outputs(not arguments.no_reports, bool(arguments.annotate))
     settings = {"num_frames": arguments.frames} if arguments.frames else {}
-    rows = predict.predict(arguments.sources, detector, out, outputs=outputs, **settings)
+    with process.printed_notes("dfjax.inference"):
+        rows = predict.predict(arguments.sources, detector, out, outputs=outputs, **settings)
     print_rows(rows)
     reports = " and the reports it names" if outputs.reports else ""
     console.print_line(f"wrote {pathlib.Path(out, predict.TABLE)}{reports}")

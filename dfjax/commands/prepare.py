@@ -6,15 +6,12 @@ import; everything heavy is imported in `_run`.
 """
 
 import argparse
-import contextlib
 import inspect
-import logging
 import os
-from collections.abc import Iterator
 from typing import Any
 
 from dfjax import console, corpora, registry
-from dfjax.commands import options
+from dfjax.commands import options, process
 from dfjax.corpora import ffpp
 from dfjax.errors import UserError
 from dfjax.faces import crop_spec
@@ -215,7 +212,7 @@ def _run(arguments: argparse.Namespace) -> int:
     reader_options = _reader_options(arguments)
     if spec.landmarks == 68:
         console.print_line(f"dfjax: note: {crop_spec.LICENSE_OF_68_LANDMARKS}", error=True)
-    with _printed_notes("dfjax.corpora"):
+    with process.printed_notes("dfjax.corpora"):
         clips = registry.build("corpus", arguments.corpus, **reader_options)
     settings = Settings(
         spec,
@@ -294,18 +291,3 @@ def _beam_options(arguments: argparse.Namespace) -> list[str]:
         )
     names = (f"runner={arguments.runner}", *arguments.pipeline_options)
     return [f"--{option}" for option in names]
-
-
-@contextlib.contextmanager
-def _printed_notes(logger_name: str) -> Iterator[None]:
-    """Prints the warnings of a logger as notes, once, while the block runs."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(console.Formatter("dfjax: note: %(message)s"))
-    logger = logging.getLogger(logger_name)
-    logger.addHandler(handler)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = True
