@@ -94,7 +94,7 @@ def test_splits_without_a_split_column_keep_groups_pairs_and_copies_together(tmp
     [
         ("path,label\na.png,genuine", r"line 2: label 'genuine': use real, fake, 0 or 1"),
         ("file,label\na.png,real", r"has the columns file, label: path and label are needed"),
-        ("path;label\na.png;real", r"has the columns path;label: path and label are needed"),
+        ("path|label\na.png|real", r"has the columns path\|label: path and label are needed"),
         ("path,label,split\na.png,real,dev", r"line 2: split 'dev': use train, val or test"),
         ("path,label\na.png,real\n./a.png,fake", r"line 3 names a.png again after line 2"),
         ("path,label\n../a.png,real", r"line 2: path '../a.png': give a file below"),
@@ -146,7 +146,7 @@ def test_missing_files_stay_in_the_list_unless_all_are_missing(tmp_path):
     ("paths", "message"),
     [
         ([], "neither manifest.csv nor a folder real or fake"),
-        (["real/readme.txt", "fake/readme.txt"], "has no picture or video: add files in .avi"),
+        (["real/readme.txt", "fake/readme.txt"], "has no picture or video: add files in ."),
     ],
 )
 def test_a_folder_without_files_says_what_is_accepted(tmp_path, paths, message):
