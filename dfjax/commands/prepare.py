@@ -105,7 +105,11 @@ def add_to(subcommands: options.Subcommands) -> None:
         run=_run,
     )
     parser.add_argument(
-        "--out", metavar="DATA", required=True, help="folder for the dataset and errors.jsonl"
+        "--out",
+        metavar="DATA",
+        type=options.utf8_path,
+        required=True,
+        help="folder for the dataset and errors.jsonl",
     )
     parser.add_argument(
         "--jobs",
