@@ -23,7 +23,7 @@ _MAX_BYTES = 2**28  # far more than any published label file has
 _DELIMITERS = ",;\t"
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _LINE_ENDS = re.compile("\r\n|\r|\n")  # not the others of str.splitlines: names may hold those
-_NO_ROW = re.compile(r"#|sep=.$")  # a comment, or what tells a spreadsheet the delimiter
+_NO_ROW = re.compile(r"#|sep=.?$")  # a comment, or what tells a spreadsheet the delimiter
 _OLD_BYTES = re.compile("[\udc80-\udcff]")  # how bytes of a name that are not UTF-8 reach Python
 
 
@@ -183,7 +183,7 @@ def _cells(where: str, row: list[str], header: list[str], columns: Sequence[str]
         )
     cells = dict(zip(header, row, strict=False))
     if not cells.keys() >= set(columns):
-        raise UserError(f"{where} has too few cells: {', '.join(columns)} are needed")
+        raise UserError(f"{where} has too few cells: {' and '.join(columns)} are needed")
     return dict.fromkeys(header, "") | cells
 
 

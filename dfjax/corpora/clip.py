@@ -34,6 +34,8 @@ class Clip:
     original: str = ""
 
     def __post_init__(self) -> None:
+        if "".join((self.key, self.method, self.original, *self.origin_ids)).isascii():
+            return  # as nearly always: there may be a hundred thousand clips
         for name in ("key", "method", "original"):
             object.__setattr__(self, name, files.legible(getattr(self, name)))
         object.__setattr__(self, "origin_ids", tuple(map(files.legible, self.origin_ids)))
