@@ -51,7 +51,10 @@ def test_every_file_is_found_once_and_what_is_left_out_is_named(tree):
 
 
 def test_output_that_is_asked_for_is_read(tree):
-    assert listed(tree, "out") == (["out/g.mp4", "out/deep/h.mp4"], {("out/.dfjax-output", "hidden")})
+    assert listed(tree, "out") == (
+        ["out/g.mp4", "out/deep/h.mp4"],
+        {("out/.dfjax-output", "hidden")},
+    )
 
 
 def test_a_folder_that_vanishes_or_is_none_does_not_end_the_walk(tree):
