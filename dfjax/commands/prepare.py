@@ -24,8 +24,8 @@ _CORPUS_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "metavar": "DIR",
             "help": "folder of the corpus. For folder: manifest.csv with the columns path and "
-            "label, optionally split, group, method and pair; or trees real/ and fake/. For "
-            "synthetic: where to draw (DATA/synthetic)",
+            "label, optionally split, group, method and pair; or trees real/ and fake/, also in "
+            "folders train/, val/ and test/. For synthetic: where to draw (DATA/synthetic)",
         },
     ),
     "shares": (
