@@ -1,6 +1,7 @@
 """How well scores rank fakes above reals: the metrics that need no threshold."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,11 @@ class Ranking:
     records: builder.Records
     scorer: frame.FrameScorer
 
+    @functools.cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that `run` yields; reads the names of clips, and decodes nothing."""
+        return (*metrics.RANKING, "video_auc") if self._has_videos() else metrics.RANKING
+
     def run(self, variables: Any) -> Iterator[tuple[str, float]]:
         """Yields (metric, value)."""
         scores = self.scorer.scores(variables, self.records)
@@ -29,3 +35,14 @@ class Ranking:
         videos = video.clip_scores(scores).videos
         if set(videos.label.tolist()) == {0, 1}:
             yield "video_auc", metrics.auc(videos.label, videos.score)
+
+    def _has_videos(self) -> bool:
+        """Whether there are clips of both classes with faces in two frames or more."""
+        first: dict[str, int] = {}  # frame of each clip
+        labels = set()
+        for record in map(self.records.__getitem__, range(len(self.records))):
+            if first.setdefault(record["clip"], record["frame"]) != record["frame"]:
+                labels.add(record["label"])
+            if len(labels) == 2:  # records are shuffled: that is soon
+                return True
+        return False
