@@ -74,8 +74,8 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         name: _make_evaluator(config, name, target, scorer) for name, target in targets.items()
     }
     selector, _, metric = config.select_by.partition("/")
-    if metric not in measures[selector].metrics:
-        choices = ", ".join(f"{selector}/{name}" for name in measures[selector].metrics)
+    if metric not in measures[selector].metrics():
+        choices = ", ".join(f"{selector}/{name}" for name in measures[selector].metrics())
         raise UserError(f"select_by {config.select_by!r} is not measured: use one of {choices}")
     say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
     count = parameter_overview.count_parameters(like.params)

@@ -16,9 +16,8 @@ from dfjax import registry
 class Evaluator(Protocol):
     """Measures a model on one split of a prepared dataset."""
 
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metrics that `run` yields; one of them may choose the best checkpoint."""
+    def metrics(self) -> Iterator[str]:
+        """Yields the metrics that `run` yields: one of them may choose the best checkpoint."""
         ...
 
     def run(self, variables: Any) -> Iterator[tuple[str, float]]:

@@ -1,7 +1,6 @@
 """How well scores rank fakes above reals: the metrics that need no threshold."""
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,10 +22,11 @@ class Ranking:
     records: builder.Records
     scorer: frame.FrameScorer
 
-    @functools.cached_property
-    def metrics(self) -> tuple[str, ...]:
-        """The metrics that `run` yields; reads the names of clips, and decodes nothing."""
-        return (*metrics.RANKING, "video_auc") if self._has_videos() else metrics.RANKING
+    def metrics(self) -> Iterator[str]:
+        """Yields the metrics that `run` yields; for the last it reads the names of clips."""
+        yield from metrics.RANKING
+        if self._has_videos():
+            yield "video_auc"
 
     def run(self, variables: Any) -> Iterator[tuple[str, float]]:
         """Yields (metric, value)."""
