@@ -88,6 +88,8 @@ def evaluate(
     targets = _open_own(config, run.dataset, run.config.data.test_split)
     validation.require_both_classes("the run's data.val_split")
     card_before = _card_before(run.workdir)
+    if card_before is None:
+        files.require_writable(run.workdir)  # for the card
     score, variables, step = _load_scorer(run, config.eval.batch_size)
     error_rate = config.eval.abstain_error_rate
     if error_rate is None:

@@ -79,6 +79,17 @@ def require_writable(folder: str | os.PathLike) -> None:
         ) from error
 
 
+def require_replaceable(path: str | os.PathLike) -> None:
+    """Checks that the file `path` can be written, as `require_writable` does of its folder.
+
+    Raises:
+      UserError: it cannot; the message says why.
+    """
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder: give a file")
+    require_writable(pathlib.Path(path).parent)
+
+
 def require_space(folder: str | os.PathLike, num_bytes: float, what: str) -> None:
     """Checks that the disk of `folder` has room for `num_bytes`; `what` says for what, plural.
 
