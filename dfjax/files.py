@@ -1,6 +1,7 @@
 """Files that appear whole or not at all: whatever reads them never sees half of one.
 
 Everything that is written is UTF-8. A name of a file need not be: `legible` is how it is written.
+Also what can be known of a folder before hours of work end with a write into it.
 """
 
 import contextlib
@@ -9,8 +10,12 @@ import json
 import os
 import pathlib
 import re
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+from dfjax.errors import UserError
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula can begin with
@@ -64,6 +69,54 @@ def replace_csv(
         table = csv.writer(file)
         table.writerow(columns)
         table.writerows(map(_inert, rows))
+
+
+def require_writable(folder: str | os.PathLike) -> None:
+    """Makes `folder` if it is missing, and checks by writing a file that it can be written to.
+
+    Raises:
+      UserError: it cannot; the message says why.
+    """
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise UserError(f"{folder} is a file: give a folder")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".") as file:
+            file.write(b"\n")
+            file.flush()
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written to ({error.strerror}): give a folder that can"
+        ) from error
+
+
+def require_replaceable(path: str | os.PathLike) -> None:
+    """Checks that the file `path` can be written, as `require_writable` does of its folder.
+
+    Raises:
+      UserError: it cannot; the message says why.
+    """
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder: give a file")
+    require_writable(pathlib.Path(path).parent)
+
+
+def require_space(folder: str | os.PathLike, num_bytes: float, what: str) -> None:
+    """Checks that the disk of `folder` has room for `num_bytes`; `what` says for what, plural.
+
+    Raises:
+      UserError: it has not; the message has both figures.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < num_bytes:
+        raise UserError(
+            f"{what} take {_show_bytes(num_bytes)}, and the disk of {folder} has "
+            f"{_show_bytes(free)} left: make room, or give a folder on another disk"
+        )
+
+
+def _show_bytes(count: float) -> str:
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.1f} MiB"
 
 
 def _inert(row: Sequence[Any]) -> list[Any]:

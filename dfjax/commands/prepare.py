@@ -10,7 +10,7 @@ import inspect
 import os
 from typing import Any
 
-from dfjax import console, corpora, registry
+from dfjax import console, corpora, files, registry
 from dfjax.commands import options, process
 from dfjax.corpora import ffpp
 from dfjax.errors import UserError
@@ -214,6 +214,7 @@ def _run(arguments: argparse.Namespace) -> int:
     beam_options = _beam_options(arguments)
     spec = _crop_spec(arguments)
     reader_options = _reader_options(arguments)
+    files.require_writable(arguments.out)  # before a large corpus is listed
     if spec.landmarks == 68:
         console.print_line(f"dfjax: note: {crop_spec.LICENSE_OF_68_LANDMARKS}", error=True)
     with process.printed_notes("dfjax.corpora"):
