@@ -131,9 +131,9 @@ def _splits(
 def _warn_about_empty_splits(
     labels: Sequence[int], dealt: Sequence[str], shares: Sequence[float]
 ) -> None:
-    """Says why a class is missing in a split that gets a share of the files."""
+    """Says why a class is missing in a split, though it has a file for each."""
     wanted = {split for split, share in zip(splits.SPLITS, shares, strict=True) if share > 0}
-    for label in sorted(set(labels)):
+    for label in (label for label in (0, 1) if labels.count(label) >= len(wanted)):
         has = {split for split, other in zip(dealt, labels, strict=True) if other == label}
         layout.warn(
             "folder",

@@ -57,7 +57,7 @@ def test_a_folder_gets_a_table_and_reports(run, pictures, tmp_path):
     ]
     assert [row["frames"] for row in rows] == ["1", "0", "4"]
     assert [row["score"] == "" for row in rows] == [False, True, False]
-    assert (rows[1]["verdict"], rows[1]["reason"]) == ("inconclusive", "corrupt")
+    assert (rows[1]["verdict"], rows[1]["reason"]) == ("inconclusive", "unsupported")
     schema = json.loads(report.SCHEMA_FILE.read_text())
     for row in rows:
         page = out / row["report"]
