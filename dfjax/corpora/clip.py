@@ -19,6 +19,7 @@ class Clip:
       origin_ids: ids of every identity, original and group in it: clips that share one belong in
         one split.
       original: key of the real clip that a fake was made from; "" if unknown or absent.
+      orphan: whether it is known what a fake was made from, and that is absent.
     """
 
     key: str
@@ -28,3 +29,4 @@ class Clip:
     split: str
     origin_ids: tuple[str, ...]
     original: str = ""
+    orphan: bool = dataclasses.field(default=False, compare=False)

