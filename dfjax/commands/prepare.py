@@ -12,7 +12,7 @@ from typing import Any
 
 from dfjax import console, corpora, files, registry
 from dfjax.commands import options, process
-from dfjax.corpora import ffpp
+from dfjax.corpora import ffpp_trees, strict_rules
 from dfjax.errors import UserError
 from dfjax.faces import crop_spec
 from dfjax.faces.crop_spec import CropSpec
@@ -43,7 +43,7 @@ _CORPUS_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "compression": (
         "--compression",
-        {"choices": tuple(ffpp.COMPRESSIONS), "help": "copy of the videos"},
+        {"choices": tuple(ffpp_trees.COMPRESSIONS), "help": "copy of the videos"},
     ),
     "methods": (
         "--methods",
@@ -52,9 +52,12 @@ _CORPUS_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "strict": (
         "--strict",
         {
-            "action": "store_true",
-            "help": "drop clips that leak between the official splits; scores are then not "
-            "comparable to published ones",
+            "nargs": "?",
+            "choices": (strict_rules.VIDEOS,),
+            "const": True,
+            "help": "drop clips of which a person or an original video is also in another of the "
+            "official splits, or with 'videos' an original only; scores are then not comparable "
+            "to published ones",
         },
     ),
     "identities": (
@@ -219,12 +222,14 @@ def _run(arguments: argparse.Namespace) -> int:
         console.print_line(f"dfjax: note: {crop_spec.LICENSE_OF_68_LANDMARKS}", error=True)
     with process.printed_notes("dfjax.corpora"):
         clips = registry.build("corpus", arguments.corpus, **reader_options)
+    taken = registry.options("corpus", arguments.corpus)
     settings = Settings(
         spec,
         num_frames=arguments.frames,
         boxes_from_original=arguments.boxes_from_original,
         seed=arguments.seed or 0,
         synthetic=arguments.corpus == "synthetic",
+        strict=(arguments.strict or False) if "strict" in taken else None,
     )
     summary = prepare.prepare(
         clips,

@@ -23,6 +23,7 @@ class Clip:
       origin_ids: ids of every identity, original and group in it: clips that share one belong in
         one split.
       original: key of the real clip that a fake was made from; "" if unknown or absent.
+      orphan: whether it is known what a fake was made from, and that is absent.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Clip:
     split: str
     origin_ids: tuple[str, ...]
     original: str = ""
+    orphan: bool = dataclasses.field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if "".join((self.key, self.method, self.original, *self.origin_ids)).isascii():

@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from dfjax import lists, registry
-from dfjax.corpora import layout, splits
+from dfjax.corpora import layout, splits, strict_rules
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 from dfjax.media import suffix
@@ -50,11 +50,16 @@ class _Video:
 
 @registry.register("corpus", "pathlist")
 def read_pathlist(
-    root: str | os.PathLike, *, seed: int = 0, shares: Sequence[float] = splits.SHARES
+    root: str | os.PathLike,
+    *,
+    seed: int = 0,
+    shares: Sequence[float] = splits.SHARES,
+    strict: bool | str = False,
 ) -> list[Clip]:
     """Returns the clips of the lists in the folder `root`, or of the file `root`.
 
-    `shares` deals out the videos of a single file.
+    `shares` deals out the videos of a single file. `strict` drops what shares an original with a
+    list of val or test.
 
     Raises:
       UserError: there is no list, none of its videos exists, or a video is in two lists.
@@ -78,7 +83,7 @@ def read_pathlist(
     if root.is_file():
         ties = [clip.origin_ids for clip in clips]
         clips = splits.deal_out(clips, ties, seed=seed, shares=shares)
-    return layout.check_clips(root, clips)
+    return layout.check_clips(root, strict_rules.keep_splits("pathlist", clips, strict))
 
 
 def _find_lists(root: pathlib.Path) -> dict[str, list[pathlib.Path]]:

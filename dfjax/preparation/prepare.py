@@ -228,11 +228,12 @@ def _write_errors(
 
 def _counts(clips: Sequence[Clip], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     """What the metadata of a dataset count."""
-    coverage = summary.count_by_class(clips, outcomes)
+    coverage, orphans = summary.count_by_class(clips, outcomes), summary.count_orphans(clips)
     return {
         "coverage": coverage,
         "methods": summary.count_by_method(clips, outcomes),
-        "warnings": summary.warnings(coverage),
+        "orphans": orphans,
+        "warnings": [*summary.warnings(coverage), *summary.orphan_warnings(orphans)],
         "own_boxes": sum(outcome.own_boxes for outcome in outcomes.values()),
     }
 
