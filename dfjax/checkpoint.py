@@ -14,6 +14,7 @@ from dfjax.errors import UserError
 
 FOLDER = "checkpoints"
 _VARIABLES = ("params", "batch_stats")
+_WINDOW = "window"
 
 
 class Checkpoints:
@@ -57,10 +58,28 @@ class Checkpoints:
             return None
         return max(checkpoints, key=lambda c: (self._rank(c.metrics), c.step)).step
 
-    def save(self, step: int, state: Any, metrics: dict[str, float]) -> None:
-        """Starts to save; the state may be donated to the next update at once."""
+    def save(self, step: int, state: Any, metrics: dict[str, float], window: Any = ()) -> None:
+        """Starts to save; the state may be donated to the next update at once.
+
+        A checkpoint of this step that is there, of a run that failed before it had measured the
+        state, is replaced. `window`, plain JSON, is what the log had not written yet.
+        """
         finite = {k: float(v) for k, v in metrics.items() if math.isfinite(v)}
-        self._checkpointer.save_checkpointables_async(step, {"state": state}, metrics=finite)
+        self._checkpointer.save_checkpointables_async(
+            step,
+            {"state": state},
+            metrics=finite,
+            overwrite=step in [saved.step for saved in self._checkpointer.checkpoints],
+            custom_metadata={_WINDOW: window} if window else None,
+        )
+
+    def wait(self) -> None:
+        """Returns when what was started is on disk; raises what kept it from there."""
+        self._checkpointer.wait()
+
+    def window(self, step: int) -> Any:
+        """The `window` that was saved with a checkpoint; empty for most."""
+        return self._checkpointer.checkpointables_metadata(step).custom_metadata.get(_WINDOW, ())
 
     def restore(self, step: int, like: Any) -> Any:
         """The state saved at `step`, with the shapes, types and shardings of `like`."""

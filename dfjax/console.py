@@ -8,6 +8,8 @@ from typing import Any
 import rich.console
 import rich.text
 
+from dfjax import files
+
 _LOG_WIDTH = 160  # columns: a log keeps whole tables, a terminal gets what fits
 # Unicode categories of what is not seen and may act: control and format characters (the second have
 # those that turn the direction of writing), halves of pairs, separators of lines and paragraphs.
@@ -23,7 +25,7 @@ def visible(text: object, *, keep: str = "") -> str:
         character.encode("unicode_escape").decode()
         if unicodedata.category(character) in _ACTING and character not in keep
         else character
-        for character in str(text)
+        for character in files.legible(str(text))
     )
 
 

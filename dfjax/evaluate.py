@@ -28,11 +28,13 @@ from dfjax import (
     train,
     tree,
     verdict,
+    walk,
 )
-from dfjax.data import leaks
+from dfjax.data import builder, leaks
 from dfjax.errors import UserError
-from dfjax.evaluators import frame, result, tables, trivial_cues, verdicts, video
+from dfjax.evaluators import decisions, frame, result, tables, trivial_cues, verdicts, video
 from dfjax.evaluators.eval_target import EvalTarget
+from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import scorer as inference_scorer
 from dfjax.model_card import ModelCard, QualityLimits
 from dfjax.run import Run
@@ -76,21 +78,23 @@ def evaluate(
     is there keeps its error rate unless `config.eval.abstain_error_rate` is set.
 
     Raises:
-      UserError: no run or no checkpoint in `workdir`; data cut out by another CropSpec; a dataset
-        without both classes (raised at the end: its scores.csv and the other datasets are done).
+      UserError: no run or no checkpoint in `workdir`; data cut out by another CropSpec, or without
+        both classes; a folder that cannot be written to. Then no crop was scored.
     """
     run = Run.open(workdir)
+    out = pathlib.Path(out or run.workdir / "eval")
+    files.require_writable(out)
     own = functools.partial(EvalTarget.of, run.dataset)
-    targets = _open(config.eval.data) or [own(run.config.data.test_split)]
-    if not config.eval.allow_other_crops:
-        for target in targets:
-            run.crop_spec.require_equal(target.dataset.crop_spec, where=target.name)
+    validation, training = (own(run.config.data[f"{name}_split"]) for name in ("val", "train"))
+    targets = _open_own(config, run.dataset, run.config.data.test_split)
+    validation.require_both_classes("the run's data.val_split")
     card_before = _card_before(run.workdir)
+    if card_before is None:
+        files.require_writable(run.workdir)  # for the card
     score, variables, step = _load_scorer(run, config.eval.batch_size)
     error_rate = config.eval.abstain_error_rate
     if error_rate is None:
         error_rate = _error_rate_of(card_before)
-    validation = own(run.config.data.val_split)
     card, thresholds = _fit_card(
         score(validation),
         error_rate=error_rate,
@@ -117,9 +121,19 @@ def evaluate(
         thresholds,
         score,
         lambda target: leaks.overlap(target.dataset, target.split, run.dataset, trained_splits),
-        _fit_probe(own(run.config.data.train_split), config.eval.trivial_cues),
+        _fit_probe(training, config.eval.trivial_cues),
     )
-    return _score_all(targets, judge, pathlib.Path(out or run.workdir / "eval"))
+    return _score_all(targets, judge, out)
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+    """Checks that a run of this config can be evaluated when it is trained.
+
+    Raises:
+      UserError: data to score are missing, were cut out otherwise than the training data, or lack a
+        class; or a setting is out of range.
+    """
+    _open_own(config, builder.open_dataset(config.data.dir), config.data.test_split)
 
 
 def evaluate_export(
@@ -138,15 +152,16 @@ def evaluate_export(
 
     Raises:
       UserError: no export at `path`, or another than `expect` (`scorer.load`); data cut out by
-        another CropSpec; a dataset without both classes (raised at the end).
+        another CropSpec, or without both classes; a folder that cannot be written to. Then no crop
+        was scored.
     """
-    model = inference_scorer.load(path, runtime, expect=expect)
-    targets = _open(data)
-    if not targets:
+    if not data:
         raise UserError(f"{path} is an export: name the data to score, as DIR:SPLIT")
+    files.require_writable(out)
+    targets = _open(data, "--data")
+    model = inference_scorer.load(path, runtime, expect=expect)
     if not allow_other_crops:
-        for target in targets:
-            model.card.crop_spec.require_equal(target.dataset.crop_spec, where=target.name)
+        _require_crops(model.card.crop_spec, targets)
     thresholds = {level: model.card.decision(level).threshold for level in ("frame", "video")}
     mesh = sharding.make_mesh()
 
@@ -160,8 +175,32 @@ def evaluate_export(
     return _score_all(targets, judge, pathlib.Path(out))
 
 
-def _open(data: Sequence[str]) -> list[EvalTarget]:
-    return [EvalTarget.open(name) for name in dict.fromkeys(data)]
+def _open(data: Sequence[str], chosen_by: str) -> list[EvalTarget]:
+    """The targets of these names, each of both classes."""
+    targets = [EvalTarget.open(name) for name in dict.fromkeys(data)]
+    for target in targets:
+        target.require_both_classes(chosen_by)
+    return targets
+
+
+def _open_own(
+    config: ml_collections.ConfigDict, trained_on: builder.Dataset, test_split: str
+) -> list[EvalTarget]:
+    """What a run scores: what `config.eval` names, or its own test split; checks those settings."""
+    if config.eval.abstain_error_rate is not None:
+        decisions.require_error_rate(config.eval.abstain_error_rate)
+    targets = _open(config.eval.data, "eval.data")
+    if not targets:
+        targets = [EvalTarget.of(trained_on, test_split)]
+        targets[0].require_both_classes("data.test_split")
+    if not config.eval.allow_other_crops:
+        _require_crops(trained_on.crop_spec, targets)
+    return targets
+
+
+def _require_crops(spec: CropSpec, targets: Sequence[EvalTarget]) -> None:
+    for target in targets:
+        spec.require_equal(target.dataset.crop_spec, where=target.name)
 
 
 def _card_before(workdir: pathlib.Path) -> ModelCard | None:
@@ -262,16 +301,21 @@ def _fit_probe(training: EvalTarget, limit: int) -> _Probe | None:
     """
     if not limit:
         return None
-    learned = trivial_cues.read(training.records, limit)
+    learned = _read_cues(training, limit)
     probes = trivial_cues.fit(learned.features, learned.label)
 
     def probe(target: EvalTarget, scores: frame.Scores) -> dict[str, Any]:
-        crops = trivial_cues.read(target.records, limit)
+        crops = _read_cues(target, limit)
         by_name = {**probes.scores(crops.features), "model": scores.score[crops.row]}
         aucs = {name: crops.aucs(score) for name, score in by_name.items()}
         return {"crops": len(crops), "of": len(scores), "auc": aucs}
 
     return probe
+
+
+def _read_cues(target: EvalTarget, limit: int) -> trivial_cues.Crops:
+    records = target.records
+    return trivial_cues.read(records, limit, records.labels)
 
 
 def _score_all(targets: Sequence[EvalTarget], judge: _Judge, out: pathlib.Path) -> dict[str, Any]:
@@ -298,6 +342,7 @@ def _report(target: EvalTarget, judge: _Judge, out: pathlib.Path) -> dict[str, A
     measured = result.describe(target, judged, judge.card, judge.thresholds, overlap)
     writes = jax.process_index() == 0
     if writes:
+        walk.mark_output(folder)
         result.write_scores(folder, scores, judged)
         files.replace_json(folder / result.METRICS_FILE, measured)
     measured |= result.measure(scores, judge.thresholds)

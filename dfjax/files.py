@@ -1,14 +1,32 @@
-"""Files that appear whole or not at all: whatever reads them never sees half of one."""
+"""Files that appear whole or not at all: whatever reads them never sees half of one.
+
+Everything that is written is UTF-8. A name of a file need not be: `legible` is how it is written.
+Also what can be known of a folder before hours of work end with a write into it.
+"""
 
 import contextlib
 import csv
 import json
 import os
 import pathlib
+import re
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from dfjax.errors import UserError
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula can begin with
+
+
+def legible(text: str) -> str:
+    r"""Returns a text that UTF-8 can hold: bytes of a name that are no text become "\xe9".
+
+    A name in Latin-1 or another old encoding reaches Python with such bytes as lone surrogates.
+    """
+    return text if text.isascii() else _SURROGATES.sub(_escape, text)
 
 
 @contextlib.contextmanager
@@ -32,7 +50,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 def replace_text(path: str | os.PathLike, text: str) -> None:
     """Writes the file `path`, whole or not at all."""
     with replacing(path) as unfinished:
-        unfinished.write_text(text)
+        unfinished.write_text(legible(text), encoding="utf-8")
 
 
 def replace_json(path: str | os.PathLike, value: Any, *, sort_keys: bool = False) -> None:
@@ -47,12 +65,66 @@ def replace_csv(
 
     A text that a spreadsheet would run as a formula gets an apostrophe before it.
     """
-    with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
+    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(columns)
         table.writerows(map(_inert, rows))
 
 
+def require_writable(folder: str | os.PathLike) -> None:
+    """Makes `folder` if it is missing, and checks by writing a file that it can be written to.
+
+    Raises:
+      UserError: it cannot; the message says why.
+    """
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise UserError(f"{folder} is a file: give a folder")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".") as file:
+            file.write(b"\n")
+            file.flush()
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written to ({error.strerror}): give a folder that can"
+        ) from error
+
+
+def require_replaceable(path: str | os.PathLike) -> None:
+    """Checks that the file `path` can be written, as `require_writable` does of its folder.
+
+    Raises:
+      UserError: it cannot; the message says why.
+    """
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder: give a file")
+    require_writable(pathlib.Path(path).parent)
+
+
+def require_space(folder: str | os.PathLike, num_bytes: float, what: str) -> None:
+    """Checks that the disk of `folder` has room for `num_bytes`; `what` says for what, plural.
+
+    Raises:
+      UserError: it has not; the message has both figures.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < num_bytes:
+        raise UserError(
+            f"{what} take {_show_bytes(num_bytes)}, and the disk of {folder} has "
+            f"{_show_bytes(free)} left: make room, or give a folder on another disk"
+        )
+
+
+def _show_bytes(count: float) -> str:
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.1f} MiB"
+
+
 def _inert(row: Sequence[Any]) -> list[Any]:
     """The cells of a row (OWASP's rule for CSV injection); numbers stay numbers, such as -1.5."""
+    row = [legible(cell) if isinstance(cell, str) else cell for cell in row]
     return [f"'{cell}" if isinstance(cell, str) and cell[:1] in _FORMULA else cell for cell in row]
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"

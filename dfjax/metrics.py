@@ -99,8 +99,11 @@ def log_loss(label: np.ndarray, score: np.ndarray) -> float:
     return float(sklearn.metrics.log_loss(label, np.clip(score, 1e-7, 1 - 1e-7)))
 
 
+RANKING = ("auc", "ap", "eer", "log_loss")
+
+
 def ranking_metrics(label: np.ndarray, score: np.ndarray) -> dict[str, float]:
-    """The metrics that need no threshold: auc, ap, eer, log_loss.
+    """The metrics of RANKING, which need no threshold.
 
     Raises:
       UserError: a class is missing, a score is not finite, or a label is neither 0 nor 1.

@@ -146,38 +146,59 @@ class Run:
         return card, self.model, variables
 
 
+def require_same(
+    workdir: pathlib.Path, config: ml_collections.ConfigDict, dataset: builder.Dataset
+) -> None:
+    """Checks that a run that may be in `workdir` is the one that is described.
+
+    Only what can change neither weights nor the choice of a checkpoint may differ.
+
+    Raises:
+      UserError: the workdir holds a run of another config, crop spec or data, each difference is
+        named; or of a format that this version does not read; or checkpoints of nobody knows what.
+    """
+    if not (workdir / CONFIG_FILE).exists():
+        if any((workdir / checkpoint.FOLDER).glob("[0-9]*")):
+            raise UserError(
+                f"{workdir} holds checkpoints, and no {CONFIG_FILE} that says of what: use a new "
+                "--workdir, or put the file back"
+            )
+        return
+    differences = _differences(_read_config(workdir), _fields(config))
+    differences += _differences(_read_crop_spec(workdir).to_json(), dataset.crop_spec.to_json())
+    if _read_dataset(workdir).get("digest") != dataset.digest:
+        differences.append(f"{dataset.path} holds other records than it was trained on")
+    if differences:
+        raise UserError(
+            f"{workdir} holds another run: {'; '.join(differences)}: use a new --workdir "
+            f"(init_from={workdir} begins with these weights), or the same settings to resume"
+        )
+
+
 def begin(
     workdir: pathlib.Path, config: ml_collections.ConfigDict, dataset: builder.Dataset
 ) -> Run:
     """Returns the run in `workdir`, new or to be resumed, and writes down what it is.
 
-    Of a run that is there, only what can change neither weights nor the choice of a checkpoint may
-    differ: the files then say what was asked for last.
+    Of a run that is there, the files then say what was asked for last.
 
     Raises:
-      UserError: the workdir holds a run of another config, crop spec or data, each difference is
-        named; or of a format that this version does not read.
+      UserError: it is another one (`require_same`).
     """
-    crop_spec = dataset.crop_spec
-    data = {"path": os.path.abspath(dataset.path), "digest": dataset.digest}
-    fields = json.loads(json.dumps(config.to_dict()))  # tuples become lists, as in the file
-    if (workdir / CONFIG_FILE).exists():
-        differences = _differences(_read_config(workdir), fields)
-        differences += _differences(_read_crop_spec(workdir).to_json(), crop_spec.to_json())
-        if _read_dataset(workdir).get("digest") != data["digest"]:
-            differences.append(f"{dataset.path} holds other records than it was trained on")
-        if differences:
-            raise UserError(
-                f"{workdir} holds another run: {'; '.join(differences)}: use a new --workdir "
-                f"(init_from={workdir} begins with these weights), or the same settings to resume"
-            )
+    require_same(workdir, config, dataset)
     if jax.process_index() == 0:
-        files.replace_json(workdir / CROP_SPEC_FILE, crop_spec.to_json())
+        data = {"path": os.path.abspath(dataset.path), "digest": dataset.digest}
+        files.replace_json(workdir / CROP_SPEC_FILE, dataset.crop_spec.to_json())
         files.replace_json(workdir / DATASET_FILE, data)
         # The last one, because it says that there is a run.
-        numbered = {**fields, _FORMAT: compatibility.RUN.current}
+        numbered = {**_fields(config), _FORMAT: compatibility.RUN.current}
         files.replace_json(workdir / CONFIG_FILE, numbered, sort_keys=True)
-    return Run(workdir, config, crop_spec)
+    return Run(workdir, config, dataset.crop_spec)
+
+
+def _fields(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """The config as its file has it: tuples become lists."""
+    return json.loads(json.dumps(config.to_dict()))
 
 
 def _read_config(workdir: pathlib.Path) -> dict[str, Any]:

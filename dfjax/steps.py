@@ -63,6 +63,15 @@ def init(
     )
 
 
+def is_finite(state: TrainState) -> bool:
+    """Whether no number of the state is infinite or not a number; blocks until it is there."""
+    return all(
+        bool(jnp.isfinite(leaf).all())
+        for leaf in jax.tree.leaves(state)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    )
+
+
 def train_step(
     state: TrainState,
     batch: dict[str, jax.Array],

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import ml_collections
@@ -16,7 +16,9 @@ from jax.sharding import Mesh
 
 from dfjax import (
     checkpoint,
+    console,
     evaluators,
+    files,
     losses,
     models,
     optim,
@@ -24,6 +26,7 @@ from dfjax import (
     run,
     sharding,
     steps,
+    tree,
     writer,
 )
 from dfjax.data import builder, leaks, pipeline, transforms
@@ -38,23 +41,43 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     The state at step n has seen exactly batches 0 to n - 1, whose content is a function of
     (seed, step), so a resumed run does what an uninterrupted one would have done.
 
+    A run that fails, for example by a damaged record, saves its last step first.
+
     Raises:
-      UserError: a setting does not fit; the message says which and what would. Or a loss or a
-        gradient is not finite; the message names the step, and all checkpoints are of earlier ones.
+      UserError: a setting, the data or the disk does not fit; the message says which and what
+        would, and no step was done. Or a loss or a gradient is not finite; the message names the
+        step, and all checkpoints are of earlier ones.
     """
-    # What can be refused is refused here, before minutes go into compiling.
+    # What would end the run later is refused here, before minutes go into compiling and hours into
+    # steps; nothing is written into the workdir until all of it holds.
     mesh = sharding.make_mesh()
     sharding.check_train_batch_size(config.batch_size, mesh, config.grad_accum_steps)
     check_periods(config)
+    files.require_writable(workdir)
     dataset = builder.open_dataset(config.data.dir)
     if not config.data.allow_leaks:
         leaks.require_none(dataset)
-    run.begin(workdir, config, dataset)
-    say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
+    training = eval_target.EvalTarget.of(dataset, config.data.train_split)
+    training.require_both_classes("data.train_split")
+    targets = {name: _open_target(config, name, dataset) for name in sorted(config.evals)}
+    run.require_same(workdir, config, dataset)
 
     everywhere, (init_key, train_key) = sharding.replicated(mesh), _keys(config.seed)
     model, tx, schedule, init = build(config)
     like = abstract_state(init, mesh)
+    files.require_space(workdir, 2 * tree.num_bytes(like), "two checkpoints of this run")
+    loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
+    augment = transforms.Augment(**config.augment)
+    predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
+    scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
+    measures = {
+        name: _make_evaluator(config, name, target, scorer) for name, target in targets.items()
+    }
+    selector, _, metric = config.select_by.partition("/")
+    if metric not in measures[selector].metrics():
+        choices = ", ".join(f"{selector}/{name}" for name in measures[selector].metrics())
+        raise UserError(f"select_by {config.select_by!r} is not measured: use one of {choices}")
+    say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
     count = parameter_overview.count_parameters(like.params)
     say(f"{config.model.name}: {count:,} parameters, {mesh.size} x {jax.devices()[0].device_kind}")
 
@@ -83,11 +106,18 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 # Also where the weights are those of a run, whose head knows fakes already.
                 count = f"{len(transfer.reinitialized)} parameters"
                 say(f"{config.reinit} starts afresh, {count}: reinit='' takes over all")
-    # Early stopping looks back beyond the interruption, or it would grant a new patience each time.
+    run.begin(workdir, config, dataset)
     rows = writer.read_rows(workdir, to_step=start)
+    # Early stopping looks back beyond the interruption, or it would grant a new patience each time.
     history = [row[config.select_by] for row in rows if config.select_by in row]
+    # What is known of the state at `start`: nothing yet, if a failure came before it was measured.
+    metrics = {
+        name: value
+        for row in rows
+        for name, value in row.items()
+        if row["step"] == start and name.partition("/")[0] in measures
+    }
 
-    loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
     train_step = functools.partial(
         steps.train_step,
         model=model,
@@ -99,9 +129,9 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     # The old state is dead once the new one exists: donating it halves the memory of the state.
     train_step = jax.jit(train_step, donate_argnums=0, out_shardings=(everywhere, everywhere))
     stream = pipeline.train_stream(
-        dataset.records(config.data.train_split),
+        training.records,
         batch_size=config.batch_size,
-        augment=transforms.Augment(**config.augment),
+        augment=augment,
         seed=config.seed,
         start=start,  # batch n is a function of n: resuming is starting later
         process_index=jax.process_index(),
@@ -109,11 +139,6 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         image_size=config.data.image_size,
         reading=make_reading(config),
     )
-    predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
-    scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
-    measures = {
-        name: _make_evaluator(config, name, dataset, scorer) for name in sorted(config.evals)
-    }
 
     # Compiled ahead of the loop: memory is known before the first step needs it, and the rates of
     # the first window do not contain the compiler.
@@ -129,21 +154,27 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
 
     metric_writer = writer.MetricWriter(workdir, resume_step=start)
     log = writer.StepLog(
-        metric_writer, every=config.log_every, batch_size=config.batch_size, schedule=schedule
+        metric_writer,
+        every=config.log_every,
+        batch_size=config.batch_size,
+        schedule=schedule,
+        window=checkpoints.window(start) if start else (),
     )
     # The order below is what makes resume exact: evaluate and save the state at `step` BEFORE the
     # next batch is drawn, so that a checkpoint at n has seen batches 0 to n - 1 and no other.
     bar = progress.Progress("train", config.num_steps, start=start)
     with bar, contextlib.closing(stream), contextlib.closing(metric_writer):
-        for step in range(start, config.num_steps + 1):
-            if step > start:
+        try:
+            for step in range(start, config.num_steps + 1):
+                if step > start:
+                    metrics = {}
                 due = [
                     name
                     for name in measures
                     if step % config.evals[name].every == 0 or step == config.num_steps
                 ]
-                metrics = {}
-                if due:
+                measured_now = step > 0 and due and not metrics
+                if measured_now:
                     log.flush()  # rows in the order of their steps
                     metrics = {
                         f"{name}/{metric}": value
@@ -151,27 +182,32 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                         for metric, value in measures[name].run(state.eval_variables)
                     }
                     metric_writer.write(step, metrics)
-                is_candidate = config.select_by.partition("/")[0] in due
-                if is_candidate:
-                    history.append(_selected(metrics, config.select_by))
-                if is_candidate or step % config.checkpoint_every == 0:
+                    if selector in due:
+                        history.append(metrics[config.select_by])
+                is_due = selector in due or step % config.checkpoint_every == 0
+                # The state at `start` was saved, but without what a failure kept from being known.
+                if is_due and (step > start or measured_now):
                     # The log refuses what is not finite. Flushed after the save, a bad state would
                     # be the newest checkpoint, and every resumed run would start from it.
                     log.flush()
                     checkpoints.save(step, state, metrics)
                     log.restart_clock()
-            if step == config.num_steps or _stalled(history, config.early_stop_patience):
-                break
-            waiting = time.monotonic()
-            batch = sharding.put_batch(next(stream), mesh)
-            waited = time.monotonic() - waiting
-            state, step_metrics = train_step(state, batch, train_key)
-            # The log reads one step late: reading this step's metrics would wait for the device,
-            # and the device would then wait for the next batch.
-            log.add(step + 1, step_metrics, waited)
-            bar.update(
-                step + 1, **log.summary(), **{config.select_by: history[-1] if history else "-"}
-            )
+                if step == config.num_steps or _stalled(history, config.early_stop_patience):
+                    break
+                waiting = time.monotonic()
+                batch = sharding.put_batch(next(stream), mesh)
+                waited = time.monotonic() - waiting
+                state, step_metrics = train_step(state, batch, train_key)
+                # The log reads one step late: reading this step's metrics would wait for the
+                # device, and the device would then wait for the next batch.
+                log.add(step + 1, step_metrics, waited)
+                bar.update(
+                    step + 1, **log.summary(), **{config.select_by: history[-1] if history else "-"}
+                )
+        except BaseException:  # also Ctrl-C
+            # Whatever it was, the steps are done: the same command goes on from here.
+            say(_save_what_is_done(checkpoints, state, log, {step: metrics}))
+            raise
     checkpoints.close()
     say(f"step {step}: best checkpoint {checkpoints.best_step} by {config.select_by}, in {workdir}")
 
@@ -198,10 +234,15 @@ def check_periods(config: ml_collections.ConfigDict) -> None:
     """Checks that no period cuts a window of the log, and that something measures `select_by`.
 
     Raises:
-      UserError: one does, or nothing does.
+      UserError: one does, or is not 1 or more; or nothing does.
     """
-    periods = {f"evals.{name}.every": config.evals[name].every for name in config.evals}
-    for name, period in {**periods, "checkpoint_every": config.checkpoint_every}.items():
+    evals = {f"evals.{name}.every": config.evals[name].every for name in config.evals}
+    periods = {**evals, "checkpoint_every": config.checkpoint_every}
+    counted = {**periods, "log_every": config.log_every, "num_steps": config.num_steps}
+    for name, period in counted.items():
+        if period < 1:
+            raise UserError(f"{name} {period}: use 1 or more")
+    for name, period in periods.items():
         if period % config.log_every:
             raise UserError(f"log_every {config.log_every} must divide {name} {period}")
     name, _, metric = config.select_by.partition("/")
@@ -216,18 +257,13 @@ def make_reading(config: ml_collections.ConfigDict) -> pipeline.Reading:
     return pipeline.Reading(**{name: config.data[name] for name in names})
 
 
-def _make_evaluator(
-    config: ml_collections.ConfigDict,
-    name: str,
-    dataset: builder.Dataset,
-    scorer: frame.FrameScorer,
-) -> evaluators.Evaluator:
-    """The evaluator `name` of `config.evals`, on its own data or on the run's validation split."""
-    own = config.evals[name].to_dict()
-    kind, data, _ = own.pop("type"), own.pop("data"), own.pop("every")
-    target = eval_target.EvalTarget.of(dataset, config.data.val_split)
-    if data:
-        target = eval_target.EvalTarget.open(data)
+def _open_target(
+    config: ml_collections.ConfigDict, name: str, dataset: builder.Dataset
+) -> eval_target.EvalTarget:
+    """What the evaluator `name` of `config.evals` scores: its own data, or the validation split."""
+    target, chosen_by = eval_target.EvalTarget.of(dataset, config.data.val_split), "data.val_split"
+    if data := config.evals[name].data:
+        target, chosen_by = eval_target.EvalTarget.open(data), f"evals.{name}.data"
         if not config.eval.allow_other_crops:
             dataset.crop_spec.require_equal(target.dataset.crop_spec, where=target.name)
     if name == config.select_by.partition("/")[0] and target.split == config.data.test_split:
@@ -235,13 +271,50 @@ def _make_evaluator(
             f"select_by {config.select_by} measures the test split {target.name}: choose "
             "checkpoints on validation data, or no score on it is a test"
         )
-    return evaluators.build(kind, records=target.records, scorer=scorer, **own)
+    target.require_both_classes(chosen_by)
+    return target
 
 
-def _selected(metrics: dict[str, float], select_by: str) -> float:
-    if select_by not in metrics:
-        raise UserError(f"select_by {select_by!r} is not measured: use one of {', '.join(metrics)}")
-    return metrics[select_by]
+def _make_evaluator(
+    config: ml_collections.ConfigDict,
+    name: str,
+    target: eval_target.EvalTarget,
+    scorer: frame.FrameScorer,
+) -> evaluators.Evaluator:
+    """The evaluator `name` of `config.evals`."""
+    own = {k: v for k, v in config.evals[name].to_dict().items() if k not in ("data", "every")}
+    return evaluators.build(records=target.records, scorer=scorer, **own)
+
+
+def _save_what_is_done(
+    checkpoints: checkpoint.Checkpoints,
+    state: steps.TrainState,
+    log: writer.StepLog,
+    metrics: Mapping[int, dict[str, float]],
+) -> str:
+    """Saves the state of a run that failed, with what is known of it; returns what became of that.
+
+    Not if a value is not finite: every resumed run would start from it. Nor where there are several
+    processes: all would have to fail at one step to save it together.
+    """
+    try:
+        checkpoints.wait()  # for what is being saved
+        step, is_alone = int(state.step), jax.process_count() == 1
+        if is_alone and step > (checkpoints.latest_step or 0) and _is_finite(state, log):
+            checkpoints.save(step, state, metrics.get(step, {}), log.window())
+        checkpoints.close()
+    except Exception as error:  # what ended the run is what matters
+        return f"the run failed, and its last steps are lost: {console.one_line(error)}"
+    return f"the run failed: the same command goes on at step {checkpoints.latest_step or 0}"
+
+
+def _is_finite(state: steps.TrainState, log: writer.StepLog) -> bool:
+    """Whether no number of the state, and of the updates that are not logged yet, is inf or nan."""
+    try:
+        log.window()
+    except UserError:
+        return False
+    return steps.is_finite(state)
 
 
 def _keys(seed: int) -> tuple[jax.Array, jax.Array]:

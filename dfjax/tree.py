@@ -27,6 +27,11 @@ def digest(tree: Any) -> str:
     return digest.hexdigest()
 
 
+def num_bytes(tree: Any) -> int:
+    """Returns the bytes of all leaves, which may be abstract."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
 def map_names(function: Callable[[str], Any], tree: Any) -> Any:
     """Returns the tree with each leaf replaced by `function` of its name."""
     values = [function(name) for name in leaf_names(tree)]

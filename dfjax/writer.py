@@ -9,7 +9,7 @@ import json
 import math
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +19,8 @@ from dfjax import console
 from dfjax.errors import UserError
 
 FILE_NAME = "metrics.jsonl"
+
+Window = Sequence[tuple[int, Mapping[str, float]]]  # (step, its metrics by name)
 
 
 class MetricWriter:
@@ -80,11 +82,21 @@ class StepLog:
     """
 
     def __init__(
-        self, writer: MetricWriter, *, every: int, batch_size: int, schedule: Callable[[int], float]
+        self,
+        writer: MetricWriter,
+        *,
+        every: int,
+        batch_size: int,
+        schedule: Callable[[int], float],
+        window: Window = (),
     ):
+        """`window` is what the log of a run that failed had not written; this one goes on there."""
         self._writer, self._every, self._batch_size = writer, every, batch_size
         self._schedule = schedule
-        self._pending: list[tuple[int, Any]] = []
+        self._pending: list[tuple[int, Any]] = [
+            (step, {name: np.float32(value) for name, value in values.items()})
+            for step, values in window
+        ]
         self.latest: dict[str, float] = {}
         self.restart_clock()
 
@@ -121,9 +133,34 @@ class StepLog:
         """
         if not self._pending:
             return
-        numbers = [step for step, _ in self._pending]
-        values = [m.compute() for m in jax.device_get([m for _, m in self._pending])]
+        numbers, values = self._finite_values()
         self._pending = []
+        means = {f"train/{k}": float(np.mean([v[k] for v in values])) for k in values[0]}
+        elapsed = time.monotonic() - self._began
+        self.latest = {
+            **means,
+            "train/lr": float(self._schedule(numbers[-1] - 1)),
+            "perf/images_per_second": self._steps * self._batch_size / elapsed,
+            "perf/data_wait_share": self._waited / elapsed,
+        }
+        self._writer.write(numbers[-1], self.latest)
+        self.restart_clock()
+
+    def window(self) -> Window:
+        """Returns the steps that wait to be written, as plain JSON, for a run that goes on here.
+
+        Raises:
+          UserError: a loss or a gradient of theirs is not finite.
+        """
+        numbers, values = self._finite_values()
+        plain = [{name: float(value) for name, value in each.items()} for each in values]
+        return list(zip(numbers, plain, strict=True))
+
+    def _finite_values(self) -> tuple[list[int], list[dict[str, Any]]]:
+        """The steps that wait to be written and their metrics; blocks until they are done."""
+        numbers = [step for step, _ in self._pending]
+        pending = jax.device_get([metrics for _, metrics in self._pending])
+        values = [each if isinstance(each, dict) else each.compute() for each in pending]
         for step, value in zip(numbers, values, strict=True):
             # The loss is that of the parameters before the update, the gradient makes the update:
             # a checkpoint of this step would be lost although its loss is finite.
@@ -135,13 +172,4 @@ class StepLog:
                         "optimizer.lr in a new workdir (init_from takes a checkpoint of this one), "
                         "or look at the data there"
                     )
-        means = {f"train/{k}": float(np.mean([v[k] for v in values])) for k in values[0]}
-        elapsed = time.monotonic() - self._began
-        self.latest = {
-            **means,
-            "train/lr": float(self._schedule(numbers[-1] - 1)),
-            "perf/images_per_second": self._steps * self._batch_size / elapsed,
-            "perf/data_wait_share": self._waited / elapsed,
-        }
-        self._writer.write(numbers[-1], self.latest)
-        self.restart_clock()
+        return numbers, values

@@ -23,7 +23,7 @@ import rich.box
 import rich.table
 
 from dfjax import console, corpora, progress, registry
-from dfjax.corpora import ffpp
+from dfjax.corpora import ffpp, ffpp_trees
 from dfjax.corpora.clip import LABELS, Clip
 from dfjax.corpora.splits import SPLITS
 from dfjax.errors import UserError
@@ -152,7 +152,7 @@ def _make_parser() -> argparse.ArgumentParser:
     action.add_argument("--out", metavar="DIR", help="folder for the corpus")
     action.add_argument("--verify", metavar="DIR", help="read the corpus there and count its clips")
     helps = {
-        "compression": f"copy of the videos: {', '.join(ffpp.COMPRESSIONS)}",
+        "compression": f"copy of the videos: {', '.join(ffpp_trees.COMPRESSIONS)}",
         "ffpp_root": "folder of FaceForensics++, for corpora with its reals",
         "celebdf_root": "folder of Celeb-DF v2, for corpora with its reals",
     }

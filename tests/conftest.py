@@ -55,6 +55,23 @@ def prepared(tmp_path_factory) -> pathlib.Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def one_class(tmp_path_factory) -> pathlib.Path:
+    """A dataset like `prepared` in 32 px: both classes in train, only reals in val and test."""
+    root = tmp_path_factory.mktemp("reals")
+    rows = ["path,label,split"]
+    for number, (split, label) in enumerate([("train", 1), ("train", 0), ("val", 0), ("test", 0)]):
+        for copy in range(2):
+            picture = np.random.default_rng([number, copy]).integers(0, 256, (32, 32, 3), np.uint8)
+            (root / f"{number}{copy}.png").write_bytes(image.encode_image(picture, "png"))
+            rows.append(f"{number}{copy}.png,{label},{split}")
+    (root / "manifest.csv").write_text("\n".join(rows) + "\n")
+    spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
+    out = tmp_path_factory.mktemp("prepared_reals")
+    prepare.prepare(folder.read_folder(root), out, Settings(spec))
+    return out
+
+
 @contextlib.contextmanager
 def _compiling_quickly() -> Iterator[None]:
     before = jax.config.read("jax_disable_most_optimizations")

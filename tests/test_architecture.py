@@ -30,6 +30,7 @@ FLOORS = [
         "progress",
         "versions",
         "walk",
+        "lists",
     },
     {"media", "sandbox", "losses", "metrics", "models"},
     {"faces"},

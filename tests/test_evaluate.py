@@ -10,6 +10,7 @@ import sklearn.metrics
 
 from dfjax import evaluate, model_card, train
 from dfjax.corpora import folder
+from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import detector
 from dfjax.media import image, video
@@ -240,19 +241,38 @@ def test_data_of_another_crop_spec_is_refused_unless_asked_for(prepared, clips, 
     assert found[target]["frame"]["real"] == 5
 
 
-def test_split_without_a_class_is_an_error_in_words_and_keeps_its_scores(clips, trained, tmp_path):
-    root = tmp_path / "only_real"
-    root.mkdir()
-    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    (root / "a.png").write_bytes(image.encode_image(picture, "png"))
-    (root / "manifest.csv").write_text("path,label,split\na.png,real,test\n")
-    spec = CropSpec(crops="as-is", detector="none", landmarks=0, size=32, encoding="png")
-    out = tmp_path / "prepared_real"
-    prepare.prepare(folder.read_folder(root), out, Settings(spec))
-    message = "prepared_real:test: metrics need both classes, got 1 real and 0 fake"
-    with pytest.raises(ValueError, match=message):
-        evaluate.evaluate(tiny_run.make_config(clips, **{"eval.data": (f"{out}:test",)}), trained)
-    assert (trained / "eval" / "prepared_real-test" / "scores.csv").exists()
+def test_a_split_without_a_class_is_refused_before_anything_is_scored(
+    clips, trained, one_class, tmp_path
+):
+    targets = (f"{clips}:test", f"{one_class}:test")
+    message = rf"{one_class}:test \(eval\.data\) has 2 real and 0 fake crops, and both classes"
+    config = tiny_run.make_config(clips, **{"eval.data": targets})
+    with pytest.raises(UserError, match=message):
+        evaluate.evaluate(config, trained, tmp_path / "out")
+    with pytest.raises(UserError, match=message.replace(r"eval\.data", "--data")):
+        evaluate.evaluate_export("nowhere", targets, tmp_path / "out")
+    with pytest.raises(UserError, match=message):
+        evaluate.check(config)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_would_end_an_evaluation_late_is_refused_first(clips, trained, tmp_path):
+    (tmp_path / "file").touch()
+    config = tiny_run.make_config(clips)
+    with pytest.raises(UserError, match=r"file is a file: give a folder"):
+        evaluate.evaluate(config, trained, tmp_path / "file")
+    with pytest.raises(UserError, match=r"out cannot be written to \(Not a directory\)"):
+        evaluate.evaluate(config, trained, tmp_path / "file" / "out")
+    for changes, message in [
+        ({"eval.abstain_error_rate": 0.5}, "eval.abstain_error_rate 0.5: use one between"),
+        ({"data.test_split": "dev"}, "has no split 'dev': use one of train, val, test"),
+        ({"eval.data": (f"{clips}:dev",)}, "has no split 'dev'"),
+        ({"eval.data": ("test",)}, "'test' is not a split: give DIR:SPLIT"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            evaluate.check(tiny_run.make_config(clips, **changes))
+    with pytest.raises(FileNotFoundError, match="nowhere holds no prepared dataset"):
+        evaluate.check(tiny_run.make_config(clips, **{"eval.data": ("nowhere:test",)}))
 
 
 def test_evaluation_without_a_checkpoint_says_so(clips, trained, tmp_path):

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from configs import resnet
 from dfjax import checkpoint, losses, sharding, train, tree
+from dfjax.data import builder, pipeline, transforms
 from dfjax.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -161,6 +163,73 @@ def test_killed_and_resumed_run_is_bit_identical(prepared, uninterrupted, tmp_pa
     assert _metrics(workdir) == _metrics(uninterrupted)
 
 
+def _damage(data: pathlib.Path, split: str, index: int) -> pathlib.Path:
+    """Flips a byte of a record, which reading it then detects; returns the file."""
+    image = builder.open_dataset(data).records(split)[index]["image"]
+    (file,) = builder.dataset_dir(data).glob(f"*-{split}.array_record*")
+    shard = bytearray(file.read_bytes())
+    shard[shard.index(image) + len(image) // 2] ^= 0xFF
+    file.write_bytes(shard)
+    return file
+
+
+class _Numbered:
+    """Records whose label is their number."""
+
+    def __init__(self, records):
+        self._records, self.labels = records, records.labels
+
+    def __len__(self):
+        return len(self._records)
+
+    def __getitem__(self, index):
+        return {**self._records[index], "label": np.int32(index)}
+
+
+def _rows_of_batches(prepared, count: int) -> list[list[int]]:
+    """The numbers of the training records in the first batches."""
+    config = _config(prepared)
+    stream = pipeline.train_stream(
+        _Numbered(builder.open_dataset(prepared).records("train")),
+        batch_size=config.batch_size,
+        image_size=config.data.image_size,
+        augment=transforms.Augment(**config.augment),
+        seed=config.seed,
+        start=0,
+        reading=train.make_reading(config),
+        process_index=0,
+        process_count=1,
+    )
+    return [next(stream)["label"].tolist() for _ in range(count)]
+
+
+@pytest.mark.parametrize(("split", "step"), [("train", 1), ("val", 6)])
+def test_a_run_that_failed_goes_on_at_its_last_step_bit_identically(
+    prepared, uninterrupted, tmp_path, split, step
+):
+    """A damaged record ends it within a window of the log, or in the first evaluation."""
+    data, workdir = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(prepared, data)
+    first, second = _rows_of_batches(prepared, 2)
+    index = min(set(second) - set(first)) if split == "train" else 0
+    file = _damage(data, split, index)
+    output = _run(data, workdir, status=1)
+    assert "chunk data hash mismatch" in output
+    assert f"the run failed: the same command goes on at step {step}" in output
+    shutil.copy(builder.dataset_dir(prepared) / file.name, file)
+    assert f"resuming {workdir} at step {step}" in _run(data, workdir)
+    config = _config(prepared)
+    expected, found = _state(uninterrupted, config), _state(workdir, config)
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    assert _metrics(workdir) == _metrics(uninterrupted)
+    checkpoints = checkpoint.Checkpoints(workdir, select_by="val/auc", keep=2)
+    best = checkpoints.best_step
+    checkpoints.close()
+    aucs = {row["step"]: row["val/auc"] for row in _metrics(workdir) if "val/auc" in row}
+    assert best == max(aucs, key=lambda step: (aucs[step], step))
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -225,6 +294,9 @@ def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared,
         ({"data.val_split": "dev"}, "has no split 'dev': use one of"),
         ({"evals.val.every": 5}, "log_every 2 must divide evals.val.every 5"),
         ({"evals.val.type": "recall"}, "unknown evaluator 'recall': choose one of ranking"),
+        ({"evals.val.every": 0}, "evals.val.every 0: use 1 or more"),
+        ({"log_every": 0}, "log_every 0: use 1 or more"),
+        ({"select_by": "val/aucc"}, "'val/aucc' is not measured: use one of val/auc, val/ap"),
         ({"select_by": "test/auc"}, "select_by 'test/auc' is not measured: use one like val/auc"),
         ({"data.val_split": "test"}, "select_by val/auc measures the test split"),
     ],
@@ -232,6 +304,49 @@ def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared,
 def test_settings_that_do_not_fit_are_named(prepared, tmp_path, changes, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         train.train(_config(prepared, **changes), tmp_path)
+    assert list(tmp_path.iterdir()) == []  # the corrected command finds no other run here
+
+
+def test_data_without_a_class_are_refused_before_the_first_step(prepared, one_class, tmp_path):
+    own = "data.val_split) has 2 real and 0 fake crops, and both classes are needed"
+    other = {"type": "ranking", "data": f"{one_class}:test", "every": 6}
+    for data, changes, message in [
+        (one_class, {}, own),
+        (one_class, {"data.train_split": "test"}, "data.train_split) has 2 real and 0 fake"),
+        (prepared, {"evals": {"other": other}}, "evals.other.data) has 2 real and 0 fake crops"),
+    ]:
+        config = _config(data, **{"eval.allow_other_crops": True})
+        with config.unlocked():
+            config.update(changes if "evals" in changes else {})
+        config.update_from_flattened_dict({k: v for k, v in changes.items() if k != "evals"})
+        with pytest.raises(UserError, match=re.escape(message)):
+            train.train(config, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_or_a_disk_that_does_not_fit_is_refused_before_the_first_step(prepared, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file is a file: give a folder"):
+        train.train(_config(prepared), tmp_path / "file")
+    with pytest.raises(UserError, match=r"run cannot be written to \(Not a directory\)"):
+        train.train(_config(prepared), tmp_path / "file" / "run")
+    # Twice the parameters, two moments and averages of about 150 million million.
+    huge = _config(prepared, **{"model.width": 2**18})
+    with pytest.raises(
+        UserError, match=r"two checkpoints of this run take [\d,.]+ GiB, and .* left"
+    ):
+        train.train(huge, tmp_path / "run")
+    assert list((tmp_path / "run").iterdir()) == []
+    (tmp_path / "run" / "checkpoints" / "4").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"holds checkpoints, and no config\.json"):
+        train.train(_config(prepared), tmp_path / "run")
+
+
+def test_videos_that_are_not_there_choose_no_checkpoint(prepared, tmp_path):
+    config = _config(prepared, select_by="val/video_auc")
+    message = "'val/video_auc' is not measured: use one of val/auc, val/ap, val/eer, val/log_loss"
+    with pytest.raises(UserError, match=message):
+        train.train(config, tmp_path)
 
 
 @pytest.mark.parametrize(

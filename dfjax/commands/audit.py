@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dfjax import files
 from dfjax.commands import options
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ def _run(arguments: argparse.Namespace) -> int:
         "compare_faces": arguments.compare_faces,
     }
     datasets = [builder.open_dataset(data_dir) for data_dir in arguments.data]
+    if arguments.out:
+        files.require_replaceable(arguments.out)
+    if len(datasets) == 1:
+        files.require_writable(datasets[0].path)  # for audit.json and the card
     if len(datasets) == 1:
         result = audit.audit(datasets[0], **settings)
         dataset_card.write(datasets[0])

@@ -8,6 +8,7 @@ import ml_collections
 from absl import flags, logging
 from ml_collections import config_flags
 
+from dfjax.commands import options
 from dfjax.errors import UserError
 
 
@@ -21,7 +22,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--config.field=value changes one more field",
     )
     parser.add_argument(
-        "--workdir", metavar="DIR", required=True, help="for checkpoints, metrics and results"
+        "--workdir",
+        metavar="DIR",
+        type=options.utf8_path,
+        required=True,
+        help="for checkpoints, metrics and results",
     )
     parser.set_defaults(takes_overrides=True)
 

@@ -19,7 +19,13 @@ def add_to(subcommands: options.Subcommands) -> None:
         run=_run,
     )
     parser.add_argument("--model", metavar="RUN", required=True, help="workdir of a finished run")
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the export")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=options.utf8_path,
+        required=True,
+        help="folder for the export",
+    )
     parser.add_argument(
         "--formats",
         metavar="NAMES",

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
+from dfjax import files
+
 EXIT_STATUS = """\
 exit status:
   0    done; failures of single files are listed in a file that the output names
@@ -52,6 +54,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="M",
+        type=utf8_path,
         required=True,
         help="workdir of a run, or folder or file of an export; it can run programs: trust it",
     )
@@ -99,6 +102,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text}: use 1 or more")
     return int(text)
+
+
+def utf8_path(text: str) -> str:
+    """Returns `text`; the argparse type of places that libraries open which take UTF-8 alone."""
+    path = os.path.abspath(text)
+    if files.legible(path) != path:
+        raise argparse.ArgumentTypeError(f"{files.legible(text)}: use a path that is UTF-8")
+    return text
 
 
 def sha256(text: str) -> str:

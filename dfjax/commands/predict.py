@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich.table
 
-from dfjax import console
+from dfjax import console, files
 from dfjax.commands import options, process
 from dfjax.errors import UserError
 
@@ -124,19 +124,28 @@ def _check(arguments: argparse.Namespace) -> None:
         if not arguments.live and address.is_address(source):
             shown = address.mask(source)
             raise UserError(f"{shown} is an address: add --live to watch it, or download it")
+    if not arguments.live:
+        files.require_writable(_out(arguments))
 
 
 def _predict_files(arguments: argparse.Namespace, detector: "Detector") -> int:
     from dfjax.inference import predict
 
-    out = predict.OUT if arguments.out is None else arguments.out
+    out = _out(arguments)
     outputs = predict.Outputs(not arguments.no_reports, bool(arguments.annotate))
     settings = {"num_frames": arguments.frames} if arguments.frames else {}
-    rows = predict.predict(arguments.sources, detector, out, outputs=outputs, **settings)
+    with process.printed_notes("dfjax.inference"):
+        rows = predict.predict(arguments.sources, detector, out, outputs=outputs, **settings)
     print_rows(rows)
     reports = " and the reports it names" if outputs.reports else ""
     console.print_line(f"wrote {pathlib.Path(out, predict.TABLE)}{reports}")
     return 0 if any(row["score"] is not None for row in rows) else 1
+
+
+def _out(arguments: argparse.Namespace) -> str:
+    from dfjax.inference import predict
+
+    return predict.OUT if arguments.out is None else arguments.out
 
 
 def _watch(arguments: argparse.Namespace, detector: "Detector") -> int:

@@ -6,16 +6,13 @@ import; everything heavy is imported in `_run`.
 """
 
 import argparse
-import contextlib
 import inspect
-import logging
 import os
-from collections.abc import Iterator
 from typing import Any
 
-from dfjax import console, corpora, registry
-from dfjax.commands import options
-from dfjax.corpora import ffpp
+from dfjax import console, corpora, files, registry
+from dfjax.commands import options, process
+from dfjax.corpora import ffpp_trees, strict_rules
 from dfjax.errors import UserError
 from dfjax.faces import crop_spec
 from dfjax.faces.crop_spec import CropSpec
@@ -27,8 +24,8 @@ _CORPUS_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "metavar": "DIR",
             "help": "folder of the corpus. For folder: manifest.csv with the columns path and "
-            "label, optionally split, group, method and pair; or trees real/ and fake/. For "
-            "synthetic: where to draw (DATA/synthetic)",
+            "label, optionally split, group, method and pair; or trees real/ and fake/, also in "
+            "folders train/, val/ and test/. For synthetic: where to draw (DATA/synthetic)",
         },
     ),
     "shares": (
@@ -46,7 +43,7 @@ _CORPUS_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "compression": (
         "--compression",
-        {"choices": tuple(ffpp.COMPRESSIONS), "help": "copy of the videos"},
+        {"choices": tuple(ffpp_trees.COMPRESSIONS), "help": "copy of the videos"},
     ),
     "methods": (
         "--methods",
@@ -55,9 +52,12 @@ _CORPUS_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "strict": (
         "--strict",
         {
-            "action": "store_true",
-            "help": "drop clips that leak between the official splits; scores are then not "
-            "comparable to published ones",
+            "nargs": "?",
+            "choices": (strict_rules.VIDEOS,),
+            "const": True,
+            "help": "drop clips of which a person or an original video is also in another of the "
+            "official splits, or with 'videos' an original only; scores are then not comparable "
+            "to published ones",
         },
     ),
     "identities": (
@@ -108,7 +108,11 @@ def add_to(subcommands: options.Subcommands) -> None:
         run=_run,
     )
     parser.add_argument(
-        "--out", metavar="DATA", required=True, help="folder for the dataset and errors.jsonl"
+        "--out",
+        metavar="DATA",
+        type=options.utf8_path,
+        required=True,
+        help="folder for the dataset and errors.jsonl",
     )
     parser.add_argument(
         "--jobs",
@@ -213,16 +217,19 @@ def _run(arguments: argparse.Namespace) -> int:
     beam_options = _beam_options(arguments)
     spec = _crop_spec(arguments)
     reader_options = _reader_options(arguments)
+    files.require_writable(arguments.out)  # before a large corpus is listed
     if spec.landmarks == 68:
         console.print_line(f"dfjax: note: {crop_spec.LICENSE_OF_68_LANDMARKS}", error=True)
-    with _printed_notes("dfjax.corpora"):
+    with process.printed_notes("dfjax.corpora"):
         clips = registry.build("corpus", arguments.corpus, **reader_options)
+    taken = registry.options("corpus", arguments.corpus)
     settings = Settings(
         spec,
         num_frames=arguments.frames,
         boxes_from_original=arguments.boxes_from_original,
         seed=arguments.seed or 0,
         synthetic=arguments.corpus == "synthetic",
+        strict=(arguments.strict or False) if "strict" in taken else None,
     )
     summary = prepare.prepare(
         clips,
@@ -294,18 +301,3 @@ def _beam_options(arguments: argparse.Namespace) -> list[str]:
         )
     names = (f"runner={arguments.runner}", *arguments.pipeline_options)
     return [f"--{option}" for option in names]
-
-
-@contextlib.contextmanager
-def _printed_notes(logger_name: str) -> Iterator[None]:
-    """Prints the warnings of a logger as notes, once, while the block runs."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(console.Formatter("dfjax: note: %(message)s"))
-    logger = logging.getLogger(logger_name)
-    logger.addHandler(handler)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = True

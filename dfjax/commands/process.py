@@ -6,10 +6,12 @@ is a fault of the program and keeps its traceback.
 """
 
 import argparse
+import contextlib
+import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from dfjax import console
 from dfjax.errors import UserError
@@ -38,6 +40,21 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         console.print_line("dfjax: interrupted: the same command continues", error=True)
         return 130
+
+
+@contextlib.contextmanager
+def printed_notes(logger_name: str) -> Iterator[None]:
+    """Prints the warnings of a logger as notes, once, while the block runs."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(console.Formatter("dfjax: note: %(message)s"))
+    logger = logging.getLogger(logger_name)
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
 
 
 def use_compile_cache(folder: str) -> None:

@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace, *, train_first: bool = True) -> int:
         _join_processes()
     workdir = pathlib.Path(arguments.workdir)
     if train_first:
+        evaluate.check(config)  # rather than after hours of training
         train.train(config, workdir)
     evaluate.evaluate(config, workdir)
     return 0

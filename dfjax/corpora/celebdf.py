@@ -14,8 +14,9 @@ The files may be in a subfolder videos/, or frames/ with a folder of frames for 
 list 1 is real and 0 is fake, which must agree with the folder.
 
 The list is the test split; val is dealt from the rest, an original together with its fakes. As
-published, people of the test split are also in train. strict drops those clips, which are most of
-train: the list of v2 has 56 of the 59 people. The field trains on other corpora.
+published, people of the test split are also in train. strict drops those clips, and deals val by
+people. That is most of train: the list of v2 has 56 of the 59 people, and 199 reals and 4 fakes are
+left. strict "videos" only keeps original videos apart. The field trains on other corpora.
 """
 
 import os
@@ -23,12 +24,11 @@ import pathlib
 import re
 from collections.abc import Sequence
 
-from dfjax import registry
-from dfjax.corpora import label_file, layout, splits
+from dfjax import lists, registry
+from dfjax.corpora import forms, label_file, layout, splits, strict_rules
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
-KINDS = ("videos", "frames")  # subfolders that may hold the files
 TEST_LIST = "List_of_testing_videos.txt"
 
 _REALS = {"Celeb-real": r"id\d+_\d+", "YouTube-real": r"\d{5}"}  # file names by folder
@@ -62,7 +62,7 @@ def read_celebdf_v1(
     *,
     seed: int = 0,
     shares: Sequence[float] = splits.SHARES,
-    strict: bool = False,
+    strict: bool | str = False,
 ) -> list[Clip]:
     """Returns the clips of Celeb-DF v1 in the folder `root`.
 
@@ -80,7 +80,7 @@ def read_celebdf_v2(
     *,
     seed: int = 0,
     shares: Sequence[float] = splits.SHARES,
-    strict: bool = False,
+    strict: bool | str = False,
 ) -> list[Clip]:
     """Returns the clips of Celeb-DF v2 in the folder `root`; see `read_celebdf_v1`."""
     return _read("celebdf_v2", root, _folders(), seed, shares, strict)
@@ -93,7 +93,7 @@ def read_celebdf_pp(
     seed: int = 0,
     shares: Sequence[float] = splits.SHARES,
     methods: Sequence[str] | None = None,
-    strict: bool = False,
+    strict: bool | str = False,
 ) -> list[Clip]:
     """Returns the clips of Celeb-DF++ in the folder `root`; see `read_celebdf_v1`.
 
@@ -106,21 +106,21 @@ def read_celebdf_pp(
     return _read("celebdf_pp", root, _folders_pp(), seed, shares, strict, methods)
 
 
-def list_test_reals(
-    root: str | os.PathLike, kinds: Sequence[str] = KINDS
-) -> dict[str, pathlib.Path]:
-    """Returns the reals of the test list by name (id1_0007, 00170).
+def find_root(corpus: str, root: str | os.PathLike) -> pathlib.Path:
+    """Returns the folder of the corpus: `root`, or the one below it; see `layout`."""
+    return layout.find_root(corpus, root, *_folders())
 
-    They are in the first of the subfolders `kinds` that exists.
-    """
-    root = layout.require_folder(root)
+
+def list_test_reals(root: pathlib.Path) -> dict[str, forms.Part]:
+    """Returns the reals of the test list by folder."""
     test = _read_test_list(root, _folders_pp() | _folders())
-    reals = {folder: _list_folder("celebdf", root, folder, (folder,), kinds) for folder in _REALS}
+    parts = {folder: _list_folder("celebdf", root, folder, (folder,)) for folder in _REALS}
     return {
-        name: path
-        for folder, paths in reals.items()
-        for name, path in paths.items()
-        if (folder, name) in test
+        folder: {
+            copy: {name: path for name, path in paths.items() if (folder, name) in test}
+            for copy, paths in part.items()
+        }
+        for folder, part in parts.items()
     }
 
 
@@ -160,12 +160,17 @@ def _read(
     strict: bool,
     methods: Sequence[str] | None = None,
 ) -> list[Clip]:
-    root = layout.require_folder(root)
+    root = find_root(corpus, root)
     test = _read_test_list(root, folders)
     layout.check_counts(corpus, TEST_LIST, test, _TEST_COUNTS[corpus])
+    names = (*_REALS, *methods) if methods else tuple(folders)
+    parts = {folder: _list_folder(corpus, root, folder, folders[folder]) for folder in names}
+    absent = [folder for folder, part in parts.items() if not part]
+    layout.warn(corpus, "folders of the corpus are missing", absent)
+    chosen = forms.choose(corpus, parts, lambda folder, _: int(folder not in _REALS))
     clips = []
-    for folder in (*_REALS, *methods) if methods else folders:
-        paths = _list_folder(corpus, root, folder, folders[folder])
+    for folder in (folder for folder in names if folder not in absent):
+        paths = chosen[folder]
         if count := _COUNTS[corpus].get(folder):
             layout.check_counts(corpus, folder, paths, count)
         missing = [f"{part}/{name}" for part, name in test if part == folder and name not in paths]
@@ -179,28 +184,18 @@ def _read(
             )
             for name, path in paths.items()
         ]  # fmt: skip
-    clips = splits.hold_out_val(clips, seed=seed, shares=shares, ties="video:")
-    clips = splits.drop_leaks(corpus, clips, keep=("test",)) if strict else clips
-    return layout.check_clips(root, layout.link_originals(clips))
+    clips = strict_rules.deal_val(corpus, clips, strict, seed=seed, shares=shares)
+    return layout.check_clips(root, layout.link_originals(corpus, clips))
 
 
 def _list_folder(
-    corpus: str,
-    root: pathlib.Path,
-    folder: str,
-    spellings: Sequence[str],
-    kinds: Sequence[str] = KINDS,
-) -> dict[str, pathlib.Path]:
-    """Returns the clips of a folder by name; warns about those with other names than Celeb-DF's."""
-    nested = [f"{name}/{kind}" for kind in kinds for name in spellings]
-    place = layout.find_folder(root, *nested, *spellings)
-    if place is None:
-        layout.warn(corpus, "folder of the corpus is missing", spellings[:1])
-        return {}
-    paths = layout.list_clips(place, corpus=corpus)
-    unknown = [name for name in paths if not re.fullmatch(_REALS.get(folder, _FAKE), name)]
-    layout.warn(corpus, f"clips of {place} left out: their names are not Celeb-DF's", unknown)
-    return {name: path for name, path in paths.items() if name not in unknown}
+    corpus: str, root: pathlib.Path, folder: str, spellings: Sequence[str]
+) -> forms.Part:
+    """Returns the clips of a folder; warns about those with other names than Celeb-DF's."""
+    place = layout.find_folder(root, *spellings)
+    part = forms.list_part(place, corpus=corpus)
+    message = f"clips of {place} left out: their names are not Celeb-DF's"
+    return forms.keep_named(corpus, part, _REALS.get(folder, _FAKE), message)
 
 
 def _read_test_list(
@@ -212,10 +207,10 @@ def _read_test_list(
       UserError: the list is missing, names a clip outside of `folders`, or contradicts a folder.
     """
     test = set()
-    for where, line in label_file.read_lines(root / TEST_LIST):
+    for where, line in lists.read_lines(root / TEST_LIST):
         label, text = (*line.split(maxsplit=1), "")[:2]
         path = label_file.relative_path(text, where)
-        parents = [part for part in path.parts[:-1] if part not in KINDS]
+        parents = [part for part in path.parts[:-1] if part not in layout.KINDS]
         folder = _folder_of(parents, folders)
         if folder is None:
             raise UserError(

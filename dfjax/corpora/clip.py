@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from dfjax import files
+
 LABELS = ("real", "fake")
 """The names of the labels 0 and 1."""
 
@@ -9,6 +11,8 @@ LABELS = ("real", "fake")
 @dataclasses.dataclass(frozen=True)
 class Clip:
     """One video, picture, or folder of the frames of a video, of a corpus.
+
+    Its texts are legible, so that they can be written into records; its path opens the file.
 
     Attributes:
       key: unique within the corpus: corpus/method/path below the root of the corpus.
@@ -19,6 +23,7 @@ class Clip:
       origin_ids: ids of every identity, original and group in it: clips that share one belong in
         one split.
       original: key of the real clip that a fake was made from; "" if unknown or absent.
+      orphan: whether it is known what a fake was made from, and that is absent.
     """
 
     key: str
@@ -28,3 +33,11 @@ class Clip:
     split: str
     origin_ids: tuple[str, ...]
     original: str = ""
+    orphan: bool = dataclasses.field(default=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if "".join((self.key, self.method, self.original, *self.origin_ids)).isascii():
+            return  # as nearly always: there may be a hundred thousand clips
+        for name in ("key", "method", "original"):
+            object.__setattr__(self, name, files.legible(getattr(self, name)))
+        object.__setattr__(self, "origin_ids", tuple(map(files.legible, self.origin_ids)))

@@ -20,13 +20,14 @@ with test (or val).
 import os
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from dfjax import registry
-from dfjax.corpora import ffpp, label_file, layout, splits
+from dfjax import lists, registry
+from dfjax.corpora import ffpp, forms, layout, splits, strict_rules
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
+_FAKES = "manipulated_videos"
 METHODS = (
     "end_to_end",
     "reenact_postprocess",
@@ -42,7 +43,7 @@ def read_deeperforensics(
     *,
     ffpp_root: str | os.PathLike | None = None,
     methods: Sequence[str] | None = None,
-    strict: bool = False,
+    strict: bool | str = False,
 ) -> list[Clip]:
     """Returns the clips of the corpus in the folder `root`.
 
@@ -52,36 +53,41 @@ def read_deeperforensics(
     Raises:
       UserError: `ffpp_root` is None, a split list is missing or wrong, or a variant is unknown.
     """
-    root = layout.require_folder(root)
     layout.check_methods(methods, METHODS)
+    root = layout.find_root("deeperforensics", root, _FAKES)
     if ffpp_root is None:
         raise UserError(
             "deeperforensics needs the folder of FaceForensics++, whose originals in c23 are its "
             "reals: give it with --ffpp DIR"
         )
+    ffpp_root = ffpp.find_root(ffpp_root)
     split_of = _read_splits(root)
-    clips = _reals(pathlib.Path(ffpp_root), split_of)
-    for method in methods or METHODS:
-        paths = _list_variant(root, method)
-        layout.check_counts("deeperforensics", method, paths, split_of.keys())
+    fakes = {name: _list_variant(root, name) for name in methods or METHODS}
+    absent = [name for name, part in fakes.items() if not part]
+    layout.warn("deeperforensics", "methods are missing", absent)
+    parts = {"real": ffpp.list_reals(ffpp_root, "c23"), **fakes}
+    reals = {name.split("_")[0] for name in split_of}
+    chosen = forms.choose("deeperforensics", parts, _labels(reals, split_of.keys()))
+    clips = _reals(ffpp_root, chosen.pop("real"), split_of)
+    for method in (name for name in chosen if name not in absent):
+        layout.check_counts("deeperforensics", method, chosen[method], split_of.keys())
         clips += [
             layout.make_clip(
                 "deeperforensics", root, path,
                 method=method, split=split_of[name], origin_ids=origin_ids(name),
             )
-            for name, path in paths.items()
+            for name, path in chosen[method].items()
             if name in split_of
         ]  # fmt: skip
-    clips = layout.link_originals(clips)
-    clips = splits.drop_leaks("deeperforensics", clips) if strict else clips
-    return layout.check_clips(root, clips)
+    clips = strict_rules.keep_splits("deeperforensics", clips, strict)
+    return layout.check_clips(root, layout.link_originals("deeperforensics", clips))
 
 
 def _read_splits(root: pathlib.Path) -> dict[str, str]:
     """Returns the split of every fake ("071_M004") that the owners' lists name."""
     split_of: dict[str, str] = {}
     for split in splits.SPLITS:
-        for where, line in label_file.read_lines(root / "lists" / "splits" / f"{split}.txt"):
+        for where, line in lists.read_lines(root / "lists" / "splits" / f"{split}.txt"):
             name = pathlib.PurePosixPath(line).stem
             if not re.fullmatch(r"\d{3}_[MW]\d{3}", name):
                 raise UserError(
@@ -95,13 +101,20 @@ def _read_splits(root: pathlib.Path) -> dict[str, str]:
     return split_of
 
 
-def _reals(ffpp_root: pathlib.Path, split_of: dict[str, str]) -> list[Clip]:
+def _labels(reals: Collection[str], fakes: Collection[str]) -> Callable[[str, str], int | None]:
+    def label_of(method: str, name: str) -> int | None:
+        known = reals if method == "real" else fakes
+        return int(method != "real") if name in known else None
+
+    return label_of
+
+
+def _reals(ffpp_root: pathlib.Path, paths: dict[str, str], split_of: dict[str, str]) -> list[Clip]:
     """Returns the originals of the fakes, each in the split of its fakes."""
     # The lists were read in the order train, val, test: the last one wins.
     split_of_real = {name.split("_")[0]: split for name, split in split_of.items()}
     straddling = {name for name in split_of if split_of[name] != split_of_real[name[:3]]}
     layout.warn("deeperforensics", "fakes are in another split than their original", straddling)
-    paths = ffpp.list_reals(ffpp_root, "c23")
     missing = split_of_real.keys() - paths.keys()
     layout.warn("deeperforensics", f"originals are missing in {ffpp_root}", missing)
     return [
@@ -114,10 +127,9 @@ def _reals(ffpp_root: pathlib.Path, split_of: dict[str, str]) -> list[Clip]:
     ]  # fmt: skip
 
 
-def _list_variant(root: pathlib.Path, method: str) -> dict[str, pathlib.Path]:
-    folder = f"manipulated_videos/{method}"
-    place = layout.find_folder(root, f"{folder}/videos", f"{folder}/frames", folder)
-    return {} if place is None else layout.list_clips(place, corpus="deeperforensics")
+def _list_variant(root: pathlib.Path, method: str) -> forms.Part:
+    folder = layout.find_folder(root, f"{_FAKES}/{method}")
+    return forms.list_part(folder, corpus="deeperforensics")
 
 
 def origin_ids(name: str) -> tuple[str, ...]:

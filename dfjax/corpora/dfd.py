@@ -7,9 +7,10 @@ Below the root, that of FaceForensics++:
     manipulated_sequences/DeepFakeDetection/{raw,c23,c40}/videos/
         24_23__outside_talking_still_laughing__YR5OVD4S.mp4     <target>_<source>__<scene>__<code>
 
-with images/ or frames/ also in place of videos/, and c0/ in place of raw/. The tree decides the
-label: original is real, manipulated is fake. The owners name no split: as usual in the field, all
-is test. State the compression with every score: raw and c23 differ by ten points of AUC.
+with folders of frames also in place of videos/, and c0/ in place of raw/; or, in a copy of others,
+DFD_original_sequences/ and DFD_manipulated_sequences/. The tree decides the label: original is
+real, manipulated is fake. The owners name no split: as usual in the field, all is test. State the
+compression with every score: raw and c23 differ by ten points of AUC.
 """
 
 import os
@@ -17,16 +18,19 @@ import pathlib
 import re
 
 from dfjax import registry
-from dfjax.corpora import ffpp, layout
+from dfjax.corpora import ffpp_trees, forms, layout
 from dfjax.corpora.clip import Clip
-from dfjax.errors import UserError
+from dfjax.corpora.ffpp_trees import Tree
 
 _REAL = re.compile(r"(?P<target>\d+)__(?P<scene>\w+)")
 _FAKE = re.compile(r"(?P<target>\d+)_(?P<donor>\d+)__(?P<scene>\w+)__(?P<code>[0-9A-Z]+)")
-_PARTS = {
-    "real": ("original_sequences/actors", _REAL, 363),
-    "DeepFakeDetection": ("manipulated_sequences/DeepFakeDetection", _FAKE, 3068),
+_ORIGINAL, _MANIPULATED = "DFD_original_sequences", "DFD_manipulated_sequences"
+_TREES = {
+    "real": Tree("original_sequences/actors", flat=(_ORIGINAL,)),
+    "DeepFakeDetection": Tree("manipulated_sequences/DeepFakeDetection", flat=(_MANIPULATED,)),
 }
+_PATTERNS = {"real": _REAL, "DeepFakeDetection": _FAKE}
+_COUNTS = {"real": 363, "DeepFakeDetection": 3068}
 
 
 @registry.register("corpus", "dfd")
@@ -40,18 +44,21 @@ def read_dfd(
     Raises:
       UserError: one of the two trees is missing in that compression.
     """
-    root = layout.require_folder(root)
+    signs = ("original_sequences", "manipulated_sequences", _ORIGINAL, _MANIPULATED)
+    root = layout.find_root("dfd", root, *signs)
+    folders = {m: ffpp_trees.require(root, tree, compression) for m, tree in _TREES.items()}
+    ffpp_trees.warn_if_unnamed("dfd", root, folders.values(), compression)
+    parts = {method: _list_part(method, folder) for method, folder in folders.items()}
     clips = []
-    for method, (part, pattern, count) in _PARTS.items():
-        paths = _list_part(root, part, pattern, compression)
-        layout.check_counts("dfd", f"{method} {compression}", paths, count)
+    for method, paths in forms.choose_by_class("dfd", parts).items():
+        layout.check_counts("dfd", f"{method} {compression}", paths, _COUNTS[method])
         clips += [
             layout.make_clip(
                 "dfd", root, path, method=method, split="test", origin_ids=origin_ids(name)
             )
             for name, path in paths.items()
         ]
-    return layout.check_clips(root, layout.link_originals(clips))
+    return layout.check_clips(root, layout.link_originals("dfd", clips))
 
 
 def origin_ids(name: str) -> tuple[str, ...]:
@@ -67,15 +74,8 @@ def origin_ids(name: str) -> tuple[str, ...]:
     return (f"video:dfd/{target}__{scene}", *(f"identity:dfd/{person}" for person in people))
 
 
-def _list_part(
-    root: pathlib.Path, part: str, pattern: re.Pattern[str], compression: str
-) -> dict[str, pathlib.Path]:
-    folder = ffpp.find_sequences(root, part, compression)
-    if folder is None:
-        raise UserError(
-            f"{root} has no {part} in {compression}: download it, or choose another compression"
-        )
-    paths = layout.list_clips(folder, corpus="dfd")
-    unknown = [name for name in paths if not pattern.fullmatch(name)]
-    layout.warn("dfd", f"clips of {part} left out: their names are not DFD's", unknown)
-    return {name: path for name, path in paths.items() if name not in unknown}
+def _list_part(method: str, folder: pathlib.Path) -> forms.Part:
+    """Returns the clips of a tree; warns about those with other names than DFD's."""
+    part = forms.list_part(folder, corpus="dfd")
+    message = f"clips of {_TREES[method].official} left out: their names are not DFD's"
+    return forms.keep_named("dfd", part, _PATTERNS[method], message)

@@ -7,26 +7,28 @@ Dolhansky et al., 2019, arXiv 1910.08854. Below the root, or below dfdc_preview_
     method_B/...
     dataset.json      {path: {"label": "real", "set": "train", "target_id": ..., "swapped_id": ...}}
 
-The second folder may be videos/, or frames/ with a folder of frames for each video. dataset.json
-decides the label, and the first folder must agree. Clips are identified by their paths, since the
-two methods use the same file names.
+The second folder may be videos/, or frames/ with a folder of frames for each video, and below these
+the folders of actors may be missing, as DeepfakeBench has it: then the name of the file tells which
+entry of that method it is. dataset.json decides the label, and the first folder must agree.
 
 The split into train and test is the owners'. val is dealt from train; the videos of an actor and
 all fakes made from them stay together. Donors may be in both: almost every actor is swapped with
-others. strict drops clips that share an actor with test.
+others. strict drops clips that share an actor with test, and deals val so that donors are in one.
 """
 
-import dataclasses
+import collections
 import os
 import pathlib
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dfjax import registry
-from dfjax.corpora import label_file, layout, splits
+from dfjax.corpora import forms, label_file, layout, splits, strict_rules
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
+_ROOT = "dfdc_preview_set"
 _LIST = "dataset.json"
 _REALS = "original_videos"
 _FOLDERS = (_REALS, "method_A", "method_B")
@@ -39,7 +41,7 @@ def read_dfdcp(
     *,
     seed: int = 0,
     shares: Sequence[float] = splits.SHARES,
-    strict: bool = False,
+    strict: bool | str = False,
 ) -> list[Clip]:
     """Returns the clips of the corpus in the folder `root`.
 
@@ -48,10 +50,12 @@ def read_dfdcp(
     Raises:
       UserError: dataset.json is missing, not understood, or contradicts the folders.
     """
-    root = layout.require_folder(root)
-    if not (root / _LIST).exists():
-        root = layout.find_folder(root, "dfdc_preview_set") or root
-    entries, paths = _read_list(root / _LIST), _list_videos(root)
+    root = layout.find_root("dfdcp", root, *_FOLDERS, _LIST, _ROOT)
+    root = layout.find_folder(root, _ROOT) or root
+    entries = _read_list(root / _LIST)
+    parts = {folder: _list_folder(root, folder, entries) for folder in _FOLDERS}
+    chosen = forms.choose("dfdcp", parts, lambda _, name: _label(entries.get(name)))
+    paths = {name: path for part in chosen.values() for name, path in part.items()}
     layout.warn("dfdcp", f"videos of {_LIST} are missing", entries.keys() - paths.keys())
     layout.warn("dfdcp", f"videos left out: not in {_LIST}", paths.keys() - entries.keys())
     clips = [
@@ -64,10 +68,19 @@ def read_dfdcp(
         if name in paths
     ]  # fmt: skip
     _check_counts(clips)
-    clips = _hold_out_val(layout.link_originals(clips), seed, shares)
-    if strict:
-        clips = splits.drop_leaks("dfdcp", clips, keep=("test",))
-    return layout.check_clips(root, clips)
+    clips = strict_rules.deal_val(
+        "dfdcp", clips, strict, seed=seed, shares=shares, ties=_ids_but_the_donor
+    )
+    return layout.check_clips(root, layout.link_originals("dfdcp", clips))
+
+
+def origin_ids(name: str) -> tuple[str, ...]:
+    """Returns the origin ids of the real "643049_A_001" or of a fake; () for other names."""
+    match = re.fullmatch(r"((?P<donor>\d+)_)?(?P<video>(?P<actor>\d+)_[A-Z]+_\d+)", name)
+    if match is None:
+        return ()
+    people = [match["actor"], *([match["donor"]] if match["donor"] else [])]
+    return (f"video:dfdcp/{match['video']}", *(f"identity:dfdcp/{person}" for person in people))
 
 
 def _read_list(path: pathlib.Path) -> dict[str, dict[str, Any]]:
@@ -105,13 +118,34 @@ def _check_entry(entry: Any, where: str, folder: str) -> None:
             )
 
 
-def _list_videos(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    paths = {}
-    for name in _FOLDERS:
-        folder = layout.find_folder(root, f"{name}/videos", f"{name}/frames", name)
-        for inner, path in layout.list_clips(folder, corpus="dfdcp").items() if folder else ():
-            paths[f"{name}/{inner}"] = path
-    return paths
+def _label(entry: dict[str, Any] | None) -> int | None:
+    return None if entry is None else int(entry["label"] == "fake")
+
+
+def _list_folder(root: pathlib.Path, folder: str, entries: Collection[str]) -> forms.Part:
+    """Returns the clips of a folder by the names of `entries`; others keep the names they have."""
+    name_of = collections.defaultdict(list)
+    for name in entries:
+        if name.startswith(f"{folder}/"):
+            name_of[name.rpartition("/")[2]].append(name)
+    part = forms.list_part(layout.find_folder(root, folder), corpus="dfdcp")
+    return {copy: _rename(folder, paths, name_of, entries) for copy, paths in part.items()}
+
+
+def _rename(
+    folder: str,
+    paths: dict[str, str],
+    name_of: Mapping[str, Sequence[str]],
+    entries: Collection[str],
+) -> dict[str, str]:
+    """Returns `paths` by the entry of the same path or, if there is one alone, of the same file."""
+    full = {f"{folder}/{inner}": path for inner, path in paths.items()}
+    renamed = {}
+    for name, path in full.items():
+        of_file = name_of.get(name.rpartition("/")[2], ())
+        is_other = name not in entries and len(of_file) == 1 and of_file[0] not in full
+        renamed.setdefault(of_file[0] if is_other else name, path)
+    return renamed
 
 
 def _origin_ids(name: str, entry: dict[str, Any]) -> list[str]:
@@ -130,11 +164,6 @@ def _check_counts(clips: Sequence[Clip]) -> None:
         layout.check_counts("dfdcp", f"{split} {('real', 'fake')[label]}", keys, count)
 
 
-def _hold_out_val(clips: Sequence[Clip], seed: int, shares: Sequence[float]) -> list[Clip]:
-    """Returns `clips` with val dealt from train; donors tie nothing together."""
-    targets = [dataclasses.replace(clip, origin_ids=clip.origin_ids[:2]) for clip in clips]
-    dealt = splits.hold_out_val(targets, seed=seed, shares=shares)
-    return [
-        dataclasses.replace(clip, split=target.split)
-        for clip, target in zip(clips, dealt, strict=True)
-    ]
+def _ids_but_the_donor(clip: Clip) -> Sequence[str]:
+    """Returns the ids of the original and of the actor in it."""
+    return clip.origin_ids[:2]

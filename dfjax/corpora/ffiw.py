@@ -19,7 +19,7 @@ import os
 import pathlib
 
 from dfjax import registry
-from dfjax.corpora import layout, splits
+from dfjax.corpora import forms, layout, splits
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
@@ -35,31 +35,35 @@ def read_ffiw(root: str | os.PathLike) -> list[Clip]:
     Raises:
       UserError: there is no release, or a video is in two of them.
     """
-    root = layout.require_folder(root)
+    root = layout.find_root("ffiw", root, *_TREES.values(), *_RELEASES)
+    parts = {
+        (method, split): _list_part(root, tree, split)
+        for split in splits.SPLITS
+        for method, tree in _TREES.items()
+    }
+    chosen = forms.choose("ffiw", parts, lambda part, _: int(part[0] != "real"))
     clips = []
+    for (method, split), paths in chosen.items():
+        layout.check_counts("ffiw", f"{_TREES[method]}/{split}", paths, _COUNTS[split])
+        clips += [
+            layout.make_clip(
+                "ffiw", root, path,
+                method=method, split=split, origin_ids=[f"video:ffiw/{split}/{name}"],
+            )
+            for name, path in paths.items()
+        ]  # fmt: skip
     for split in splits.SPLITS:
-        part = {method: _list_part(root, tree, split) for method, tree in _TREES.items()}
-        for method, paths in part.items():
-            layout.check_counts("ffiw", f"{_TREES[method]}/{split}", paths, _COUNTS[split])
-            clips += [
-                layout.make_clip(
-                    "ffiw", root, path,
-                    method=method, split=split, origin_ids=[f"video:ffiw/{split}/{name}"],
-                )
-                for name, path in paths.items()
-            ]  # fmt: skip
-        unpaired = part["real"].keys() ^ part["fake"].keys()
+        unpaired = chosen["real", split].keys() ^ chosen["fake", split].keys()
         layout.warn("ffiw", f"videos of {split} are only in source or only in target", unpaired)
-    return layout.check_clips(root, layout.link_originals(clips))
+    return layout.check_clips(root, layout.link_originals("ffiw", clips))
 
 
-def _list_part(root: pathlib.Path, tree: str, split: str) -> dict[str, pathlib.Path]:
-    paths: dict[str, pathlib.Path] = {}
+def _list_part(root: pathlib.Path, tree: str, split: str) -> forms.Part:
+    part: forms.Part = {}
     for release in (root, *(root / name for name in _RELEASES)):
-        part = f"{tree}/{split}"
-        folder = layout.find_folder(release, f"{part}/videos", f"{part}/frames", part)
-        for name, path in layout.list_clips(folder, corpus="ffiw").items() if folder else ():
-            if name in paths:
-                raise UserError(f"{paths[name]} and {path} both exist: keep one")
-            paths[name] = path
-    return paths
+        folder = layout.find_folder(release, f"{tree}/{split}")
+        for copy, paths in forms.list_part(folder, corpus="ffiw").items():
+            for name in part.get(copy, {}).keys() & paths.keys():
+                raise UserError(f"{part[copy][name]} and {paths[name]} both exist: keep one")
+            part.setdefault(copy, {}).update(paths)
+    return part

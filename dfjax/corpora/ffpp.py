@@ -6,9 +6,11 @@ Rössler et al., ICCV 2019; https://github.com/ondyari/FaceForensics. Below the 
     manipulated_sequences/METHOD/{raw,c23,c40}/videos/071_054.mp4   <target>_<source>
     train.json  val.json  test.json    pairs of ids; also in splits/ or dataset/splits/
 
-or, in place of videos/, frames in images/071/ (as the owners extract them) or frames/071/. Early
-downloads have c0/ in place of raw/. The tree decides the label: original is real, manipulated is
-fake.
+or, in place of videos/, folders of frames in images/071/ (as the owners extract them), frames/071/
+or face_images/071/. Early downloads have c0/ in place of raw/, and no youtube/. The copies of
+others are read as well: RealFF/ and METHOD/ in place of the two trees, and original/ and METHOD/
+without the level of the compression, as in FaceForensics++_C23/. The tree decides the label:
+original is real, manipulated is fake.
 
 The splits are the owners'. They leak: the 1,000 ids are cut from 977 videos, and 7 videos are in
 two splits. Published numbers include those; strict drops clips of train (and val) that share a
@@ -16,20 +18,18 @@ video with test (or val). DeepFakeDetection, in the same tree, is the corpus dfd
 """
 
 import hashlib
-import itertools
 import os
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dfjax import registry
-from dfjax.corpora import label_file, layout, splits
+from dfjax.corpora import ffpp_trees, forms, label_file, layout, strict_rules
 from dfjax.corpora.clip import Clip
+from dfjax.corpora.ffpp_trees import Tree
 from dfjax.errors import UserError
 
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
-KINDS = ("videos", "images", "frames")  # subfolders that may hold the files
-COMPRESSIONS = {"raw": ("raw", "c0"), "c23": ("c23",), "c40": ("c40",)}  # names of folders
 # sha256 of the owners' split files, {split}.json.
 SPLIT_SHA256 = {
     "train": "e59386911255e6fb0a79a7808ec2210536b8c0474268342694c4bca766d1b347",
@@ -64,13 +64,19 @@ _SHARED_VIDEOS = {
 _YOUTUBE = {name: video for video, names in _SHARED_VIDEOS.items() for name in names.split()}
 
 
+_REALS = Tree("original_sequences/youtube", ("original_sequences", "RealFF"), ("original",))
+_FAKES = {
+    method: Tree(f"manipulated_sequences/{method}", (method,), (method,)) for method in METHODS
+}
+
+
 @registry.register("corpus", "ffpp")
 def read_ffpp(
     root: str | os.PathLike,
     *,
     compression: str = "c23",
     methods: Sequence[str] | None = None,
-    strict: bool = False,
+    strict: bool | str = False,
 ) -> list[Clip]:
     """Returns the clips of the corpus in the folder `root`.
 
@@ -80,46 +86,51 @@ def read_ffpp(
     Raises:
       UserError: a part or a split file is missing, or a name is unknown.
     """
-    root = layout.require_folder(root)
-    split_of = read_splits(root)
+    layout.check_methods(methods, METHODS)
+    root = find_root(root)
     parts = {"real": list_reals(root, compression), **_list_fakes(root, compression, methods)}
+    split_of = read_splits(root)
+    named = {
+        method: [name for name in split_of if ("_" in name) == (method != "real")]
+        for method in parts
+    }
     clips = []
-    for method, paths in parts.items():
-        named = [name for name in split_of if ("_" in name) == (method != "real")]
-        layout.check_counts("ffpp", f"{method} {compression}", paths, named)
+    for method, paths in forms.choose("ffpp", parts, _labels(named)).items():
+        layout.check_counts("ffpp", f"{method} {compression}", paths, named[method])
         clips += [
             layout.make_clip(
                 "ffpp", root, paths[name],
                 method=method, split=split_of[name], origin_ids=origin_ids(name),
             )
-            for name in named
+            for name in named[method]
             if name in paths
         ]  # fmt: skip
-    clips = layout.link_originals(clips)
-    return layout.check_clips(root, splits.drop_leaks("ffpp", clips) if strict else clips)
+    clips = strict_rules.keep_splits("ffpp", clips, strict)
+    return layout.check_clips(root, layout.link_originals("ffpp", clips))
 
 
-def list_reals(
-    root: str | os.PathLike, compression: str, kinds: Sequence[str] = KINDS
-) -> dict[str, pathlib.Path]:
+def find_root(root: str | os.PathLike) -> pathlib.Path:
+    """Returns the folder of FaceForensics++: `root`, or the one below it; see `layout`."""
+    trees = ("original_sequences", "manipulated_sequences", "original", "RealFF")
+    return layout.find_root("ffpp", root, *trees)
+
+
+def list_reals(root: pathlib.Path, compression: str) -> forms.Part:
     """Returns the original videos, or their folders of frames, by id.
-
-    They are in the first of the subfolders `kinds` that exists.
 
     Raises:
       UserError: `root` does not have them in that compression.
     """
-    spellings = _spellings("original_sequences/youtube", compression, kinds)
-    return layout.list_clips(layout.require_folder(root, *spellings), corpus="ffpp")
+    return forms.list_part(ffpp_trees.require(root, _REALS, compression), corpus="ffpp")
 
 
-def read_splits(root: str | os.PathLike) -> dict[str, str]:
+def read_splits(root: pathlib.Path) -> dict[str, str]:
     """Returns the split of every id ("071") and pair ("071_054") of the owners' files.
 
     Raises:
       UserError: a file is missing, is not a list of pairs, or repeats an id.
     """
-    folder = _split_folder(pathlib.Path(root))
+    folder = _split_folder(root)
     split_of: dict[str, str] = {}
     altered = []
     for split, sha256 in SPLIT_SHA256.items():
@@ -148,44 +159,34 @@ def origin_ids(name: str) -> tuple[str, ...]:
     return (*(f"video:ffpp/{name}" for name in names), *shared)
 
 
-def find_sequences(root: str | os.PathLike, part: str, compression: str) -> pathlib.Path | None:
-    """Returns the folder with the clips of "manipulated_sequences/Deepfakes", say, or None."""
-    return layout.find_folder(root, *_spellings(part, compression))
-
-
-def spellings_of(compression: str) -> tuple[str, ...]:
-    """Returns the names that the folder of a compression may have.
-
-    Raises:
-      UserError: it is unknown.
-    """
-    if compression not in COMPRESSIONS:
-        raise UserError(f"compression {compression!r}: use {', '.join(COMPRESSIONS)}")
-    return COMPRESSIONS[compression]
-
-
-def _spellings(part: str, compression: str, kinds: Sequence[str] = KINDS) -> list[str]:
-    names = itertools.product(spellings_of(compression), kinds)
-    return [f"{part}/{name}/{kind}" for name, kind in names]
-
-
 def _list_fakes(
     root: pathlib.Path, compression: str, methods: Sequence[str] | None
-) -> dict[str, dict[str, pathlib.Path]]:
-    layout.check_methods(methods, METHODS)
-    fakes = {}
-    for method in methods or METHODS:
-        folder = find_sequences(root, f"manipulated_sequences/{method}", compression)
-        if folder is None and methods:
-            raise UserError(
-                f"{root} has no {method} in {compression}: download it, or leave the method out"
-            )
-        fakes[method] = {} if folder is None else layout.list_clips(folder, corpus="ffpp")
-    return fakes
+) -> dict[str, forms.Part]:
+    """Returns the clips by method; warns about the methods that are missing."""
+    find = ffpp_trees.require if methods else ffpp_trees.find
+    folders = {name: find(root, _FAKES[name], compression) for name in methods or METHODS}
+    ffpp_trees.warn_if_unnamed("ffpp", root, folders.values(), compression)
+    absent = [
+        f"{name}{ffpp_trees.describe_others(root, _FAKES[name])}"
+        for name, folder in folders.items()
+        if folder is None
+    ]
+    layout.warn("ffpp", f"methods are missing in {compression}", absent)
+    return {
+        method: forms.list_part(folder, corpus="ffpp")
+        for method, folder in folders.items()
+        if folder
+    }
+
+
+def _labels(named: Mapping[str, Iterable[str]]) -> Callable[[str, str], int | None]:
+    known = {method: frozenset(names) for method, names in named.items()}
+    return lambda method, name: int(method != "real") if name in known[method] else None
 
 
 def _split_folder(root: pathlib.Path) -> pathlib.Path:
-    folders = [root, root / "splits", root / "dataset" / "splits"]
+    inner = ("", "splits", "dataset/splits")
+    folders = [place / folder for place in (root, root.absolute().parent) for folder in inner]
     complete = [
         f for f in folders if all((f / f"{split}.json").is_file() for split in SPLIT_SHA256)
     ]

@@ -3,36 +3,31 @@
 Columns of the manifest: `path` (relative to its folder) and `label` (real, fake, 0 or 1), and if
 known `split` (train, val or test), `method` (of a fake), `group` (ids of people or originals,
 joined by ";") and `pair` (shared by an original and its fakes). Other columns are ignored.
+`dfjax.lists` says what form it may have.
 
-Trees: `real/` and `fake/`, of any depth; the first folder below `fake/` names the method. Files
-with the same name in both count as an original and its fakes, and pictures in one deeper folder as
-frames of one video. If that is wrong, write a manifest. Hidden files and folders are not read.
+Trees: `real/` and `fake/`, of any depth, or the same in folders of splits (`train/real/`), in the
+spellings of `class_folders`; the first folder below `fake/` names the method. Files with the same
+name in both count as an original and its fakes; `picture_groups` says which pictures belong
+together. If that is wrong, write a manifest. Hidden files and folders are not read.
 """
 
 import collections
-import csv
+import contextlib
 import dataclasses
 import hashlib
 import os
 import pathlib
+import unicodedata
 from collections.abc import Iterator, Sequence
 
-from dfjax import registry, walk
-from dfjax.corpora import splits
-from dfjax.corpora.clip import Clip
+from dfjax import files, lists, registry
+from dfjax.corpora import class_folders, label_file, layout, picture_groups, splits
+from dfjax.corpora.clip import LABELS, Clip
+from dfjax.corpora.picture_groups import Picture
 from dfjax.errors import UserError
 from dfjax.media import suffix
 
 MANIFEST = "manifest.csv"
-
-_LABELS = {"real": 0, "0": 0, "fake": 1, "1": 1}
-_SPLITS = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +55,9 @@ def read_folder(
     `name` is the name of the corpus in keys; None: that of the folder. The original of a fake is
     the real file of its pair.
 
-    Splits are the manifest's. If it names none, `seed` and `shares` deal the files out to train,
-    val and test. Files that share a group, a pair or their bytes stay together, and both classes
-    are in every split if possible.
+    Splits are those that the manifest or the folders name. If they name none, `seed` and `shares`
+    deal the files out to train, val and test. Files that share a group, a pair or their bytes stay
+    together, and both classes are in every split if possible.
 
     Raises:
       UserError: there is nothing to read, the manifest is not understood, or files that belong
@@ -92,10 +87,10 @@ def _read_entries(root: pathlib.Path) -> list[_Entry]:
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: give the folder of a corpus")
     manifest = root / MANIFEST
-    entries = list(_read_manifest(manifest) if manifest.exists() else _walk_trees(root))
+    entries = list(_read_manifest(manifest) if manifest.exists() else _read_trees(root))
     if not entries:
         raise UserError(f"{root} has no picture or video: add files in {suffix.ACCEPTED}")
-    if not any((root / entry.path).exists() for entry in entries):
+    if not any(os.path.exists(root / entry.path) for entry in entries):
         raise UserError(
             f"none of the {len(entries)} files in {manifest} exists: paths start at its folder"
         )
@@ -110,29 +105,46 @@ def _origin_ids(entry: _Entry) -> tuple[str, ...]:
 def _splits(
     root: pathlib.Path, entries: list[_Entry], seed: int, shares: Sequence[float]
 ) -> list[str]:
-    names = [entry.path for entry in entries]
+    names = [files.legible(entry.path) for entry in entries]
     contents = _shared_contents(root, entries)
     ties = [
         [f"group {group!r}" for group in entry.groups]
         + [f"pair {entry.pair!r}"] * bool(entry.pair)
-        + [f"the same file content (sha256 {digest[:12]})" for digest in contents.get(name, ())]
-        for name, entry in zip(names, entries, strict=True)
+        + [f"the same file content (sha256 {digest[:12]})" for digest in contents.get(entry, ())]
+        for entry in entries
     ]
     named = [entry.split for entry in entries]
     if not any(named):
         labels = [entry.label for entry in entries]
-        return splits.assign_splits(names, labels, ties, seed=seed, shares=shares)
+        dealt = splits.assign_splits(names, labels, ties, seed=seed, shares=shares)
+        _warn_about_empty_splits(labels, dealt, shares)
+        return dealt
     if not all(named):
         raise UserError(
-            f"{names[named.index('')]} has no split but others have: name one in every row of "
-            f"{MANIFEST}, or in none"
+            f"{names[named.index('')]} has no split but others have: name one of every file, in "
+            f"{MANIFEST} or by folders train, val and test, or of none"
         )
     splits.check_splits(names, named, ties)
     return named
 
 
-def _shared_contents(root: pathlib.Path, entries: list[_Entry]) -> dict[str, tuple[str, ...]]:
-    """Returns the sha256 of files that have a copy, by path; reads only files of equal size.
+def _warn_about_empty_splits(
+    labels: Sequence[int], dealt: Sequence[str], shares: Sequence[float]
+) -> None:
+    """Says why a class is missing in a split, though it has a file for each."""
+    wanted = {split for split, share in zip(splits.SPLITS, shares, strict=True) if share > 0}
+    for label in (label for label in (0, 1) if labels.count(label) >= len(wanted)):
+        has = {split for split, other in zip(dealt, labels, strict=True) if other == label}
+        layout.warn(
+            "folder",
+            f"splits get no {LABELS[label]} file: the {labels.count(label)} form too few groups "
+            "that may be parted (if they are unrelated, list them in manifest.csv)",
+            wanted - has,
+        )
+
+
+def _shared_contents(root: pathlib.Path, entries: list[_Entry]) -> dict[_Entry, tuple[str, ...]]:
+    """Returns the sha256 of files that have a copy; reads only files of equal size.
 
     Raises:
       UserError: a real and a fake file are equal.
@@ -140,12 +152,13 @@ def _shared_contents(root: pathlib.Path, entries: list[_Entry]) -> dict[str, tup
     by_size = collections.defaultdict(list)
     for entry in entries:
         path = root / entry.path
-        if path.is_file() and path.stat().st_size > 0:
-            by_size[path.stat().st_size].append(entry)
+        if os.path.isfile(path) and os.path.getsize(path) > 0:
+            by_size[os.path.getsize(path)].append(entry)
     by_digest = collections.defaultdict(list)
     for candidates in by_size.values():
         for entry in candidates if len(candidates) > 1 else ():
-            by_digest[_sha256(root / entry.path)].append(entry)
+            with contextlib.suppress(OSError):  # its outcome will say why
+                by_digest[_sha256(root / entry.path)].append(entry)
     contents = {}
     for digest, copies in by_digest.items():
         if len(copies) > 1:
@@ -154,7 +167,7 @@ def _shared_contents(root: pathlib.Path, entries: list[_Entry]) -> dict[str, tup
                 raise UserError(
                     f"{a.path} (real) and {b.path} (fake) are the same file: correct a label"
                 )
-            contents.update({entry.path: (digest,) for entry in copies})
+            contents.update({entry: (digest,) for entry in copies})
     return contents
 
 
@@ -164,41 +177,24 @@ def _sha256(path: pathlib.Path) -> str:
 
 
 def _read_manifest(manifest: pathlib.Path) -> Iterator[_Entry]:
-    lines: dict[str, int] = {}
-    try:
-        with open(manifest, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            columns = [column.strip().lower() for column in reader.fieldnames or []]
-            if not {"path", "label"} <= set(columns):
-                raise UserError(
-                    f"{manifest} has the columns {', '.join(columns) or 'none'}: "
-                    "path and label are needed; split, group, method and pair are optional"
-                )
-            reader.fieldnames = columns
-            for row in reader:
-                where = f"{manifest} line {reader.line_num}"
-                entry = _entry({name: (row[name] or "").strip() for name in columns}, where)
-                if entry.path in lines:
-                    raise UserError(
-                        f"{where} names {entry.path} again after line {lines[entry.path]}: keep one"
-                    )
-                lines[entry.path] = reader.line_num
-                yield entry
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(
-            f"{manifest} is not a CSV file in UTF-8 ({error}): save it again"
-        ) from error
+    finder = lists.Finder(manifest.parent)
+    places: dict[str, str] = {}
+    for where, row in lists.read_table(manifest, ("path", "label")):
+        entry = _entry(row, where, finder)
+        here = where.removeprefix(f"{manifest} ")
+        first = places.setdefault(entry.path, here)
+        if first != here:
+            raise UserError(f"{where} names {entry.path} again after {first}: keep one")
+        yield entry
 
 
-def _entry(row: dict[str, str], where: str) -> _Entry:
-    label = _LABELS.get(row["label"].lower())
-    if label is None:
-        raise UserError(f"{where}: label {row['label']!r}: use real, fake, 0 or 1")
-    path = pathlib.PurePosixPath(os.path.normpath(row["path"]))
-    if row["path"] in ("", ".") or "\0" in row["path"] or path.is_absolute() or ".." in path.parts:
+def _entry(row: dict[str, str], where: str, finder: lists.Finder) -> _Entry:
+    label = label_file.read_label(row["label"], where)
+    path = pathlib.PurePosixPath(os.path.normpath(finder.find(row["path"])))
+    if row["path"] in ("", ".") or path.is_absolute() or ".." in path.parts:
         raise UserError(f"{where}: path {row['path']!r}: give a file below the manifest's folder")
     split = row.get("split", "").lower()
-    if split and split not in _SPLITS:
+    if split and split not in class_folders.SPLITS:
         raise UserError(f"{where}: split {row['split']!r}: use train, val or test")
     method = row.get("method") or "fake"
     if label and method.lower() == "real":
@@ -208,31 +204,40 @@ def _entry(row: dict[str, str], where: str) -> _Entry:
         path=os.fspath(path),
         label=label,
         method=method if label else "real",
-        groups=tuple(dict.fromkeys(filter(None, groups))),
-        pair=row.get("pair", ""),
-        split=_SPLITS.get(split, ""),
+        groups=tuple(dict.fromkeys(map(_id, filter(None, groups)))),
+        pair=_id(row.get("pair", "")),
+        split=class_folders.SPLITS.get(split, ""),
     )
 
 
-def _walk_trees(root: pathlib.Path) -> Iterator[_Entry]:
-    trees = [tree for tree in root.iterdir() if tree.is_dir() and tree.name in ("real", "fake")]
-    if not trees:
-        raise UserError(f"{root} has neither {MANIFEST} nor a folder real or fake: add one")
-    for tree in trees:
-        files = (
-            pathlib.Path(parent, name) for parent, _, names in walk.walk(tree) for name in names
-        )
-        for path in (path for path in files if suffix.is_image(path) or suffix.is_video(path)):
-            inner = path.relative_to(tree)
-            method = "real" if tree.name == "real" else "fake"
-            if tree.name == "fake" and len(inner.parts) > 1:
-                method, inner = inner.parts[0], inner.relative_to(inner.parts[0])
-            is_frame = suffix.is_image(path) and len(inner.parts) > 1
-            group = inner.parent if is_frame else inner.with_suffix("")
-            yield _Entry(
-                path=path.relative_to(root).as_posix(),
-                label=_LABELS[tree.name],
+def _read_trees(root: pathlib.Path) -> list[_Entry]:
+    entries, pictures = [], {}
+    for folder in class_folders.read_folders(root):
+        method, inner = "real", folder.inner
+        if folder.label:
+            method, inner = (*inner.parts, "fake")[0], pathlib.PurePath(*inner.parts[1:])
+        place = pathlib.PurePath(folder.split, folder.scope, inner)
+        for name in folder.names:
+            stem = pathlib.PurePath(name).stem
+            entry = _Entry(
+                path=(folder.path / name).as_posix(),
+                label=folder.label,
                 method=method,
-                groups=(group.as_posix(),),
+                groups=(_id((place / stem).as_posix()),),
                 pair="",
+                split=folder.split,
             )
+            entries.append(entry)
+            if suffix.is_image(name):
+                group = "" if place == pathlib.PurePath() else place.as_posix()
+                pictures[entry] = Picture(folder.label, group, bool(inner.parts), stem)
+    groups = dict(zip(pictures, picture_groups.group_pictures([*pictures.values()]), strict=True))
+    return [
+        dataclasses.replace(entry, groups=(_id(groups[entry]),)) if entry in groups else entry
+        for entry in entries
+    ]
+
+
+def _id(text: str) -> str:
+    """A text by which files are tied, however its accents and its bytes are written."""
+    return files.legible(unicodedata.normalize("NFC", text))

@@ -1,38 +1,17 @@
-"""Label files of corpora: text, JSON and CSV, read with the place of every line for messages."""
+"""What label files of corpora hold beside lists and tables: JSON, labels, and paths.
 
-import csv
+Lists and tables are read by `dfjax.lists`.
+"""
+
 import json
 import os
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
+from dfjax import lists
 from dfjax.errors import UserError
 
-_MAX_BYTES = 2**28  # far more than any published label file has
-
-
-def read_text(path: str | os.PathLike) -> str:
-    """Returns the text of a label file.
-
-    Raises:
-      UserError: it is missing, too long, or not UTF-8.
-    """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise UserError(f"{path} is missing: put the owners' file there")
-    if path.stat().st_size > _MAX_BYTES:
-        raise UserError(f"{path} is over {_MAX_BYTES >> 20} MiB: give a label file")
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not text in UTF-8 ({error}): download it again") from error
-
-
-def read_lines(path: str | os.PathLike) -> list[tuple[str, str]]:
-    """Returns (place, text) of every line that is not blank; the place is "file line 3"."""
-    lines = enumerate(read_text(path).splitlines(), start=1)
-    return [(f"{path} line {number}", line.strip()) for number, line in lines if line.strip()]
+_LABELS = {"real": 0, "0": 0, "0.0": 0, "fake": 1, "1": 1, "1.0": 1}
 
 
 def read_json(path: str | os.PathLike, kind: type = dict) -> Any:
@@ -42,7 +21,7 @@ def read_json(path: str | os.PathLike, kind: type = dict) -> Any:
       UserError: it is something else.
     """
     try:
-        content = json.loads(read_text(path), object_pairs_hook=_unique_keys)
+        content = json.loads(lists.read_text(path), object_pairs_hook=_unique_keys)
     except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not JSON ({error}): download it again") from error
     except KeyError as error:
@@ -54,31 +33,16 @@ def read_json(path: str | os.PathLike, kind: type = dict) -> Any:
     return content
 
 
-def read_csv(path: str | os.PathLike, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """Returns (place, row) of every row: "file line 3", and the cells of `columns` by name.
-
-    The case of the header does not matter.
+def read_label(text: str, where: str) -> int:
+    """Returns 0 (real) or 1 (fake); `where` is the place of the text, for messages.
 
     Raises:
-      UserError: it is not CSV, its header lacks one of `columns`, or a row is too short.
+      UserError: it is neither.
     """
-    reader = csv.DictReader(read_text(path).splitlines(), skipinitialspace=True)
-    rows = []
-    try:
-        header = reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-        if not set(columns) <= set(header):
-            raise UserError(
-                f"{path} has the columns {', '.join(header) or 'none'}: "
-                f"{', '.join(columns)} are needed"
-            )
-        for row in reader:
-            where = f"{path} line {reader.line_num}"
-            if any(row[column] is None for column in columns):
-                raise UserError(f"{where} has too few cells: download the file again")
-            rows.append((where, {column: row[column].strip() for column in columns}))
-    except csv.Error as error:
-        raise UserError(f"{path} is not CSV ({error}): download it again") from error
-    return rows
+    label = _LABELS.get(text.lower())
+    if label is None:
+        raise UserError(f"{where}: label {text!r}: use real, fake, 0 or 1")
+    return label
 
 
 def relative_path(text: str, where: str) -> pathlib.PurePosixPath:

@@ -4,13 +4,13 @@ A deviation that leaves a corpus usable is one warning of the logger "dfjax.corp
 make labels or splits wrong is a UserError. Imports nothing that decodes.
 """
 
-import dataclasses
+import fnmatch
 import itertools
 import logging
 import os
 import pathlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from dfjax import walk
 from dfjax.corpora.clip import Clip
@@ -18,6 +18,9 @@ from dfjax.errors import UserError
 from dfjax.media import suffix
 
 _LOGGER = logging.getLogger("dfjax.corpora")
+
+KINDS = ("videos", "video", "frames", "images", "face_images", "faces", "crops")
+"""Subfolders that may hold the clips of a folder, in any spelling; see `forms`."""
 
 _MAX_NAMES = 5  # in a message
 
@@ -62,32 +65,78 @@ def same_name(name: str, other: str) -> bool:
     return _bare(name) == _bare(other)
 
 
+def find_root(corpus: str, root: str | os.PathLike, *signs: str) -> pathlib.Path:
+    """Returns the folder of a corpus: `root`, or the one folder below it that has one of `signs`.
+
+    The signs are names, or patterns of names, in any spelling. Two levels are searched, and a
+    folder that is found there is named in a warning. Returns `root` if there is none, since the
+    reader of the corpus knows better what is missing.
+
+    Raises:
+      UserError: `root` is no folder or itself one of the signs, or several folders have them.
+    """
+    root = require_folder(root)
+    is_sign = re.compile("|".join(fnmatch.translate(_bare(sign)) for sign in signs)).match
+    if _has_sign(root, is_sign):
+        return root
+    level = [root]
+    for _ in range(2):
+        level = [folder for parent in level for folder in subfolders(parent)]
+        found = [folder for folder in level if _has_sign(folder, is_sign)]
+        if len(found) > 1:
+            folders = _enumerate([*map(str, found)])
+            raise UserError(f"{root} has {corpus} in several folders, {folders}: give one of them")
+        if found:
+            _LOGGER.warning("%s: read from %s, which has the corpus", corpus, found[0])
+            return found[0]
+    place = pathlib.Path(os.path.abspath(root))
+    if is_sign(_bare(place.name)):
+        raise UserError(f"{root} is a folder of {corpus}: give {place.parent}, which has them all")
+    return root
+
+
+def subfolders(folder: str | os.PathLike) -> list[pathlib.Path]:
+    """Returns the folders in `folder` that are not hidden, by name; none if it is not readable."""
+    if not os.access(folder, os.R_OK):
+        return []
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.name[0] != "." and entry.is_dir()]
+    return [pathlib.Path(folder, name) for name in sorted(names)]
+
+
 def list_clips(
-    folder: str | os.PathLike, *, corpus: str, known: Collection[str] = ()
-) -> dict[str, pathlib.Path]:
+    folder: str | os.PathLike,
+    *,
+    corpus: str,
+    known: Collection[str] = (),
+    skip: Collection[str] = (),
+) -> dict[str, str]:
     """Returns the videos and folders of frames at any depth of `folder`, sorted by name.
 
     The name of a clip is its path below `folder`, without suffix. A folder that holds pictures is
-    one clip. Warns about empty folders, and about files that are neither video nor picture, apart
-    from those named in `known`.
+    one clip. Subfolders named in `skip` are not entered. Warns about empty folders, and about files
+    that are neither video nor picture, apart from those named in `known`.
 
     Raises:
       UserError: two clips differ in their suffix alone.
     """
-    folder = pathlib.Path(folder)
-    clips: dict[str, pathlib.Path] = {}
+    folder = os.fspath(pathlib.Path(folder))
+    clips: dict[str, str] = {}
     unknown, empty = [], []
-    for parent, subfolders, names in walk.walk(folder):
-        parent = pathlib.Path(parent)
-        if not subfolders and not names:
-            empty.append(parent.relative_to(folder).as_posix())
-        for path in (parent / name for name in names):
-            if suffix.is_image(path):
-                path, name = parent, parent.relative_to(folder).as_posix()
-            elif suffix.is_video(path):
-                name = path.relative_to(folder).with_suffix("").as_posix()
+    for parent, nested, names in walk.walk(folder):
+        inside = parent[len(folder) :].lstrip("/")
+        if inside and not nested and not names:
+            empty.append(inside)
+        if not inside:
+            nested[:] = [name for name in nested if name not in skip]
+        for file in names:
+            path, name = f"{parent}/{file}", f"{inside}/{file}" if inside else file
+            if suffix.is_image(file):
+                path, name = parent, inside or "."
+            elif suffix.is_video(file):
+                name = name.rpartition(".")[0]
             else:
-                unknown += [path.relative_to(folder).as_posix()] if path.name not in known else []
+                unknown += [name] if file not in known else []
                 continue
             if clips.setdefault(name, path) != path:
                 raise UserError(f"{clips[name]} and {path} both exist: keep one")
@@ -136,8 +185,8 @@ def check_counts(
 
 def make_clip(
     corpus: str,
-    root: str | os.PathLike,
-    path: pathlib.Path,
+    root: pathlib.Path,
+    path: str,
     *,
     method: str,
     split: str,
@@ -145,8 +194,8 @@ def make_clip(
 ) -> Clip:
     """Returns the clip at `path` below `root`: real if its method is "real", else fake."""
     return Clip(
-        key=f"{corpus}/{method}/{path.relative_to(root).as_posix()}",
-        path=os.fspath(path),
+        key=f"{corpus}/{method}/{path.removeprefix(f'{root}/')}",
+        path=path,
         label=int(method != "real"),
         method=method,
         split=split,
@@ -154,18 +203,19 @@ def make_clip(
     )
 
 
-def link_originals(clips: Sequence[Clip]) -> list[Clip]:
+def link_originals(corpus: str, clips: Sequence[Clip]) -> list[Clip]:
     """Returns `clips`; the original of a fake is the real clip with the same first origin id.
 
     The first origin id of a clip is that of its real video: itself, or what a fake was made from.
+    Warns about the fakes whose original is absent.
     """
     reals = {clip.origin_ids[0]: clip.key for clip in clips if clip.label == 0}
-    return [
-        dataclasses.replace(clip, original=reals.get(clip.origin_ids[0], ""))
-        if clip.label
-        else clip
-        for clip in clips
-    ]
+    linked = [_link_original(clip, reals) if clip.label else clip for clip in clips]
+    orphans = [clip.key for clip in linked if clip.orphan]
+    fakes = sum(clip.label for clip in linked)
+    what = f"of {fakes:,} fakes were made from videos that are not here: only fakes show those"
+    warn(corpus, what, orphans)
+    return linked
 
 
 def check_clips(root: str | os.PathLike, clips: Iterable[Clip]) -> list[Clip]:
@@ -176,7 +226,11 @@ def check_clips(root: str | os.PathLike, clips: Iterable[Clip]) -> list[Clip]:
     """
     clips = sorted(clips, key=lambda clip: clip.key)
     if not clips:
-        raise UserError(f"{root} has no clip of this corpus: give its folder")
+        content = _enumerate(sorted(os.listdir(root))) if os.path.isdir(root) else "no folder"
+        raise UserError(
+            f"{root} has no clip of this corpus (it holds {content or 'nothing'}): give the folder "
+            "of the corpus as its owners lay it out"
+        )
     for clip, following in itertools.pairwise(clips):
         if clip.key == following.key:
             raise UserError(f"{clip.path} and {following.path} are both {clip.key}: keep one")
@@ -184,6 +238,15 @@ def check_clips(root: str | os.PathLike, clips: Iterable[Clip]) -> list[Clip]:
         if (clip.label == 0) != (clip.method == "real"):
             raise UserError(f"{clip.path}: label {clip.label} but method {clip.method}")
     return clips
+
+
+def _link_original(fake: Clip, reals: Mapping[str, str]) -> Clip:
+    original = reals.get(fake.origin_ids[0], "")
+    # `dataclasses.replace` takes thrice as long, which shows with the 104,500 fakes of DFDC.
+    return Clip(
+        fake.key, fake.path, fake.label, fake.method, fake.split, fake.origin_ids,
+        original, orphan=not original,
+    )  # fmt: skip
 
 
 def _subfolder(folder: pathlib.Path, name: str) -> pathlib.Path | None:
@@ -197,6 +260,10 @@ def _subfolder(folder: pathlib.Path, name: str) -> pathlib.Path | None:
     if len(matches) > 1:
         raise UserError(f"{' and '.join(map(str, sorted(matches)))} both exist: keep one")
     return matches[0] if matches else None
+
+
+def _has_sign(folder: pathlib.Path, is_sign: Callable[[str], object]) -> bool:
+    return os.access(folder, os.R_OK) and any(is_sign(_bare(n)) for n in os.listdir(folder))
 
 
 def _bare(name: str) -> str:

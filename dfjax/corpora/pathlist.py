@@ -24,8 +24,8 @@ import pathlib
 import re
 from collections.abc import Iterable, Sequence
 
-from dfjax import registry
-from dfjax.corpora import label_file, layout, splits
+from dfjax import lists, registry
+from dfjax.corpora import layout, splits, strict_rules
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 from dfjax.media import suffix
@@ -50,11 +50,16 @@ class _Video:
 
 @registry.register("corpus", "pathlist")
 def read_pathlist(
-    root: str | os.PathLike, *, seed: int = 0, shares: Sequence[float] = splits.SHARES
+    root: str | os.PathLike,
+    *,
+    seed: int = 0,
+    shares: Sequence[float] = splits.SHARES,
+    strict: bool | str = False,
 ) -> list[Clip]:
     """Returns the clips of the lists in the folder `root`, or of the file `root`.
 
-    `shares` deals out the videos of a single file.
+    `shares` deals out the videos of a single file. `strict` drops what shares an original with a
+    list of val or test.
 
     Raises:
       UserError: there is no list, none of its videos exists, or a video is in two lists.
@@ -78,29 +83,29 @@ def read_pathlist(
     if root.is_file():
         ties = [clip.origin_ids for clip in clips]
         clips = splits.deal_out(clips, ties, seed=seed, shares=shares)
-    return layout.check_clips(root, clips)
+    return layout.check_clips(root, strict_rules.keep_splits("pathlist", clips, strict))
 
 
 def _find_lists(root: pathlib.Path) -> dict[str, list[pathlib.Path]]:
     """Returns the lists by split; the split of a single file is ""."""
     if root.is_file():
         return {"": [root]}
-    lists = {
+    paths = {
         split: [*root.glob(f"{split}.txt"), *sorted(root.glob(f"{split}/*.txt"))]
         for split in splits.SPLITS
     }
-    if not any(lists.values()):
+    if not any(paths.values()):
         raise UserError(
             f"{root} has no list: give a folder with train.txt, val.txt or test.txt, or one file"
         )
-    return lists
+    return paths
 
 
-def _read_videos(lists: dict[str, list[pathlib.Path]]) -> dict[str, _Video]:
+def _read_videos(paths_of: dict[str, list[pathlib.Path]]) -> dict[str, _Video]:
     """Returns the videos by their names "dataset/source/video"."""
     videos: dict[str, _Video] = {}
-    for split, paths in lists.items():
-        for where, text in itertools.chain.from_iterable(map(label_file.read_lines, paths)):
+    for split, paths in paths_of.items():
+        for where, text in itertools.chain.from_iterable(map(lists.read_lines, paths)):
             frame = pathlib.PurePosixPath(text.replace("\\", "/"))
             if len(frame.parts) < 4 or not suffix.is_image(frame):
                 raise UserError(f"{where}: {text!r}: use dataset/source/video/frame.png")

@@ -6,7 +6,7 @@ An item is one file; its `ties` are ids, and items that share one must be in one
 import collections
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from dfjax.corpora import layout
 from dfjax.corpora.clip import Clip
@@ -38,12 +38,12 @@ def assign_splits(
     if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
         raise UserError(f"shares {tuple(shares)}: give those of train, val and test, with sum 1")
     strata = collections.defaultdict(list)
-    for component in _components(ties):
+    for component in components(ties):
         strata[frozenset(labels[item] for item in component)].append(component)
     splits = ["train"] * len(names)
-    for components in strata.values():
-        components.sort(key=lambda component: _draw(seed, min(names[item] for item in component)))
-        for split, held_out in _hold_out(components, shares):
+    for of_class in strata.values():
+        of_class.sort(key=lambda component: draw(seed, min(names[item] for item in component)))
+        for split, held_out in _hold_out(of_class, shares):
             for item in (item for component in held_out for item in component):
                 splits[item] = split
     return splits
@@ -73,51 +73,75 @@ def deal_out(
     keys, labels = [clip.key for clip in clips], [clip.label for clip in clips]
     splits = assign_splits(keys, labels, ties, seed=seed, shares=shares)
     return [
-        dataclasses.replace(clip, split=split) for clip, split in zip(clips, splits, strict=True)
+        clip if clip.split == split else dataclasses.replace(clip, split=split)
+        for clip, split in zip(clips, splits, strict=True)
     ]
 
 
+def all_ids(clip: Clip) -> Sequence[str]:
+    """Returns the origin ids of a clip."""
+    return clip.origin_ids
+
+
+def ids_but_people(clip: Clip) -> Sequence[str]:
+    """Returns the origin ids of a clip but for those of people: its original videos."""
+    return [origin for origin in clip.origin_ids if not origin.startswith("identity:")]
+
+
 def hold_out_val(
-    clips: Sequence[Clip], *, seed: int, shares: Sequence[float], ties: str = ""
+    clips: Sequence[Clip],
+    *,
+    seed: int,
+    shares: Sequence[float],
+    ties: Callable[[Clip], Iterable[str]] = all_ids,
 ) -> list[Clip]:
     """Returns `clips` with a part of train moved to val, by the shares of train and val.
 
-    Clips that share an origin id that begins with `ties` stay together.
+    Clips that share one of their `ties` stay together.
 
     Raises:
       UserError: shares are negative, do not sum to 1, or give everything to test.
+    """
+    share = val_share(shares)
+    pool = [clip for clip in clips if clip.split == "train"]
+    dealt = deal_out(pool, [*map(ties, pool)], seed=seed, shares=(1 - share, share, 0))
+    by_key = {clip.key: clip for clip in dealt}
+    return [by_key.get(clip.key, clip) for clip in clips]
+
+
+def val_share(shares: Sequence[float]) -> float:
+    """Returns the share of val in what is not test.
+
+    Raises:
+      UserError: everything is test.
     """
     train, val, _ = shares
     if train + val <= 0:
         raise UserError(
             f"splits {tuple(shares)}: the test split is the owners': give shares to train and val"
         )
-    pool = [clip for clip in clips if clip.split == "train"]
-    dealt = deal_out(
-        pool,
-        [[origin for origin in clip.origin_ids if origin.startswith(ties)] for clip in pool],
-        seed=seed,
-        shares=(train / (train + val), val / (train + val), 0),
-    )
-    by_key = {clip.key: clip for clip in dealt}
-    return [by_key.get(clip.key, clip) for clip in clips]
+    return val / (train + val)
 
 
 def drop_leaks(
-    corpus: str, clips: Sequence[Clip], *, keep: Sequence[str] = ("test", "val")
+    corpus: str,
+    clips: Sequence[Clip],
+    *,
+    keep: Sequence[str] = ("test", "val"),
+    ties: Callable[[Clip], Iterable[str]] = all_ids,
 ) -> list[Clip]:
-    """Returns `clips` without those that share an origin with a split of `keep`; warns about them.
+    """Returns `clips` without those that share one of their `ties` with a split of `keep`.
 
     Earlier splits of `keep` win: with ("test", "val"), all of test stays, val loses what it shares
-    with test, and train loses what it shares with either.
+    with test, and train loses what it shares with either. Warns about the clips.
     """
     kept = list(clips)
     for rank, split in enumerate(keep):
-        origin_ids = {origin for clip in kept if clip.split == split for origin in clip.origin_ids}
+        held_out = {tie for clip in kept if clip.split == split for tie in ties(clip)}
         kept = [
             clip
             for clip in kept
-            if clip.split in keep[: rank + 1] or origin_ids.isdisjoint(clip.origin_ids)
+            if clip.split in keep[: rank + 1] or held_out.isdisjoint(ties(clip))
         ]
     kept_keys = {clip.key for clip in kept}
     dropped = [clip.key for clip in clips if clip.key not in kept_keys]
@@ -125,7 +149,7 @@ def drop_leaks(
     return kept
 
 
-def _components(ties: Sequence[Iterable[str]]) -> list[list[int]]:
+def components(ties: Sequence[Iterable[str]]) -> list[list[int]]:
     """Returns groups of items that are connected, directly or through others, by union-find."""
     parent = list(range(len(ties)))
 
@@ -139,13 +163,14 @@ def _components(ties: Sequence[Iterable[str]]) -> list[list[int]]:
     for item, ids in enumerate(ties):
         for tie in ids:
             parent[root(item)] = root(first.setdefault(tie, item))
-    components = collections.defaultdict(list)
+    groups = collections.defaultdict(list)
     for item in range(len(ties)):
-        components[root(item)].append(item)
-    return list(components.values())
+        groups[root(item)].append(item)
+    return list(groups.values())
 
 
-def _draw(seed: int, name: str) -> bytes:
+def draw(seed: int, name: str) -> bytes:
+    """Returns what a name is ordered by, in an order that only the seed decides."""
     return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
 
 
@@ -161,7 +186,7 @@ def _hold_out(
             if len(component) <= room:
                 held_out.append(component)
                 room -= len(component)
-        if not held_out and share > 0 and len(components) >= 3:
+        if not held_out and remaining and share > 0 and len(components) >= 3:
             held_out = [min(remaining, key=len)]
         ids = {id(component) for component in held_out}
         remaining = [component for component in remaining if id(component) not in ids]

@@ -5,8 +5,8 @@ Li, Chang and Lyu, WIFS 2018; https://github.com/danmohaha/WIFS2018_In_Ictu_Ocul
     real/0000.mp4
     fake/0000_fake.mp4
 
-or folders of frames, real/frames/0000/000.png and fake/frames/0000_fake/000.png. If both exist, the
-videos are read. The folder decides the label, and "_fake" in a name must agree.
+or folders of frames, real/frames/0000/000.png and fake/frames/0000_fake/000.png. The folder decides
+the label, and "_fake" in a name must agree.
 
 The owners name no split: as usual in the field, all is test. One actor's face is in every fake.
 That actor is not an origin id: it would tie every clip to every other.
@@ -16,7 +16,7 @@ import os
 import pathlib
 
 from dfjax import registry
-from dfjax.corpora import layout
+from dfjax.corpora import forms, layout
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
@@ -31,10 +31,10 @@ def read_uadfv(root: str | os.PathLike) -> list[Clip]:
     Raises:
       UserError: a folder is missing, or a name contradicts its folder.
     """
-    root = layout.require_folder(root)
+    root = layout.find_root("uadfv", root, "real", "fake")
+    parts = {method: _list_folder(root, method) for method in ("real", "fake")}
     clips = []
-    for method in ("real", "fake"):
-        paths = _list_folder(root, method)
+    for method, paths in forms.choose_by_class("uadfv", parts).items():
         layout.check_counts("uadfv", method, paths, _COUNT)
         clips += [
             layout.make_clip(
@@ -43,18 +43,15 @@ def read_uadfv(root: str | os.PathLike) -> list[Clip]:
             )
             for name, path in paths.items()
         ]  # fmt: skip
-    return layout.check_clips(root, layout.link_originals(clips))
+    return layout.check_clips(root, layout.link_originals("uadfv", clips))
 
 
-def _list_folder(root: pathlib.Path, method: str) -> dict[str, pathlib.Path]:
-    folder = layout.require_folder(root, f"{method}/videos", method)
-    paths = layout.list_clips(folder, corpus="uadfv")
-    videos = {name: path for name, path in paths.items() if "/" not in name}
-    videos = videos or {name.removeprefix("frames/"): path for name, path in paths.items()}
-    for name, path in videos.items():
+def _list_folder(root: pathlib.Path, method: str) -> forms.Part:
+    part = forms.list_part(layout.require_folder(root, method), corpus="uadfv")
+    for name, path in (item for paths in part.values() for item in paths.items()):
         if name.endswith(_FAKE) != (method == "fake"):
             raise UserError(
                 f"{path} is in the folder {method}, but fakes are named NNNN{_FAKE} and reals "
                 "NNNN: move or rename it"
             )
-    return videos
+    return part

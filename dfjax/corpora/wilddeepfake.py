@@ -18,10 +18,11 @@ import pathlib
 from collections.abc import Sequence
 
 from dfjax import registry
-from dfjax.corpora import layout, splits
+from dfjax.corpora import forms, layout, splits
 from dfjax.corpora.clip import Clip
 from dfjax.errors import UserError
 
+_ROOT = "deepfake_in_the_wild"
 _ARCHIVES = (".gz", ".tar", ".tgz")
 _COUNTS = {"real_train": 3409, "real_test": 396, "fake_train": 3099, "fake_test": 410}
 
@@ -37,12 +38,13 @@ def read_wilddeepfake(
     Raises:
       UserError: archives are still packed, or folders contradict each other.
     """
-    root = layout.require_folder(root)
+    root = layout.find_root("wilddeepfake", root, *_COUNTS, _ROOT)
+    parts = {part: forms.split_forms(_list_part(root, part)) for part in _COUNTS}
+    chosen = forms.choose("wilddeepfake", parts, lambda part, _: int(part.startswith("fake")))
     clips = []
-    for part, count in _COUNTS.items():
+    for part, paths in chosen.items():
         method, split = part.split("_")
-        paths = _list_part(root, part)
-        layout.check_counts("wilddeepfake", part, paths, count)
+        layout.check_counts("wilddeepfake", part, paths, _COUNTS[part])
         clips += [
             layout.make_clip(
                 "wilddeepfake", root, path,
@@ -53,14 +55,14 @@ def read_wilddeepfake(
     return layout.check_clips(root, splits.hold_out_val(clips, seed=seed, shares=shares))
 
 
-def _list_part(root: pathlib.Path, part: str) -> dict[str, pathlib.Path]:
-    folder = layout.find_folder(root, part, f"deepfake_in_the_wild/{part}")
+def _list_part(root: pathlib.Path, part: str) -> dict[str, str]:
+    folder = layout.find_folder(root, part, f"{_ROOT}/{part}")
     if folder is None:
         return {}
     paths = layout.list_clips(folder, corpus="wilddeepfake", known=_check_archives(folder))
     wrong = {"real": "fake", "fake": "real"}[part.split("_")[0]]
     for name, path in paths.items():
-        if wrong in pathlib.PurePath(name).parts:
+        if wrong in name.split("/"):
             raise UserError(
                 f"{path} is in the folders {folder.name} and {wrong}, which contradict each other: "
                 "unpack its archive again in the owners' folder"
@@ -82,5 +84,6 @@ def _check_archives(folder: pathlib.Path) -> list[str]:
 
 def _archive(part: str, name: str) -> str:
     """Returns the origin id of the sequence "12/real/345": its archive, or itself without one."""
-    folders = [name for name in name.split("/") if name not in ("real", "fake", "frames")]
+    levels = ("real", "fake", *layout.KINDS)
+    folders = [folder for folder in name.split("/") if folder not in levels]
     return f"archive:wilddeepfake/{part}/{folders[0]}"

@@ -362,9 +362,24 @@ def require_none(dataset: Dataset) -> None:
     audit = read(dataset) or audit_ids(dataset, rows(dataset))
     if audit.blocking:
         raise UserError(
-            f"{dataset.path}: {describe(audit.blocking)}: prepare it with --strict if the corpus "
-            "has that option, or train with config.data.allow_leaks=True and report it"
+            f"{dataset.path}: {describe(audit.blocking)}: {_advice(dataset)}, or train with "
+            "config.data.allow_leaks=True and report it"
         )
+
+
+def _advice(dataset: Dataset) -> str:
+    """Returns what to do about leaks, by the rule of --strict that the dataset was made with."""
+    if "strict" not in dataset.metadata:  # an earlier version made it
+        return "prepare it with --strict if the corpus has that option"
+    match dataset.metadata["strict"]:
+        case None:
+            return "its corpus has no --strict: leave these clips out of one of the splits"
+        case False:
+            return "prepare it with --strict"
+        case True:
+            return "it was prepared with --strict, so leave these clips out of one of the splits"
+        case rule:
+            return f"it was prepared with --strict {rule}, which leaves this: use --strict alone"
 
 
 def describe(findings: Iterable[Finding]) -> str:

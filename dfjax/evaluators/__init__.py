@@ -16,6 +16,10 @@ from dfjax import registry
 class Evaluator(Protocol):
     """Measures a model on one split of a prepared dataset."""
 
+    def metrics(self) -> Iterator[str]:
+        """Yields the metrics that `run` yields: one of them may choose the best checkpoint."""
+        ...
+
     def run(self, variables: Any) -> Iterator[tuple[str, float]]:
         """Yields (metric, value) of the model with these variables, the same on every process."""
         ...

@@ -58,8 +58,7 @@ def fit_decision(tracks: Tracks, error_rate: float, *, min_frames: int = 1) -> D
     Raises:
       UserError: `error_rate` is not between 0 and 0.5, or a class is missing.
     """
-    if not 0.0 < error_rate < 0.5:
-        raise UserError(f"eval.abstain_error_rate {error_rate}: use one between 0 and 0.5")
+    require_error_rate(error_rate)
     mean = tracks.mean
     file_score = np.full(len(tracks.label), -np.inf)
     np.maximum.at(file_score, tracks.file, mean)
@@ -82,6 +81,16 @@ def fit_decision(tracks: Tracks, error_rate: float, *, min_frames: int = 1) -> D
         threshold=_between(threshold, longest.low, longest.high),
         limits=tuple(_part_by(threshold, limits) for limits in decision.limits),
     )
+
+
+def require_error_rate(error_rate: float) -> None:
+    """Checks that decisions can be fitted to this error rate.
+
+    Raises:
+      UserError: it is not between 0 and 0.5.
+    """
+    if not 0.0 < error_rate < 0.5:
+        raise UserError(f"eval.abstain_error_rate {error_rate}: use one between 0 and 0.5")
 
 
 def _fit_limits(

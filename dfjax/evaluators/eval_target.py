@@ -46,3 +46,20 @@ class EvalTarget:
           UserError: the dataset has no such split.
         """
         return self.dataset.records(self.split)
+
+    def require_both_classes(self, chosen_by: str) -> None:
+        """Checks that there are reals and fakes; reads no record.
+
+        `chosen_by` is the setting or the option that named this target.
+
+        Raises:
+          UserError: a class is missing, or the dataset has no such split.
+        """
+        labels = self.dataset.labels(self.split)
+        num_fake = int(labels.sum())
+        if num_fake in (0, len(labels)):
+            raise UserError(
+                f"{self.name} ({chosen_by}) has {len(labels) - num_fake} real and {num_fake} fake "
+                "crops, and both classes are needed: prepare data with both in this split (a "
+                "manifest's column split, or other --splits), or choose another split"
+            )

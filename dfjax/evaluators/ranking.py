@@ -22,6 +22,12 @@ class Ranking:
     records: builder.Records
     scorer: frame.FrameScorer
 
+    def metrics(self) -> Iterator[str]:
+        """Yields the metrics that `run` yields; for the last it reads the names of clips."""
+        yield from metrics.RANKING
+        if self._has_videos():
+            yield "video_auc"
+
     def run(self, variables: Any) -> Iterator[tuple[str, float]]:
         """Yields (metric, value)."""
         scores = self.scorer.scores(variables, self.records)
@@ -29,3 +35,14 @@ class Ranking:
         videos = video.clip_scores(scores).videos
         if set(videos.label.tolist()) == {0, 1}:
             yield "video_auc", metrics.auc(videos.label, videos.score)
+
+    def _has_videos(self) -> bool:
+        """Whether there are clips of both classes with faces in two frames or more."""
+        first: dict[str, int] = {}  # frame of each clip
+        labels = set()
+        for record in map(self.records.__getitem__, range(len(self.records))):
+            if first.setdefault(record["clip"], record["frame"]) != record["frame"]:
+                labels.add(record["label"])
+            if len(labels) == 2:  # records are shuffled: that is soon
+                return True
+        return False

@@ -82,9 +82,16 @@ class Crops:
         }
 
 
-def read(records: Sequence[Mapping[str, Any]], limit: int) -> Crops:
-    """Returns at most `limit` records of a split with their cues, evenly spread over its order."""
+def read(
+    records: Sequence[Mapping[str, Any]], limit: int, labels: np.ndarray | None = None
+) -> Crops:
+    """Returns at most `limit` records of a split with their cues, evenly spread over its order.
+
+    With `labels`, int [N], of all records there is one more of a class that would be missed.
+    """
     row = np.linspace(0, len(records) - 1, min(limit, len(records)), dtype=int)
+    if labels is not None:
+        row = _with_both_classes(row, labels)
     cues, label, clip = [], [], []
     for index in row:
         record = records[int(index)]
@@ -93,6 +100,12 @@ def read(records: Sequence[Mapping[str, Any]], limit: int) -> Crops:
         label.append(record["label"])
         clip.append(record["clip"])
     return Crops(row, np.stack(cues), np.array(label), np.array(clip))
+
+
+def _with_both_classes(row: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """The rows, and the first row of a class that they miss: that may be one of thousands."""
+    missed = [np.flatnonzero(label == value)[:1] for value in {0, 1} - set(label[row].tolist())]
+    return np.unique(np.concatenate([row, *missed]))
 
 
 @dataclasses.dataclass(frozen=True)

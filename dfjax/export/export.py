@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from dfjax import compatibility, model_card, steps
+from dfjax import compatibility, files, model_card, steps, tree
 from dfjax.errors import UserError
 from dfjax.export import formats as export_formats
 from dfjax.export import onnx_model, parity, savedmodel, stablehlo
@@ -47,10 +47,14 @@ def export(
     out = pathlib.Path(out).absolute()
     export_formats.require_packages(formats)
     _require_free(out)
+    files.require_writable(out.parent)
     run = run if isinstance(run, Run) else Run.open(run)
     crops = _validation_crops(run)
     card, model, variables = run.evaluated()
-    out.parent.mkdir(parents=True, exist_ok=True)
+    # Each artefact holds the weights; two more copies are made while it is written.
+    num_artefacts = sum(len(export_formats.FORMATS[name].artefacts) for name in formats)
+    num_bytes = (num_artefacts + 2) * tree.num_bytes(variables)
+    files.require_space(out.parent, num_bytes, f"{num_artefacts} artefacts of this model")
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as parent:
         folder = pathlib.Path(parent, "new")
         folder.mkdir()

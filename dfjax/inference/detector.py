@@ -116,7 +116,7 @@ class Detector:
         return cls(scorer.load(path, runtime, expect=expect), **options)
 
     def file(self, path: str | os.PathLike, *, num_frames: int = extract.NUM_FRAMES) -> Result:
-        """Returns the result for a picture or a video, which the suffix tells apart.
+        """Returns the result for a picture or a video, which its first bytes tell apart.
 
         A file that cannot be decoded is a result, too: its `error` says why.
         """

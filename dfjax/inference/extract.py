@@ -17,7 +17,7 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import Face, FaceDetector
 from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
-from dfjax.media import suffix
+from dfjax.media import kind as media_kind
 from dfjax.media import video as media_video
 
 NUM_FRAMES = 32  # of a video, spread evenly
@@ -112,15 +112,15 @@ class FaceExtractor:
         num_frames: int = NUM_FRAMES,
         progress: Callable[[float], None] | None = None,
     ) -> ExtractedFaces:
-        """Returns the faces of a picture or a video, which the suffix tells apart.
+        """Returns the faces of a picture or a video, which its first bytes tell apart.
 
         `progress` is called with the share of frames, 0 to 1, that were searched.
 
         Raises:
-          MediaError: the file cannot be decoded, or its suffix is not accepted.
+          MediaError: the file cannot be decoded, or is not accepted.
         """
         began = time.perf_counter()
-        if suffix.kind_of(path) == "image":
+        if media_kind.kind_of(path) == "image":
             picture = media_image.read_picture(path)
             decoding = time.perf_counter() - began
             return self.image(picture.image, decoding=decoding, warnings=picture.warnings)

@@ -1,7 +1,6 @@
 """Many files to verdicts: one row each, whatever is in them. Prints nothing but progress."""
 
 import dataclasses
-import glob
 import hashlib
 import json
 import os
@@ -9,15 +8,15 @@ import pathlib
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from dfjax import console, files, progress
-from dfjax.errors import UserError
+from dfjax import console, files, progress, walk
 from dfjax.inference import annotate, extract, page, report, sandboxed
 from dfjax.inference.detector import Detector, Result, failed
 from dfjax.inference.extract import ExtractedFaces
 from dfjax.inference.sandboxed import SandboxedExtractor
+from dfjax.inference.sources import STDIN, expand
 from dfjax.media.errors import MediaError
 from dfjax.sandbox.errors import TimeLimitError, WorkerError
 
@@ -28,8 +27,7 @@ COLUMNS = ("source", "verdict", "score", "reason", "text", "tracks", "frames", "
 
 INTERNAL = "internal"
 _TRIES = 2
-STDIN = "-"
-LIST_SUFFIX = ".txt"
+REPORTS, ANNOTATED = "reports", "annotated"  # folders below OUT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,44 +41,6 @@ class Outputs:
 
     reports: bool = True
     annotated: bool = False
-
-
-def expand(sources: Sequence[str]) -> list[str]:
-    """Returns the files that `sources` name, each once, in order.
-
-    A source is a file, a folder (all files below it, sorted, except hidden ones), a glob pattern, a
-    .txt file listing one path per line (relative to it; # begins a comment), or "-" for standard
-    input.
-
-    Raises:
-      UserError: the sources name no file.
-    """
-    paths = list(dict.fromkeys(path for source in sources for path in _expand(source)))
-    if not paths:
-        raise UserError(f"no file in {', '.join(sources)}: give pictures or videos")
-    return paths
-
-
-def _expand(source: str) -> Iterator[str]:
-    path = pathlib.Path(source)
-    if source == STDIN:
-        yield source
-    elif path.is_dir():
-        yield from _files_below(path)
-    elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
-        for line in path.read_text().splitlines():
-            if entry := line.partition("#")[0].strip():
-                yield str(path.parent / entry)
-    elif not path.exists() and (matches := sorted(glob.glob(source, recursive=True))):
-        yield from filter(os.path.isfile, matches)
-    else:
-        yield source  # a missing one gets its row, with the reason
-
-
-def _files_below(folder: pathlib.Path) -> Iterator[str]:
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (os.path.join(root, name) for name in sorted(names) if name[0] != ".")
 
 
 def predict(
@@ -102,6 +62,7 @@ def predict(
     """
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    _mark_output(out, outputs)
     settings = {
         "num_frames": num_frames,
         "crops": detector.crop_spec.crops,
@@ -129,6 +90,13 @@ def predict(
             bar.update(number, last=row["verdict"])
     files.replace_csv(out / TABLE, COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
     return rows
+
+
+def _mark_output(out: pathlib.Path, outputs: Outputs) -> None:
+    """Keeps what is written from being judged: also by this call, and what an older one left."""
+    for folder, wanted in ((REPORTS, outputs.reports), (ANNOTATED, outputs.annotated)):
+        if wanted or (out / folder).is_dir():
+            walk.mark_output(out / folder)
 
 
 def _state(path: str) -> list[int]:
@@ -166,14 +134,14 @@ def _judge(
         row = _make_row(path, result)
         name = _safe_name(path)
         if outputs.reports:
-            row["report"] = f"reports/{name}.html"
-            source = report.Source.of_file(local, name=path)
+            row["report"] = f"{REPORTS}/{name}.html"
+            source = report.Source.of_file(local, name=row["source"])
             written = report.make_report(result, detector, source, settings)
-            report.write_json(written, out / "reports" / f"{name}.json")
-            files.replace_text(out / "reports" / f"{name}.html", page.render_html(written))
+            report.write_json(written, out / REPORTS / f"{name}.json")
+            files.replace_text(out / REPORTS / f"{name}.html", page.render_html(written))
         if outputs.annotated and result.media is not None:
             try:
-                copy = out / "annotated" / name
+                copy = out / ANNOTATED / name
                 annotate.write_annotated(local, result, detector, copy, extractor)
             except (MediaError, TimeLimitError, WorkerError) as error:
                 row["text"] += f" No annotated copy: {error}."
@@ -182,7 +150,7 @@ def _judge(
 
 def _make_row(path: str, result: Result) -> dict[str, Any]:
     return {
-        "source": path,
+        "source": files.legible(path),
         "verdict": result.verdict.label,
         "score": result.verdict.score,
         "reason": result.error.code if result.error else result.verdict.reason,
@@ -228,17 +196,14 @@ def _extract(
 
 
 def _spool(folder: str) -> str:
-    """Writes standard input to a file and returns its path; the first bytes choose the suffix."""
-    data = sys.stdin.buffer.read()
-    image_starts = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM")
-    is_image = data.startswith(image_starts) and data[8:12] != b"AVI "
-    path = pathlib.Path(folder, "stdin.jpg" if is_image else "stdin.mp4")
-    path.write_bytes(data)
+    """Writes standard input to a file and returns its path."""
+    path = pathlib.Path(folder, "stdin")
+    path.write_bytes(sys.stdin.buffer.read())
     return str(path)
 
 
 def _safe_name(path: str) -> str:
     """A file name that resembles the path's, and is unique to the path."""
-    digest = hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:8]
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", os.path.basename(path)).strip("._")[:60]
     return f"{stem or 'stdin'}-{digest}"

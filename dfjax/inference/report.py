@@ -63,6 +63,8 @@ class Source:
     @classmethod
     def of_file(cls, path: str | os.PathLike, *, name: str) -> "Source":
         """Returns the source at `path`, which the user calls `name`."""
+        if not os.path.isfile(path):  # reading a pipe may never end
+            return cls(name, None, None)
         try:
             with open(path, "rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()

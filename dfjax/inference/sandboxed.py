@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dfjax import console
+from dfjax import console, files
 from dfjax.faces import detect
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
@@ -161,7 +161,8 @@ def _renaming(path: str, name: str) -> Iterator[None]:
     try:
         yield
     except MediaError as error:
-        raise MediaError(error.code, str(error).replace(path, name)) from error
+        message = str(error).replace(files.legible(path), files.legible(name))
+        raise MediaError(error.code, message) from error
 
 
 def _embed_chip(embed: Embed, chip: np.ndarray) -> np.ndarray:

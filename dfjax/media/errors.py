@@ -1,10 +1,12 @@
 """The one exception that a refused or unreadable picture or video raises."""
 
+from dfjax import files
+
 
 class MediaError(Exception):
     """A file that cannot be used; `str(error)` is one line that names the cause and the fix.
 
-    `code` is stable, for counting and for programs:
+    It is legible, whatever the name of the file. `code` is stable, for counting and for programs:
 
     - `unreadable`   the path is missing, not a regular file, or not permitted
     - `empty`        no bytes
@@ -18,7 +20,7 @@ class MediaError(Exception):
     """
 
     def __init__(self, code: str, message: str):
-        super().__init__(message)
+        super().__init__(files.legible(message))
         self.code = code
 
     def __reduce__(self):

@@ -20,7 +20,7 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import MAX_FACES, Face, FaceDetector
 from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
-from dfjax.media import suffix
+from dfjax.media import kind
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 
@@ -133,7 +133,7 @@ def _find_faces(frames: _Frames, spec: CropSpec) -> list[list[Face]]:
 def _read_frames(path: str, num_frames: int) -> _Frames:
     if os.path.isdir(path):
         return _read_folder(path, num_frames)
-    if suffix.kind_of(path) == "image":
+    if kind.kind_of(path) == "image":
         picture = media_image.read_picture(path)
         return _Frames([picture.image], [0], [math.nan], is_sequence=False, notes=picture.warnings)
     video = media_video.read_video(path, num_frames)

@@ -203,7 +203,9 @@ def _identity(clip: Clip) -> tuple[str, int, int]:
 
 
 def size_of(path: str) -> int:
-    """Returns the bytes of a file, the number of entries of a folder, or -1 if it is missing."""
-    if os.path.isdir(path):
-        return len(os.listdir(path))  # its own size depends on the file system
-    return os.stat(path).st_size if os.path.exists(path) else -1
+    """Returns the bytes of a file, the number of entries of a folder, or -1 if it is unreadable."""
+    try:
+        # The own size of a folder depends on the file system.
+        return len(os.listdir(path)) if os.path.isdir(path) else os.stat(path).st_size
+    except OSError:
+        return -1

@@ -5,9 +5,10 @@ The keys of dataset_card.json:
     dataset       digest of the records that it describes
     prepared      the dataset's metadata: format, corpus, seed, synthetic, crop_spec, frames,
                   versions, boxes_from_original (fakes were cut where their originals show a face,
-                  all but own_boxes of them), coverage by split and class, warnings, and `methods`,
-                  the counts by split, class and method: clips, of these failed and no_face, and
-                  crops
+                  all but own_boxes of them), strict (the rule of --strict, null if the corpus has
+                  none), coverage by split and class, orphans (by split the number of fakes, and
+                  of those whose originals are absent), warnings, and `methods`, the counts by
+                  split, class and method: clips, of these failed and no_face, and crops
     sample        the crops that were measured, at most SAMPLE of a class and split, drawn by the
                   dataset's seed: `crops` by split and class
     cues          for each cue of `CUES`: the `edges` of its histogram, and by class the share of
@@ -174,7 +175,7 @@ def _describe(dataset: Dataset, samples: dict[tuple[str, str], _Sample]) -> dict
     return {
         "dataset": dataset.digest,
         "prepared": {
-            **{"methods": [], "warnings": [], "own_boxes": 0},
+            **{"methods": [], "orphans": {}, "warnings": [], "own_boxes": 0, "strict": None},
             **dataset.metadata,
             "boxes_from_original": dataset.boxes_from_original,
         },

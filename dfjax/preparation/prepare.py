@@ -19,6 +19,7 @@ from dfjax.data import builder, leaks
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import FaceDetector
+from dfjax.media import suffix
 from dfjax.preparation import beam, dataset_card, summary, workers
 from dfjax.preparation.crop_store import CropStore, Outcome
 from dfjax.preparation.settings import Settings, differences
@@ -26,6 +27,8 @@ from dfjax.preparation.summary import PreparationSummary
 from dfjax.preparation.workers import Cropping
 
 _WORK = "work"
+# What a stored face takes: of 95 % of DFDC's small, smooth ones, 0.19 and 0.87 or more.
+_LEAST_BYTES_PER_PIXEL = {"jpeg": 0.15, "png": 0.7}
 
 
 def prepare(
@@ -161,6 +164,8 @@ def _crop_all(
     stored = {clip.key: store.outcome(clip) for clip in clips}
     outcomes = {key: outcome for key, outcome in stored.items() if outcome and not outcome.failed}
     unfinished = [clip for clip in clips if clip.key not in outcomes]
+    num_bytes = _least_bytes(clips, cropping) + _least_bytes(unfinished, cropping)
+    files.require_space(store.path.parent, num_bytes, f"the crops of {len(clips)} clips, twice,")
     num_errors = sum(bool(outcome.code) for outcome in outcomes.values())
     num_before = len(outcomes)
     try:
@@ -179,6 +184,18 @@ def _crop_all(
     finally:
         _write_errors(errors_file, clips, outcomes)
     return outcomes
+
+
+def _least_bytes(clips: Sequence[Clip], cropping: Cropping) -> float:
+    """What the crops of clips take at least, if each frame shows a face."""
+    num_crops = sum(_num_frames(clip.path, cropping.num_frames) for clip in clips)
+    return num_crops * cropping.spec.size**2 * _LEAST_BYTES_PER_PIXEL[cropping.spec.encoding]
+
+
+def _num_frames(path: str, most: int) -> int:
+    if os.path.isdir(path):
+        return min(most, len(os.listdir(path)))
+    return most if suffix.is_video(path) else 1
 
 
 def _crop_unfinished(
@@ -202,11 +219,11 @@ def _write_errors(
     rows = [
         {
             "key": clip.key,
-            "path": clip.path,
+            "path": files.legible(clip.path),
             "label": clip.label,
             "split": clip.split,
             "code": outcomes[clip.key].code,
-            "message": outcomes[clip.key].message,
+            "message": files.legible(outcomes[clip.key].message),
         }
         for clip in clips
         if clip.key in outcomes and outcomes[clip.key].code
@@ -216,13 +233,14 @@ def _write_errors(
 
 def _counts(clips: Sequence[Clip], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     """What the metadata of a dataset count."""
-    coverage = summary.count_by_class(clips, outcomes)
+    coverage, orphans = summary.count_by_class(clips, outcomes), summary.count_orphans(clips)
     notes = summary.count_notes(outcomes.values())
     return {
         "coverage": coverage,
         "methods": summary.count_by_method(clips, outcomes),
+        "orphans": orphans,
         "notes": notes,
-        "warnings": summary.warnings(coverage, notes),
+        "warnings": [*summary.warnings(coverage, notes), *summary.orphan_warnings(orphans)],
         "own_boxes": sum(outcome.own_boxes for outcome in outcomes.values()),
     }
 

@@ -24,6 +24,7 @@ class Settings:
       boxes_from_original: whether a fake is cut where its original shows faces; see `crop_clip`.
       seed: that of the splits, or of the drawing. It shaped the clips, and is noted only.
       synthetic: whether a program drew the clips; noted only.
+      strict: the rule of `corpora.strict_rules`; None if the corpus takes none. Noted only.
     """
 
     spec: CropSpec
@@ -31,6 +32,7 @@ class Settings:
     boxes_from_original: bool = False
     seed: int = 0
     synthetic: bool = False
+    strict: bool | str | None = None
 
     def of_crops(self) -> dict[str, Any]:
         """Returns what decides the crops of a clip, as plain JSON."""
@@ -48,8 +50,8 @@ class Settings:
     def metadata(self, clips: Sequence[Clip]) -> dict[str, Any]:
         """Returns what the metadata of the dataset of `clips` say about how it was made."""
         corpus = clips[0].key.split("/")[0]
-        noted = {"corpus": corpus, "seed": self.seed, "synthetic": self.synthetic}
-        return {**self.identity(clips), **noted}
+        noted = {"seed": self.seed, "synthetic": self.synthetic, "strict": self.strict}
+        return {**self.identity(clips), "corpus": corpus, **noted}
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:

@@ -112,6 +112,27 @@ def count_notes(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return dict(collections.Counter(note for outcome in outcomes for note in outcome.notes))
 
 
+def count_orphans(clips: Sequence[Clip]) -> dict[str, dict[str, int]]:
+    """Returns by split the numbers of `fakes`, and of `orphans`: their originals are absent."""
+    counts = {}
+    for split in SPLITS:
+        fakes = [clip for clip in clips if clip.split == split and clip.label]
+        if fakes:
+            orphans = sum(clip.orphan for clip in fakes)
+            counts[split] = {"fakes": len(fakes), "orphans": orphans}
+    return counts
+
+
+def orphan_warnings(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Returns a line for each split with fakes whose originals are absent, as counted above."""
+    return [
+        f"{split}: {count['orphans']:,} of {count['fakes']:,} fakes were made from videos that are "
+        "not here: only fakes show their people and places, which a detector can learn"
+        for split, count in counts.items()
+        if count["orphans"]
+    ]
+
+
 def warnings(coverage: Coverage, notes: Mapping[str, int]) -> list[str]:
     """Returns what could make scores on such data misleading, a line each."""
     lines = []

@@ -7,7 +7,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from dfjax import console
+from dfjax import console, files
 from dfjax.corpora.clip import Clip
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import limits
@@ -106,7 +106,8 @@ def _run(clip: Clip, sandbox: Sandbox, cropping: Cropping) -> ClipCrops:
             "crop_clip", arguments, seconds=_SECONDS, reads=reads, max_bytes=_MAX_BYTES
         )
     except MediaError as error:
-        raise MediaError(error.code, str(error).replace(path, clip.path)) from error
+        message = str(error).replace(files.legible(path), files.legible(clip.path))
+        raise MediaError(error.code, message) from error
     try:
         rows = crop_rows.decode(
             arrays["rows"].tobytes(),

@@ -77,22 +77,26 @@ class Service:
             batch_seconds=settings.batch_seconds,
             observe=self.monitoring.batch_crops.observe,
         )
-        self.model_versions = ModelVersions(
-            settings.model,
-            runtime=settings.runtime,
-            expect=settings.expect,
-            on_change=self.monitoring.set_version,
-        )
-        self.decoder = Decoder(workers=settings.workers, max_waiting=settings.max_waiting)
-        layers = self.decoder.sandbox.layers
-        if settings.require_sandbox and (missing := confinement.missing(layers)):
-            self.decoder.close()
-            raise UserError(
-                f"this system lacks {' and '.join(missing)}: use a newer kernel, or a container "
-                "that allows them, or leave --require-sandbox out"
+        with contextlib.ExitStack() as undo:
+            # Before the model, which takes a while to load: the folder may be refused.
+            self.spool = Spool(settings.state, port=settings.port)
+            undo.callback(self.spool.close, keep=True)
+            self.model_versions = ModelVersions(
+                settings.model,
+                runtime=settings.runtime,
+                expect=settings.expect,
+                on_change=self.monitoring.set_version,
             )
-        self.spool = Spool(settings.state, port=settings.port)
-        self.jobs = _open_jobs(self.spool, self._detect_job, settings)
+            self.decoder = Decoder(workers=settings.workers, max_waiting=settings.max_waiting)
+            undo.callback(self.decoder.close)
+            layers = self.decoder.sandbox.layers
+            if settings.require_sandbox and (missing := confinement.missing(layers)):
+                raise UserError(
+                    f"this system lacks {' and '.join(missing)}: use a newer kernel, or a "
+                    "container that allows them, or leave --require-sandbox out"
+                )
+            self.jobs = _open_jobs(self.spool, self._detect_job, settings)
+            undo.pop_all()
         self.monitoring.set_sandbox(layers)
         _log.info("sandbox: %s", _listed(layers))
 

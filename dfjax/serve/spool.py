@@ -19,24 +19,12 @@ import time
 from collections.abc import Collection
 
 from dfjax.errors import UserError
-from dfjax.media.errors import MediaError
+from dfjax.media import kind
 from dfjax.serve.errors import RequestError
 
 _PREFIX = "dfjax-serve-"
 _LOCK, _UPLOADS = "lock", "uploads"
 _ABANDONED_SECONDS = 3600.0  # after which a killed server is not expected back
-
-# How accepted files begin: (offset, bytes, suffix). The decoder checks the rest.
-_SIGNATURES = (
-    (0, b"\xff\xd8\xff", ".jpg"),
-    (0, b"\x89PNG\r\n\x1a\n", ".png"),
-    (8, b"WEBP", ".webp"),
-    (0, b"BM", ".bmp"),
-    (8, b"AVI ", ".avi"),
-    (0, b"\x1a\x45\xdf\xa3", ".mkv"),
-    (188, b"\x47", ".ts"),  # the second of its packets
-    *((4, kind, ".mp4") for kind in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,13 +75,12 @@ class Spool:
     def store(self, data: bytes, name: str) -> Stored:
         """Returns a new file with these bytes.
 
-        Its suffix follows from the first bytes, never from the name that a client sends.
-
         Raises:
           MediaError: they do not begin like an accepted picture or video.
           RequestError: the disk is full (507).
         """
-        path = self._uploads / (secrets.token_hex(16) + suffix_of(data))
+        kind.kind_of_bytes(data)
+        path = self._uploads / secrets.token_hex(16)
         try:
             self._write(path, data)
         except OSError as error:
@@ -133,21 +120,6 @@ class Spool:
         )  # a cleaner may have removed it
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(data)
-
-
-def suffix_of(data: bytes) -> str:
-    """Returns the suffix of the kind of file that begins like `data`.
-
-    Raises:
-      MediaError: it is empty, or begins like no accepted file.
-    """
-    if not data:
-        raise MediaError("empty", "the file has no bytes: send it again")
-    for offset, signature, suffix in _SIGNATURES:
-        if data.startswith(signature, offset):
-            return suffix
-    accepted = "JPEG, PNG, WebP, BMP, mp4, mov, mkv, webm, avi and ts"
-    raise MediaError("unsupported", f"the file is not one of {accepted}: convert it")
 
 
 def remove_abandoned() -> None:

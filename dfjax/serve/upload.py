@@ -93,7 +93,7 @@ class _Form:
         name = _file_name(self._headers.get(b"content-disposition", b""))
         kind = self._headers.get(b"content-type", b"text/plain").lower()
         if name is not None or not kind.startswith(b"text/"):
-            self._name = (name or b"").decode("utf-8", "replace")[:_MAX_NAME]
+            self._name = (name or b"").decode("utf-8", "backslashreplace")[:_MAX_NAME]
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         if self._name is not None:

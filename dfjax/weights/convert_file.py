@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from dfjax import files as dfjax_files
 from dfjax import models, tree
 from dfjax.weights import convert, files, normalization
 
@@ -52,6 +53,7 @@ def convert_weights(
         were normalized differently, or in an unknown way.
     """
     model = models.build(model_name, **settings)
+    dfjax_files.require_replaceable(out)
     file = files.read(source, format)
     like = _abstract_variables(model)
     variables, transfer = convert.convert(file.tensors, model, like, reinit=reinit)

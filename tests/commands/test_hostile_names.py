@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import json
 import logging
 import math
 import os
@@ -15,6 +16,7 @@ import pytest
 import rich.table
 
 from dfjax import cli, console, files, progress
+from dfjax.data import builder
 from dfjax.media import image
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -77,6 +79,42 @@ def test_prepare_and_audit(folder, tmp_path):
     assert not ACTING & set(shown + audited)
 
 
+def test_names_that_are_not_utf8(folder, tmp_path):
+    """They go through a corpus into keys, records, errors and the card, and stop nothing."""
+    old = os.fsdecode(b"caf\xe9")
+    (folder / "real" / NAMES[0]).rename(folder / "real" / f"{old}.png")
+    (folder / "fake" / old).mkdir()
+    (folder / "fake" / NAMES[0]).rename(folder / "fake" / old / f"{old}.png")
+    (folder / "real" / f"{old}.jpg").write_bytes(b"junk")
+    folder = folder.rename(tmp_path / old)
+    command = ("prepare", "--corpus", "folder", "--root", folder, "--crops", "as-is", "--size", 40)
+    shown = dfjax(*command, "--jobs", 1, "--splits", 1, 0, 0, "--out", "data", cwd=tmp_path)
+    assert "10 crops written" in shown
+    (error,) = map(json.loads, (tmp_path / "data" / "errors.jsonl").read_text().splitlines())
+    assert (error["key"], error["code"]) == (r"caf\xe9/real/real/caf\xe9.jpg", "unsupported")
+    assert error["path"] == rf"{tmp_path}/caf\xe9/real/caf\xe9.jpg"
+    assert error["message"].startswith(f"{error['path']}: ")
+    dataset = builder.open_dataset(tmp_path / "data")
+    clips = set(dataset.column("train", "clip"))
+    assert {r"caf\xe9/real/real/caf\xe9.png", r"caf\xe9/caf\xe9/fake/caf\xe9/caf\xe9.png"} < clips
+    page = (tmp_path / "data" / "dataset_card.html").read_text(encoding="utf-8")
+    assert r"caf\xe9/real/real/caf\xe9.png" in page
+
+
+@pytest.mark.parametrize("command", ["predict", "prepare", "train", "export"])
+def test_places_that_libraries_open_are_utf8(command, capsys):
+    place = os.fsdecode(b"caf\xe9")
+    arguments = {
+        "predict": ["a.png", "--model", place],
+        "prepare": ["--corpus", "folder", "--root", "x", "--out", place],
+        "train": ["--config", "x", "--workdir", place],
+        "export": ["--model", "x", "--out", place],
+    }
+    with pytest.raises(SystemExit):
+        cli.main([command, *arguments[command]])
+    assert r"caf\xe9: use a path that is UTF-8" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["predict", "evaluate", "serve", "export"])
 def test_errors(command, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -98,7 +136,7 @@ def test_only_what_acts_is_escaped():
     assert (
         console.visible("\t\r\n\x7f\x9b\u202e\u2066\u2028") == r"\t\r\n\x7f\x9b\u202e\u2066\u2028"
     )
-    assert console.visible(os.fsdecode(b"\xff")) == r"\udcff"  # a name that is no text
+    assert console.visible(os.fsdecode(b"\xff")) == r"\xff"  # a name that is no text
 
 
 def test_tables_bars_and_logs(capsys):

@@ -111,6 +111,22 @@ def run_and_export(request) -> tuple[pathlib.Path, pathlib.Path]:
     return request.getfixturevalue("run"), request.getfixturevalue("exported")
 
 
+def test_what_the_evaluation_lacks_is_refused_before_the_training(
+    folder, prepared, one_class, tmp_path
+):
+    arguments = "train", "--config", folder / "mine.py", "--workdir", tmp_path / "run"
+    arguments = *arguments, f"--config.data.dir={prepared}"
+    for override, message in [
+        (f"--config.eval.data=('{one_class}:test',)", "(eval.data) has 2 real and 0 fake crops"),
+        ("--config.data.test_split=dev", "has no split 'dev'"),
+        ("--config.eval.abstain_error_rate=0.7", "eval.abstain_error_rate 0.7: use one between"),
+    ]:
+        done = run(*arguments, override, cwd=folder)
+        assert done.returncode == 2
+        assert message in done.stderr.strip().splitlines()[-1], done.stderr
+        assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

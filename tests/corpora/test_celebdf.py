@@ -1,6 +1,6 @@
 import pytest
 
-from dfjax.corpora import celebdf
+from dfjax.corpora import celebdf, forms
 from dfjax.corpora.clip import Clip
 from tests.corpora import trees
 
@@ -60,7 +60,10 @@ def test_the_clips_are_exactly_these(tmp_path, caplog):
         "celebdf_v2: Celeb-real: 3 of 590 clips",
         "celebdf_v2: YouTube-real: 2 of 300 clips",
         "celebdf_v2: Celeb-synthesis: 4 of 5,639 clips",
+        "celebdf_v2: 1 of 4 fakes were made from videos that are not here: only fakes show those: "
+        "celebdf_v2/Celeb-synthesis/Celeb-synthesis/id5_id4_0000.mp4",
     ]
+    assert [clip.orphan for clip in found] == [False] * 3 + [True] + [False] * 5
 
 
 def test_strict_leaves_no_person_of_the_test_list_in_train(tmp_path):
@@ -173,6 +176,7 @@ def test_celebdf_pp_has_a_method_for_every_folder_of_fakes(tmp_path):
 
 def test_the_reals_of_the_test_list_are_told_apart(tmp_path):
     found = celebdf.list_test_reals(write_tree(tmp_path))
-    assert {name: path.name for name, path in found.items()} == {
-        "id1_0007": "id1_0007.mp4", "00170": "00170.mp4",
-    }  # fmt: skip
+    assert found == {
+        "Celeb-real": {forms.Copy("videos"): {"id1_0007": f"{tmp_path}/Celeb-real/id1_0007.mp4"}},
+        "YouTube-real": {forms.Copy("videos"): {"00170": f"{tmp_path}/YouTube-real/00170.mp4"}},
+    }

@@ -12,6 +12,7 @@ import pytest
 from dfjax import cli, corpora, registry
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
+from dfjax.preparation import prepare as prepare_module
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +94,26 @@ def test_an_option_reaches_the_reader_or_is_refused(tmp_path, capsys, monkeypatc
         assert message.startswith(f"dfjax: error: corpus {name} takes no {flag}: leave it out")
         assert message.count("\n") == 1
         assert passed == {}
+
+
+@pytest.mark.parametrize(
+    ("corpus", "flags", "strict"),
+    [("ffpp", [], False), ("ffpp", ["--strict"], True), ("ffpp", ["--strict", "videos"], "videos"),
+     ("uadfv", [], None)],
+)  # fmt: skip
+def test_the_rule_of_strict_is_noted_in_the_dataset(tmp_path, monkeypatch, corpus, flags, strict):
+    given = []
+
+    def refuse(clips, out, settings, **_):
+        given.append(settings.strict)
+        raise UserError("enough")
+
+    monkeypatch.setattr(prepare_module, "prepare", refuse)
+    monkeypatch.setattr(registry, "build", lambda *_, **kwargs: given.append(kwargs))
+    assert prepare(tmp_path, "--corpus", corpus, "--root", "DIR", *flags) == 2
+    assert given == [{"root": "DIR", **({"strict": strict} if flags else {})}, strict]
+    with pytest.raises(SystemExit):
+        prepare(tmp_path, "--corpus", corpus, "--root", "DIR", "--strict", "people")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -74,7 +74,10 @@ def test_variants_are_chosen_and_may_be_nested(tmp_path, caplog):
     root, ffpp_root = write_trees(tmp_path, variants, nested="videos")
     found = deeperforensics.read_deeperforensics(root, ffpp_root=ffpp_root)
     assert {clip.method for clip in found} == {"real", *variants}
-    assert "deeperforensics: end_to_end_mix_2_distortions: 0 of 5 clips" in caplog.messages
+    assert (
+        "deeperforensics: 8 methods are missing: end_to_end_level_1, end_to_end_level_2, "
+        "end_to_end_level_4, end_to_end_level_5, end_to_end_mix_2_distortions, …"
+    ) in caplog.messages
     chosen = ["end_to_end_level_3"]
     found = deeperforensics.read_deeperforensics(root, ffpp_root=ffpp_root, methods=chosen)
     assert len(found) == 10
@@ -93,6 +96,8 @@ def test_without_the_reals_or_with_wrong_lists_the_import_stops(tmp_path, caplog
         "deeperforensics: lists/splits: 5 of 1,000 clips",
         f"deeperforensics: 1 originals are missing in {ffpp_root}: 100",
         "deeperforensics: end_to_end: 4 of 5 clips; missing: 071_M004",
+        "deeperforensics: 1 of 4 fakes were made from videos that are not here: only fakes show "
+        "those: deeperforensics/end_to_end/manipulated_videos/end_to_end/100_M005.mp4",
     ]
     for text, message in (
         ("071_M004.mp4\n", "071_M004 is also in train.txt: download both"),

@@ -14,7 +14,7 @@ FILES = (
     "DF40/stargan/fake/fake/000001.jpg",
     "DF40/stargan/fake/fake/000002.jpg",
     "DF40/stargan/real/000001.jpg",
-    "DF40/heygen/fake/071.mp4",
+    "DF40/heygen/fake/frames/071/000.png",
     "DF40/e4e/ff/inversions/00012.jpg",
     "DF40_train/simswap/frames/000_756/000.png",
     "DF40_train/lia/ff/001_002/000.png",
@@ -61,7 +61,7 @@ def test_the_clips_are_exactly_these(tmp_path):
     assert df40.read_df40(root, shares=(1, 0, 0)) == [
         fake("StyleGAN2", f"{test}/StyleGAN2/ff/003", "test", *style),
         fake("e4e", f"{test}/e4e/ff/inversions/00012.jpg", "test"),
-        fake("heygen", f"{test}/heygen/fake/071.mp4", "test"),
+        fake("heygen", f"{test}/heygen/fake/frames/071", "test"),
         fake("lia", f"{train}/lia/ff/001_002", "train", "video:ffpp/001", "video:ffpp/002"),
         Clip(f"df40/real/{real}", f"{root}/{real}", 0, "real", "test", (f"video:df40/{real}",)),
         fake("sadtalker", youtube, "test", "video:celebdf/youtube/00170"),
@@ -94,20 +94,29 @@ def test_the_reals_are_those_of_the_other_corpora_in_their_splits(tmp_path, capl
         "simswap/DF40_train/simswap/frames/000_756": f"{ffpp}/000",
     }
     assert [c.split for c in found if "001_002" in c.path] == ["val"]
-    assert not [message for message in caplog.messages if "whole videos" in message]
+    assert not [message for message in caplog.messages if "not read" in message]
     strict = df40.read_df40(root, ffpp_root=ffpp_root, celebdf_root=celebdf_root, strict=True)
     assert {c.path.rsplit("/")[-1] for c in found} - {c.path.rsplit("/")[-1] for c in strict} == {
         "000_756", "756",
     }  # fmt: skip
 
 
-def test_whole_videos_as_reals_beside_crops_are_said(tmp_path, caplog):
+def test_whole_videos_as_reals_beside_crops_are_refused(tmp_path):
     root, ffpp_root = (
         trees.write_tree(tmp_path / "df40", *FILES),
         write_ffpp(tmp_path / "ffpp", "videos"),
     )
-    df40.read_df40(root, ffpp_root=ffpp_root)
-    assert [m for m in caplog.messages if "6 reals are whole videos, but the fakes are crops" in m]
+    message = r"differ in their form \(reals: 6 videos, 1 folders of frames; fakes: 0 videos, 10"
+    with pytest.raises(ValueError, match=message):
+        df40.read_df40(root, ffpp_root=ffpp_root)
+
+
+def test_folders_above_the_methods_decide_no_label(tmp_path):
+    root = tmp_path / "real" / "fake"
+    trees.write_tree(root, "DF40/stargan/fake/1.jpg", "DF40/simswap/ff/face_images/003_755/0.png")
+    assert [(clip.method, clip.key.rpartition("/")[2]) for clip in df40.read_df40(root)] == [
+        ("simswap", "003_755"), ("stargan", "1.jpg"),
+    ]  # fmt: skip
 
 
 def test_reals_come_in_the_splits_of_the_fakes_alone(tmp_path):

@@ -53,17 +53,21 @@ def test_the_corpus_gives_exactly_these_clips_and_says_what_is_odd(corpus, caplo
         ("dfdc/real/test/videos/x.mp4", 0, "real", "test", ("video:dfdc/x",), ""),
         (aaa, 0, "real", "train", ("video:dfdc/aaa",), ""),
         (eee, 0, "real", "train", ("video:dfdc/eee",), ""),
-        ("dfdc/real/train/dfdc_train_part_1/fff", 0, "real", "train", ("video:dfdc/fff",), ""),
     ]
     assert caplog.messages == [
         "dfdc: 47 of 50 parts are missing: dfdc_train_part_10, dfdc_train_part_11, "
         "dfdc_train_part_12, dfdc_train_part_13, dfdc_train_part_14, …",
         "dfdc: 1 folders are not read: test_videos",
         f"dfdc: 1 files in {corpus}/{part} are neither video nor picture: notes.txt",
+        "dfdc: all clips are read as videos; not read: 1 as frames; 1 clips are there alone and "
+        "are left out",
         "dfdc: 1 videos of dfdc_train_part_0 left out: no label: stray",
         "dfdc: 1 videos of dfdc_train_part_07 are missing: lost",
+        "dfdc: 1 videos of dfdc_train_part_1 are missing: fff",
         "dfdc: val: 1 of 4,000 clips",
         "dfdc: test: 2 of 5,000 clips",
+        "dfdc: 1 of 3 fakes were made from videos that are not here: only fakes show those: "
+        f"dfdc/fake/{part}/ccc.mp4",
     ]
 
 

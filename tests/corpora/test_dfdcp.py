@@ -75,6 +75,8 @@ def test_the_corpus_gives_exactly_these_clips_and_says_what_is_odd(corpus, caplo
         "dfdcp: train fake: 2 of 3,618 clips",
         "dfdcp: test real: 1 of 276 clips",
         "dfdcp: test fake: 1 of 501 clips",
+        "dfdcp: 1 of 3 fakes were made from videos that are not here: only fakes show those: "
+        f"dfdcp/method_A/{far}",
     ]
 
 

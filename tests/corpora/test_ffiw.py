@@ -15,14 +15,14 @@ def pair(release: str, path: str, split: str, name: str) -> tuple[tuple, tuple]:
 def test_both_releases_give_exactly_these_clips(tmp_path, caplog):
     release, test = "FFIW10K-v1-release", "FFIW10K-v1-release-test"
     train, val = "train/videos/train_00000000.mp4", "val/val_00000000.mp4"
-    frames = "test/frames/test_00000000"
+    other = "test/test_00000000.mp4"
     for tree in ("source", "target"):
         trees.write_tree(tmp_path / release / tree, train, val)
-        trees.write_tree(tmp_path / test / tree, f"{frames}/0.png")
+        trees.write_tree(tmp_path / test / tree, other)
     alone = f"{release}/target/val/val_00000009.mp4"
     trees.write_tree(tmp_path, alone, f"{release}/target_mask/val/val_00000000_mask.mp4")
     fakes, reals = zip(
-        pair(test, frames, "test", "test_00000000"),
+        pair(test, other, "test", "test_00000000"),
         pair(release, train, "train", "train_00000000"),
         pair(release, val, "val", "val_00000000"),
         strict=True,
@@ -37,9 +37,11 @@ def test_both_releases_give_exactly_these_clips(tmp_path, caplog):
         "ffiw: target/train: 1 of 8,000 clips",
         "ffiw: source/val: 1 of 250 clips",
         "ffiw: target/val: 2 of 250 clips",
-        "ffiw: 1 videos of val are only in source or only in target: val_00000009",
         "ffiw: source/test: 1 of 1,738 clips",
         "ffiw: target/test: 1 of 1,738 clips",
+        "ffiw: 1 videos of val are only in source or only in target: val_00000009",
+        "ffiw: 1 of 4 fakes were made from videos that are not here: only fakes show those: "
+        f"ffiw/fake/{alone}",
     ]
 
 

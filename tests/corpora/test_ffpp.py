@@ -107,9 +107,16 @@ def test_compressions_and_methods_are_chosen(tmp_path):
     assert {clip.method for clip in found} == {"real", "FaceShifter"}
     assert all("/c0/" in clip.key for clip in found)
     for options, message in (
-        ({"compression": "c23"}, "has no folder original_sequences/youtube/c23/videos or"),
+        (
+            {"compression": "c23"},
+            r"has no original_sequences/youtube in c23: download it, or choose another compression "
+            r"\(there in raw\); the folder holds manipulated_sequences, original_sequences",
+        ),
         ({"compression": "c41"}, "compression 'c41': use raw, c23, c40"),
-        ({"compression": "raw", "methods": ["Face2Face"]}, "has no Face2Face in raw"),
+        (
+            {"compression": "raw", "methods": ["Face2Face"]},
+            "has no manipulated_sequences/Face2Face in raw",
+        ),
         ({"compression": "raw", "methods": ["DeepFakeDetection"]}, "use some of Deepfakes,"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -131,7 +138,9 @@ def test_what_deviates_from_the_owners_is_said(tmp_path, caplog):
     assert "ffpp: Deepfakes c23: 8 of 8 clips; missing: 000_756; not published: 000_001" in (
         caplog.messages
     )
-    assert "ffpp: Face2Face c23: 0 of 8 clips" in caplog.messages
+    assert (
+        "ffpp: 4 methods are missing in c23: Face2Face, FaceShifter, FaceSwap, NeuralTextures"
+    ) in caplog.messages
     assert f"ffpp: 1 files in {folder} are neither video nor picture: list.txt" in caplog.messages
 
 

@@ -18,10 +18,13 @@ def test_videos_give_exactly_these_clips(tmp_path, caplog):
         ("uadfv/real/real/0000.mp4", 0, "real", "test", ("video:uadfv/0000",), ""),
         ("uadfv/real/real/0001.MP4", 0, "real", "test", ("video:uadfv/0001",), ""),
     ]  # fmt: skip
+    prefix = "uadfv: 1 of 2 fakes were made from videos that are not here: only fakes show those"
     assert caplog.messages == [
         f"uadfv: 1 files in {tmp_path}/real are neither video nor picture: landmarks/0000/000.npy",
+        "uadfv: all clips are read as videos; not read: 1 as frames in frames/",
         "uadfv: real: 2 of 49 clips",
         "uadfv: fake: 2 of 49 clips",
+        f"{prefix}: uadfv/fake/fake/0007_fake.mp4",
     ]
 
 

@@ -1,9 +1,9 @@
 """Every file gets a row, whatever is in it, and is judged again only if something changed."""
 
+import csv
 import json
+import os
 import shutil
-
-import pytest
 
 from dfjax.inference import predict
 from dfjax.inference.sandboxed import SandboxedExtractor
@@ -31,8 +31,7 @@ def test_folder_with_broken_files_gives_every_file_a_row(take, clip, tmp_path, m
         "clip.mp4": None,
         "cut.png": "corrupt",
         "empty.mp4": "empty",
-        "notes.doc": "unsupported",
-        "text.mp4": "corrupt",
+        "text.mp4": "unsupported",
     }
     for row in rows:
         path = tmp_path / "out" / row["report"]
@@ -85,14 +84,33 @@ def test_a_fault_in_the_code_or_a_dead_process_costs_one_row(clip, tmp_path, mon
     assert "KeyError: 'surprise'" in rows[0]["text"]
 
 
-def test_sources_are_expanded(tmp_path, monkeypatch):
-    for name in ("a.png", "b.png", "c.mp4"):
-        (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "list.txt").write_text("# two of them\nc.mp4\n\na.png # the first\nmissing.png\n")
-    monkeypatch.chdir(tmp_path)
-    assert predict.expand(["*.png"]) == ["a.png", "b.png"]
-    assert predict.expand(["list.txt", "a.png"]) == ["c.mp4", "a.png", "missing.png"]
-    assert predict.expand(["nowhere.mp4"]) == ["nowhere.mp4"]
-    (tmp_path / "nothing").mkdir()
-    with pytest.raises(ValueError, match="give pictures or videos"):
-        predict.expand(["nothing"])
+def test_what_is_no_text_in_a_name_is_written_escaped_and_a_pipe_holds_nothing_up(clip, tmp_path):
+    folder = tmp_path / os.fsdecode(b"ord\xe9n")
+    folder.mkdir()
+    for name in (b"caf\xe9.mp4", "caf\u00e9.mp4".encode()):
+        shutil.copy(clip, folder / os.fsdecode(name))
+    (folder / os.fsdecode(b"\xff.png")).write_bytes(b"junk")
+    os.mkfifo(folder / "pipe.mp4")
+    out, outputs = tmp_path / "out", predict.Outputs(annotated=True)
+    rows = predict.predict([str(folder)], make_detector(), out, num_frames=3, outputs=outputs)
+    names = {row["source"].removeprefix(f"{tmp_path}/"): row["reason"] for row in rows}
+    assert names == {
+        r"ord\xe9n/caf\xe9.mp4": None,
+        "ord\\xe9n/caf\u00e9.mp4": None,
+        r"ord\xe9n/\xff.png": "unsupported",
+        r"ord\xe9n/pipe.mp4": "unreadable",
+    }
+    assert len(list((out / "annotated").glob("*.mp4"))) == 2
+    with (out / "results.csv").open(encoding="utf-8", newline="") as table:
+        assert [row["source"] for row in csv.DictReader(table)] == [row["source"] for row in rows]
+    for row in rows:
+        page = out / row["report"]
+        assert row["source"] in page.read_text(encoding="utf-8")
+        written = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+        assert written["media"]["name"] == row["source"]
+        if row["reason"] is not None:
+            assert f"{row['source']}: " in row["text"]
+            assert f"{row['source']}: " in written["error"]["message"]
+    assert (
+        predict.predict([str(folder)], make_detector(), out, num_frames=3, outputs=outputs) == rows
+    )

@@ -145,9 +145,10 @@ def test_a_folder_that_got_another_frame_is_unfinished(tmp_path):
         assert store.outcome(clip) is None
 
 
-def test_a_suffix_that_is_no_picture_or_video_is_unsupported(tmp_path):
-    with pytest.raises(MediaError, match=r"the suffix is none of \.avi"):
-        crop_clip.crop_clip(make_clip(tmp_path / "a.txt"), AS_IS, 32)
+def test_a_clip_is_what_it_holds_and_not_what_it_is_called(tmp_path):
+    (tmp_path / "a.mp4").write_text("no video")
+    with pytest.raises(MediaError, match=r"a\.mp4: this is text: give JPEG"):
+        crop_clip.crop_clip(make_clip(tmp_path / "a.mp4"), AS_IS, 32)
 
 
 def test_the_store_gives_back_what_it_keeps_until_the_file_changes(tmp_path):

@@ -1,3 +1,4 @@
+import dataclasses
 import html.parser
 import json
 import pathlib
@@ -135,6 +136,42 @@ def test_leaks_are_printed_and_on_the_page_and_synthetic_data_say_so(tmp_path, c
     assert leaks.read(dataset).blocking == summary.audit.blocking != ()
     assert "People by id: 1" in page(tmp_path / "out")
     assert "drawn by a program" in page(tmp_path / "out")
+
+
+def test_fakes_without_their_originals_are_counted_on_the_page(tmp_path):
+    clips = [
+        dataclasses.replace(clip, orphan=clip.label == 1 and clip.split == "train")
+        for clip in make_clips(tmp_path, brighter=0)
+    ]
+    card, text = describe(tmp_path, clips)
+    assert card["prepared"]["orphans"] == {
+        "train": {"fakes": 20, "orphans": 20},
+        "test": {"fakes": 16, "orphans": 0},
+    }
+    assert "Train: 20 of 20 fakes were made from videos that are not here: only fakes show" in text
+    assert "Test: " not in text
+
+
+@pytest.mark.parametrize(
+    ("strict", "advice"),
+    [
+        (None, "its corpus has no --strict: leave these clips out of one of the splits"),
+        (False, "prepare it with --strict"),
+        (True, "it was prepared with --strict, so leave these clips out of one of the splits"),
+        ("videos", "it was prepared with --strict videos, which leaves this: use --strict alone"),
+    ],
+)
+def test_training_refuses_leaks_with_advice_that_was_not_followed_yet(tmp_path, strict, advice):
+    clips = [
+        dataclasses.replace(clip, origin_ids=("identity:c/anna",))
+        for clip in make_clips(tmp_path, brighter=0)
+    ]
+    prepare.prepare(clips, tmp_path / "out", Settings(SPEC, strict=strict))
+    with pytest.raises(ValueError, match="splits share people by id") as error:
+        leaks.require_none(builder.open_dataset(tmp_path / "out"))
+    assert str(error.value).endswith(
+        f": {advice}, or train with config.data.allow_leaks=True and report it"
+    )
 
 
 def test_what_is_missing_next_to_a_finished_dataset_is_made_again(tmp_path):

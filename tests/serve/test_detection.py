@@ -1,15 +1,22 @@
 """A file gets the report of the detector, at once or as a job."""
 
+import io
 import json
 import os
 import pathlib
+import re
+import sys
 import time
 
 import jsonschema
 import pytest
 
-from dfjax.inference import report
+from dfjax.corpora.clip import Clip
+from dfjax.inference import predict, report
 from dfjax.inference.detector import Detector
+from dfjax.media import suffix
+from dfjax.media.errors import MediaError
+from dfjax.preparation import crop_clip
 from dfjax.serve import app
 
 PAGE = pathlib.Path(app.__file__).with_name("page")
@@ -42,6 +49,39 @@ def test_a_picture_and_a_clip_get_the_report_of_the_detector(
         assert answer.status_code == 200, answer.text
         check_equal(answer.json(), detector.file(tmp_path / name))
         assert answer.json()["media"]["name"] == name
+
+
+@pytest.mark.parametrize("content", ["picture", "clip", "text"])
+def test_a_file_of_any_name_gets_one_answer_everywhere(
+    server, detector, picture, clip, content, tmp_path, monkeypatch
+):
+    data = {"picture": picture, "clip": clip, "text": b"no picture, no video"}[content]
+    (tmp_path / "files").mkdir()
+    paths = [tmp_path / "files" / name for name in ("a", "a.mp4", "b.JPG", "c.txt", "d.avi.heic")]
+    for path in paths:
+        path.write_bytes(data)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    sources = [str(tmp_path / "files"), "-"]
+    outputs = predict.Outputs(reports=False)
+    rows = predict.predict(sources, detector, tmp_path / "out", outputs=outputs)
+    assert len(rows) == len(paths) + 1
+    clips = [Clip("c/real/a", str(path), 0, "real", "train", ()) for path in paths]
+    if content == "text":
+        assert {row["reason"] for row in rows} == {"unsupported"}
+        for path, each in zip(paths, clips, strict=True):
+            answer = server.client.post("/v1/detect", files={"file": (path.name, data)})
+            assert answer.json()["error"]["code"] == "unsupported"
+            with pytest.raises(MediaError) as error:
+                crop_clip.crop_clip(each, detector.crop_spec, 32)
+            assert error.value.code == "unsupported"
+        return
+    (expected,) = {(row["score"], row["frames"]) for row in rows}
+    frames = {"picture": 1, "clip": 12}[content]
+    assert expected[1] == frames
+    for path, each in zip(paths, clips, strict=True):
+        answer = server.client.post("/v1/detect", files={"file": (path.name, data)}).json()
+        assert answer["verdict"]["score"] == pytest.approx(expected[0], abs=1e-5)
+        assert crop_clip.crop_clip(each, detector.crop_spec, 32).num_frames == frames
 
 
 def test_a_job_gives_the_same_report(server, detector, clip, tmp_path):
@@ -97,7 +137,7 @@ def test_refusals_have_a_status_and_a_code(server, clip, picture):
 
     assert file(b"") == (422, "empty")
     assert file(b"#EXTM3U\n/etc/passwd\n", "a.mp4") == (415, "unsupported")
-    assert file(b"GIF89a" + bytes(100)) == (415, "unsupported")
+    assert file(b"%PDF-1.7" + bytes(100)) == (415, "unsupported")
     assert file(clip[:2000]) == (422, "corrupt")
     assert file(picture[: len(picture) // 2]) == (422, "corrupt")
     assert send(content=b"x") == (415, "unsupported")
@@ -125,6 +165,11 @@ def test_the_page_comes_with_a_strict_policy(server):
         assert answer.headers["referrer-policy"] == "no-referrer"
     for path in ("/index.html", "/../app.py", "/%2e%2e/app.py", "/app.py"):
         assert server.client.get(path).status_code == 404
+
+
+def test_the_page_offers_the_files_that_folders_are_searched_for():
+    (offered,) = re.findall(r'accept="([^"]+)"', (PAGE / "index.html").read_text())
+    assert sorted(re.split(r",\s*", offered)) == suffix.ACCEPTED.split()
 
 
 def test_real_faces_get_the_report_of_the_detector(server, detector):

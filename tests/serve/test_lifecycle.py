@@ -255,6 +255,17 @@ def test_folders_of_killed_servers_are_removed_after_a_while(tmp_path, monkeypat
     assert not new.path.exists()
 
 
+def test_a_folder_in_use_is_named_before_the_model_is_loaded(tmp_path):
+    taken = spool.Spool(tmp_path)
+    settings = Settings(model="nowhere", state=str(tmp_path))
+    with pytest.raises(UserError, match="is used by another server: give another folder"):
+        service.Service(settings)
+    taken.close(keep=True)
+    with pytest.raises(UserError, match="nowhere"):
+        service.Service(settings)
+    spool.Spool(tmp_path).close(keep=True)  # it was given back
+
+
 def test_an_address_in_use_is_named_before_the_model_is_loaded(server):
     settings = Settings(model="nowhere", port=server.port)
     with pytest.raises(OSError, match=f"{server.port}: Address already in use: give another"):
