@@ -93,8 +93,10 @@ class Checkpoints:
                 self.save(step, state, metrics.get(step, {}), log.window())
             self.close()
         except Exception as error:  # what ended the run is what matters
-            return f"the run failed, and its last steps are lost: {console.one_line(error)}"
-        return f"the run failed: the same command goes on at step {self.latest_step or 0}"
+            lost = f", and its last steps are lost ({console.one_line(error)})"
+        else:
+            lost = ""
+        return f"the run failed{lost}: the same command goes on at step {self.latest_step or 0}"
 
     def window(self, step: int) -> Any:
         """The `window` that was saved with a checkpoint; empty for most."""
