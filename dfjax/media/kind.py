@@ -12,8 +12,8 @@ from dfjax.media.errors import MediaError
 
 HEAD_BYTES = 4096  # enough for 21 packets of a transport stream
 ACCEPTED = (
-    "JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC or AVIF pictures, or MP4, MOV, 3GP, MKV, WebM, AVI, MPG "
-    "or MPEG-TS videos"
+    "JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC or AVIF pictures, or MP4, MOV, 3GP, MKV, WebM, AVI, "
+    "MPEG-TS or MPEG-PS videos"
 )
 
 # (offset, bytes) of accepted files; two more rules need a function each.
@@ -29,7 +29,7 @@ _PICTURES = (
 )
 _VIDEOS = (
     (0, b"\x1a\x45\xdf\xa3"),  # Matroska and WebM
-    (0, b"\0\0\x01\xba"),  # MPEG program stream: MPG, VOB
+    (0, b"\0\0\x01\xba"),  # MPEG-PS
 )
 _RIFF = {b"WEBP": "image", b"AVI ": "video", b"AVIX": "video"}
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # the sizes in use: "BM" alone begins words, too
