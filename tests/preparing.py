@@ -28,6 +28,7 @@ CROP = {
     "box": np.array([1.5, 2, 3, 4], np.float32),
     "scale": 0.5,
     "padded": 0.25,
+    "time": 0.5,
 }
 
 

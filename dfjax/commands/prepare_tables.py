@@ -33,7 +33,7 @@ def print_summary(result: PreparationSummary) -> None:
 
 
 def _warnings(result: PreparationSummary) -> list[str]:
-    warnings = summary.warnings(result.coverage)
+    warnings = summary.warnings(result.coverage, result.notes)
     if result.audit and result.audit.blocking:
         shared = leaks.describe(result.audit.blocking)
         warnings.append(f"{shared}: training refuses this dataset")

@@ -75,6 +75,7 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         features = {
             "image": image,
             "frame": np.int32,  # among the frames that decode; 0 of a picture
+            "time": np.float32,  # seconds from the first frame of a video; else nan
             "face": np.int32,  # within the frame, by falling size
             "landmarks": tfds.features.Tensor(shape=(None, 2), dtype=np.float32),
             "box": tfds.features.Tensor(shape=(4,), dtype=np.float32),

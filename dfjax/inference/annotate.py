@@ -15,7 +15,6 @@ from dfjax.inference import draw
 from dfjax.inference.detector import Detector, Result
 from dfjax.inference.draw import Mark
 from dfjax.inference.sandboxed import SandboxedExtractor
-from dfjax.media import video as media_video
 from dfjax.model_card import INCONCLUSIVE
 from dfjax.verdict import FaceScore
 
@@ -23,8 +22,6 @@ from dfjax.verdict import FaceScore
 COLORS = {"real": (0, 114, 178), "fake": (213, 94, 0), INCONCLUSIVE: (70, 70, 70)}
 # What is wrong with a face that does not count.
 FLAWS = {"too_small": "too small", "too_dark": "too dark or bright", "too_blurred": "too blurred"}
-
-_FPS = 25.0  # for a video without a frame rate
 
 
 def draw_faces(
@@ -51,9 +48,10 @@ def write_annotated(
 ) -> pathlib.Path:
     """Writes a copy of the picture or video `source` with `result` drawn in; returns its path.
 
-    The path is `target` followed by .jpg or .mp4 (H.264, no sound). Only the analysed frames of a
-    video have scores: a frame in between shows the faces of the nearest one, and says so. Heat maps
-    are drawn if the model has them.
+    The path is `target` followed by .jpg or .mp4 (H.264, no sound; frames at the times at which
+    the source shows them). Only the analysed frames of a video have scores: a frame in between
+    shows the faces of the nearest one, and says so. Of a long video, the copy has the analysed
+    frames alone. Heat maps are drawn if the model has them.
 
     Raises:
       UserError: nothing could be decoded, according to the result.
@@ -68,9 +66,7 @@ def write_annotated(
     is_video = result.kind == "video"
     path = pathlib.Path(f"{os.fspath(target)}{'.mp4' if is_video else '.jpg'}")
     if is_video:
-        analysed = media_video.spread(facts.decoded, facts.analysed)
-        size, fps = (facts.width, facts.height), facts.fps or _FPS
-        data = extractor.mark_video(source, marks, size=size, analysed=analysed, fps=fps)
+        data = extractor.mark_video(source, marks, facts)
     else:
         data = extractor.mark_picture(source, marks)
     with files.replacing(path) as unfinished:

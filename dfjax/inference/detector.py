@@ -155,12 +155,7 @@ class Detector:
             verdict.judge(faces, kind=kind, card=card),
             faces,
             extracted.facts,
-            warnings=(
-                self.warnings
-                + _unfitted(kind, card)
-                + extracted.facts.warnings
-                + _damage(extracted.facts)
-            ),
+            warnings=self.warnings + _unfitted(kind, card) + extracted.facts.warnings,
             seconds={**extracted.seconds, "score": seconds},
         )
 
@@ -220,9 +215,3 @@ def _unfitted(kind: str, card: ModelCard) -> tuple[str, ...]:
         f"the model's limits were not fitted to {files}, because its validation data had none that "
         "could be judged: how often it is wrong on them was not measured",
     )
-
-
-def _damage(facts: MediaFacts) -> tuple[str, ...]:
-    if not media_video.is_damaged(facts.decoded, facts.declared or 0):
-        return ()
-    return (f"only {facts.decoded} of {facts.declared} frames decode: the file is damaged",)

@@ -7,13 +7,13 @@ import bisect
 import dataclasses
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
 
+from dfjax.media import film, limits
 from dfjax.media import image as media_image
-from dfjax.media import limits
 from dfjax.media import video as media_video
 
 Color = tuple[int, int, int]  # RGB
@@ -73,38 +73,60 @@ def mark_picture(path: str, marks: Sequence[Mark]) -> bytes:
 
 
 def mark_video(
-    path: str, marks: Sequence[Mark], *, size: tuple[int, int], analysed: Sequence[int], fps: float
+    path: str,
+    marks: Sequence[Mark],
+    *,
+    size: tuple[int, int],
+    fps: float,
+    num_decoded: int,
+    num_analysed: int,
+    is_long: bool,
 ) -> bytes:
-    """Returns the video at `path` with marks, as mp4 (H.264, no sound).
+    """Returns the video at `path` with marks, as mp4 (H.264, no sound), at its own times.
 
-    Marks belong to the frames `analysed`: a frame in between shows those of the nearest one, and
-    says so. `size` is the width and height of frames; one that has another is stretched.
+    Marks belong to the `num_analysed` frames that `read_video` gives: a frame in between shows
+    those of the nearest one, and says so. A long video gives these frames alone. `size` is the
+    width and height of frames; one that has another is stretched. `fps` is only for the last.
 
     Raises:
       MediaError: the video does not decode.
     """
     file = io.BytesIO()
-    frames = _marked_frames(path, marks, size, analysed)
-    media_video.write_video(file, frames, fps=fps, crf=_CRF)
+    if is_long:
+        video = media_video.read_video(path, num_analysed)
+        frames, analysed = zip(video.indices, video.times, video.frames, strict=True), video.indices
+    else:
+        frames, analysed = _all_frames(path), media_video.spread(num_decoded, num_analysed)
+    media_video.write_timed(file, _marked(frames, marks, size, analysed), fps=fps, crf=_CRF)
     return file.getvalue()
 
 
-def _marked_frames(
-    path: str, marks: Sequence[Mark], size: tuple[int, int], analysed: Sequence[int]
-) -> Iterator[np.ndarray]:
-    """Yields every frame, cut to even sides as the encoder needs them."""
-    with media_video.open_container(path) as container:
-        decoded = itertools.islice(media_video.decode_frames(container), limits.MAX_VIDEO_FRAMES)
-        for number, frame in enumerate(decoded):
-            image = media_video.to_rgb(frame)
-            if image.shape[1::-1] != size:  # a stream may change its size on the way
-                image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            nearest = _nearest(analysed, number)
-            nearby = [mark for mark in marks if mark.frame == nearest]
-            drawn = draw(image, nearby)
-            if nearby and nearest != number:
-                _write(drawn, f"faces as in frame {nearest}", (0, drawn.shape[0]), _GREY)
-            yield drawn[: size[1] // 2 * 2, : size[0] // 2 * 2]
+_Numbered = tuple[int, float, np.ndarray]  # number, time in seconds, RGB
+
+
+def _all_frames(path: str) -> Iterator[_Numbered]:
+    with film.open_film(path) as opened:
+        frames = itertools.islice(opened.frames(), limits.MAX_VIDEO_FRAMES)
+        for number, frame in enumerate(frames):
+            yield number, frame.time, frame.image()
+
+
+def _marked(
+    frames: Iterable[_Numbered],
+    marks: Sequence[Mark],
+    size: tuple[int, int],
+    analysed: Sequence[int],
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Yields every frame and its time, cut to even sides as the encoder needs them."""
+    for number, time, image in frames:
+        if image.shape[1::-1] != size:  # a stream may change its size on the way
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        nearest = _nearest(analysed, number)
+        nearby = [mark for mark in marks if mark.frame == nearest]
+        drawn = draw(image, nearby)
+        if nearby and nearest != number:
+            _write(drawn, f"faces as in frame {nearest}", (0, drawn.shape[0]), _GREY)
+        yield time, drawn[: size[1] // 2 * 2, : size[0] // 2 * 2]
 
 
 def _nearest(sorted_numbers: Sequence[int], number: int) -> int:

@@ -30,10 +30,12 @@ class MediaFacts:
     Attributes:
       kind: "image" or "video".
       width, height: in pixels, upright.
-      fps: frames per second; None: a picture, or the video has no rate.
-      declared: number of frames that the container declares; None: it declares none.
-      decoded: number of frames that decode.
+      fps: frames per second, to show to people; None: a picture, or unknown.
+      declared: number of frames that the container states; None: it states none.
+      decoded: number of frames that were decoded.
       analysed: number of frames that were searched for faces.
+      duration: in seconds; None: a picture.
+      is_long: whether the frames between these were not decoded (`video.Video`).
       warnings: what to know of the file, as sentences without a capital and a full stop.
     """
 
@@ -44,6 +46,8 @@ class MediaFacts:
     declared: int | None = None
     decoded: int = 1
     analysed: int = 1
+    duration: float | None = None
+    is_long: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -52,8 +56,8 @@ class ExtractedFace:
     """One face in one frame.
 
     Attributes:
-      frame: its number among the frames that decode, from 0.
-      time: in seconds from the first frame; None: a picture, or a video without a frame rate.
+      frame: its number among the frames that decode, from 0 (`video.Video.indices`).
+      time: at which the frame is shown, in seconds from the first one; None: a picture.
       track: the number of its person.
       crop: the face as the model sees it.
     """
@@ -117,8 +121,9 @@ class FaceExtractor:
         """
         began = time.perf_counter()
         if suffix.kind_of(path) == "image":
-            image = media_image.read_image(path)
-            return self.image(image, decoding=time.perf_counter() - began)
+            picture = media_image.read_picture(path)
+            decoding = time.perf_counter() - began
+            return self.image(picture.image, decoding=decoding, warnings=picture.warnings)
         video = media_video.read_video(path, num_frames)
         return self.video(video, decoding=time.perf_counter() - began, progress=progress)
 
@@ -147,11 +152,13 @@ class FaceExtractor:
             declared=video.num_declared or None,
             decoded=video.num_decoded,
             analysed=len(video.frames),
+            duration=video.duration,
+            is_long=video.is_long,
+            warnings=_remarks(video),
         )
-        times = [index / video.fps if video.fps else None for index in video.indices]
         detector = self.face_detector and VideoFaceDetector(self.face_detector)
         return self._extract(
-            video.frames, video.indices, times, facts, detector, decoding, progress
+            video.frames, video.indices, video.times, facts, detector, decoding, progress
         )
 
     def _extract(
@@ -165,12 +172,16 @@ class FaceExtractor:
         progress: Callable[[float], None] | None = None,
     ) -> ExtractedFaces:
         began, tracker, faces = time.perf_counter(), track.Tracker(track.MAX_GAP), []
+        num_crowded = 0
         for position, frame in enumerate(frames):
-            for number, face_crop in self._tracked_crops(detector, tracker, position, frame):
+            crops = self._tracked_crops(detector, tracker, position, frame)
+            num_crowded += len(crops) == detect.MAX_FACES
+            for number, face_crop in crops:
                 faces.append(ExtractedFace(indices[position], times[position], number, face_crop))
             if progress is not None:
                 progress((position + 1) / len(frames))
         seconds = {"decode": decoding, "detect": time.perf_counter() - began}
+        facts = dataclasses.replace(facts, warnings=facts.warnings + _crowd(num_crowded))
         return ExtractedFaces(facts, tuple(faces), seconds)
 
     def _tracked_crops(
@@ -200,3 +211,22 @@ def cut_as_stored(image: np.ndarray, faces: Sequence[Face], spec: CropSpec) -> l
     [H, W, 3]. See `faces.crop.cut_faces`.
     """
     return [crop.as_stored(face, spec) for face in crop.cut_faces(image, faces, spec)]
+
+
+def _remarks(video: media_video.Video) -> tuple[str, ...]:
+    if not video.is_long:
+        return video.warnings + video.damage
+    long = (
+        f"the video is long: {len(video.frames)} frames from all of its "
+        f"{video.duration / 60:.0f} minutes were looked at, and no other was decoded but on the way"
+    )
+    return (long, *video.warnings, *video.damage)
+
+
+def _crowd(num_frames: int) -> tuple[str, ...]:
+    if not num_frames:
+        return ()
+    return (
+        f"{detect.MAX_FACES} faces, the most that are looked for, are in {num_frames} of the "
+        "frames: if there are more, the smallest were left out",
+    )

@@ -141,7 +141,7 @@ def _facts(result: Result) -> dict[str, Any]:
         "width": facts.width,
         "height": facts.height,
         "fps": facts.fps,
-        "duration_s": facts.decoded / facts.fps if facts.fps else None,
+        "duration_s": facts.duration,
         "frames": {
             "declared": facts.declared,
             "decoded": facts.decoded,

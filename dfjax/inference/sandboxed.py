@@ -105,17 +105,19 @@ class SandboxedExtractor:
         return self._mark("mark_picture", path, marks)
 
     def mark_video(
-        self,
-        path: str | os.PathLike,
-        marks: Sequence[Mark],
-        *,
-        size: tuple[int, int],
-        analysed: Sequence[int],
-        fps: float,
+        self, path: str | os.PathLike, marks: Sequence[Mark], facts: MediaFacts
     ) -> bytes:
-        """Returns what `draw.mark_video` does; raises as `file`."""
-        settings = {"size": size, "analysed": list(analysed), "fps": fps}
-        return self._mark("mark_video", path, marks, **settings)
+        """Returns what `draw.mark_video` does with a video of these facts; raises as `file`."""
+        return self._mark(
+            "mark_video",
+            path,
+            marks,
+            size=(facts.width, facts.height),
+            fps=facts.fps or 1.0,
+            num_decoded=facts.decoded,
+            num_analysed=facts.analysed,
+            is_long=facts.is_long,
+        )
 
     def _mark(
         self, task: str, path: str | os.PathLike, marks: Sequence[Mark], **settings: Any

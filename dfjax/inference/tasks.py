@@ -81,8 +81,10 @@ def mark_video(
         arguments["path"],
         _marks(arguments, blobs),
         size=tuple(arguments["size"]),
-        analysed=arguments["analysed"],
         fps=arguments["fps"],
+        num_decoded=arguments["num_decoded"],
+        num_analysed=arguments["num_analysed"],
+        is_long=arguments["is_long"],
     )
     return {}, {"file": np.frombuffer(data, np.uint8)}
 

@@ -1,24 +1,24 @@
-"""Pictures: bytes to RGB and back, by one decoder for training, evaluation and serving.
+"""Pictures: bytes to RGB and back, by one reader for training, evaluation and serving.
 
-OpenCV decodes. Pillow reads the header first, because OpenCV allocates what a header claims before
-it reads on: 875 kB of PNG can ask for 5 GB.
+OpenCV decodes JPEG, PNG, WebP and BMP, Pillow GIF and TIFF, `heif_pixels` HEIC and AVIF; all of
+them after the header was checked.
 """
 
 import io
 import os
-import re
 import stat
 import warnings
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dfjax.errors import UserError
-from dfjax.media import limits
+from dfjax.media import heif, limits, picture, picture_header, profile
 from dfjax.media.errors import MediaError
+from dfjax.media.picture import Picture
+from dfjax.media.picture_header import Header
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 _ENCODINGS = {
     "jpeg": [
         cv2.IMWRITE_JPEG_QUALITY,
@@ -28,12 +28,19 @@ _ENCODINGS = {
     ],
     "png": [],
 }
-# The markers libjpeg acts on. All but SOI (D8) and EOI (D9) are followed by a length.
-_JPEG_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xef\xfe])")
+_BY_PILLOW = ("GIF", "TIFF")
+_GRAY_MODES = ("1", "L", "LA", "I;16")
+_SCREEN_GAMMAS = (0.4, 0.5)  # of a PNG that was made on a screen like ours: 1 / 2.2, and about it
+_ROWS = 256  # converted at a time
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Returns the picture at `path` as `decode_image` does.
+    """Returns the image of `read_picture`."""
+    return read_picture(path).image
+
+
+def read_picture(path: str | os.PathLike) -> Picture:
+    """Returns the picture at `path` as `decode_picture` does.
 
     Raises:
       MediaError: the file cannot be read, is over a limit, or does not decode.
@@ -55,28 +62,104 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     except OSError as error:
         raise MediaError("unreadable", f"{path}: {error.strerror}: give a readable file") from error
     try:
-        return decode_image(data)
+        return decode_picture(data)
     except MediaError as error:
         raise MediaError(error.code, f"{path}: {error}") from error
 
 
 def decode_image(data: bytes) -> np.ndarray:
-    """Returns the picture as RGB uint8 [H, W, 3], upright by its EXIF orientation.
+    """Returns the image of `decode_picture`."""
+    return decode_picture(data).image
 
-    An animation gives its first frame. 16-bit samples keep their upper 8 bits, gray becomes three
-    equal channels, CMYK is converted, and an alpha channel is dropped without blending.
+
+def decode_picture(data: bytes) -> Picture:
+    """Returns the picture as a viewer shows it on an sRGB screen: RGB uint8 [H, W, 3], upright.
+
+    Of several pictures (an animation, a burst, pages) it is the first, or the one that the file
+    calls its primary one. A color profile is applied; without one, samples are sRGB. Samples of
+    more than 8 bits keep their upper 8, gray becomes three equal channels, CMYK is converted, and
+    an alpha channel is dropped without blending.
 
     Raises:
-      MediaError: the bytes are not JPEG, PNG, WebP or BMP, are over a limit of `limits`, or broken.
+      MediaError: the bytes are not JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC or AVIF, are over a limit
+        of `limits`, or broken.
     """
-    _check_header(data)
+    if not data:
+        raise MediaError("empty", "the picture has no bytes: save it again")
+    data = bytes(data)  # what came over a socket may be a bytearray, whose pieces are no keys
+    if heif.is_heif(data):
+        from dfjax.media import heif_pixels  # loads FFmpeg, which data workers do without
+
+        return heif_pixels.read(data)
+    header = picture_header.read(data)
+    by_pillow = header.format in _BY_PILLOW or (header.mode == "CMYK" and header.profile)
+    image, notes = (_decode_by_pillow if by_pillow else _decode_by_opencv)(data, header)
+    return Picture(image, notes + picture.left_out(header.num_pictures))
+
+
+def _decode_by_opencv(data: bytes, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
-        raise MediaError("corrupt", "the picture does not decode: save it again") from error
+        raise _corrupt() from error
     if image is None:
-        raise MediaError("corrupt", "the picture does not decode: save it again")
+        raise _corrupt()
+    if header.coding:
+        return _to_screen(image, header.coding), ()
+    if header.profile:
+        return _apply_profile(image, header)
+    if header.gamma and not _SCREEN_GAMMAS[0] < header.gamma < _SCREEN_GAMMAS[1]:
+        return image, (f"its gamma of {header.gamma:g} was not applied: it may look too dark",)
+    return image, ()
+
+
+def _apply_profile(image: np.ndarray, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
+    is_gray = header.mode in _GRAY_MODES
+    conversion, notes = profile.find_conversion("L" if is_gray else "RGB", header.profile)
+    if conversion is None:
+        return image, notes
+    return conversion.apply(Image.fromarray(image[..., 0] if is_gray else image)), notes
+
+
+def _to_screen(image: np.ndarray, names: tuple[int, int]) -> np.ndarray:
+    from dfjax.media import color  # loads FFmpeg, too
+
+    coding = color.Coding(0, *names)
+    if not coding.is_plain:
+        for top in range(0, len(image), _ROWS):
+            rows = image[top : top + _ROWS]
+            rows[:] = color.to_screen(rows.astype(np.uint16) * 256, coding)
     return image
+
+
+def _decode_by_pillow(data: bytes, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tags that are not read
+            with Image.open(io.BytesIO(data), formats=(header.format,)) as opened:
+                opened.load()
+                plain = _plain(ImageOps.exif_transpose(opened), header)
+    except MediaError:
+        raise
+    except Exception as error:  # on hostile bytes Pillow raises half a dozen types
+        raise _corrupt() from error
+    return profile.to_srgb(plain, header.profile)
+
+
+def _plain(image: Image.Image, header: Header) -> Image.Image:
+    """The pixels as L, RGB, CMYK or LAB, without alpha."""
+    if image.mode.startswith("I;16"):
+        gray = (np.asarray(image) >> (header.tiff.bits - 8)).astype(np.uint8)
+        return Image.fromarray(255 - gray if header.tiff.is_inverted else gray)
+    if image.mode in ("1", "LA"):
+        return image.convert("L")
+    if image.mode == "RGBa":  # the colors were multiplied by alpha
+        image = image.convert("RGBA")
+    return image if image.mode in ("L", "RGB", "CMYK", "LAB") else image.convert("RGB")
+
+
+def _corrupt() -> MediaError:
+    return MediaError("corrupt", "the picture does not decode: save it again")
 
 
 def encode_image(image: np.ndarray, encoding: str) -> bytes:
@@ -96,56 +179,3 @@ def encode_image(image: np.ndarray, encoding: str) -> bytes:
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(f".{encoding}", bgr, _ENCODINGS[encoding])
     return encoded.tobytes()
-
-
-def _check_header(data: bytes) -> None:
-    """Refuses bytes that are empty, of another format, or too costly to decode."""
-    if not data:
-        raise MediaError("empty", "the picture has no bytes: save it again")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our limit is lower
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as header:
-                file_format, (width, height) = header.format, header.size
-    except Image.UnidentifiedImageError as error:
-        raise MediaError("unsupported", "not a JPEG, PNG, WebP or BMP: convert it") from error
-    except Image.DecompressionBombError as error:
-        raise MediaError("too_large", f"over {limits.MAX_PIXELS} pixels: scale it down") from error
-    except Exception as error:  # on hostile bytes Pillow raises half a dozen types
-        raise MediaError("corrupt", "the header is broken: save the picture again") from error
-    if width * height > limits.MAX_PIXELS:
-        raise MediaError(
-            "too_large",
-            f"{width}x{height} is over {limits.MAX_PIXELS} pixels: scale it down",
-        )
-    if file_format in ("JPEG", "MPO") and _num_jpeg_scans(data) > limits.MAX_JPEG_SCANS:
-        raise MediaError("too_large", f"over {limits.MAX_JPEG_SCANS} JPEG scans: save it again")
-    if file_format == "PNG" and not _has_whole_chunks(data):
-        raise MediaError("corrupt", "a PNG chunk is longer than the file: save the picture again")
-
-
-def _num_jpeg_scans(data: bytes) -> int:
-    """Counts scans as libjpeg does; a plain search would also count thumbnails and trailers."""
-    num_scans, position = 0, 2
-    while match := _JPEG_MARKER.search(data, position):
-        marker, position = match[1], match.end()
-        if marker == b"\xd9":
-            break
-        if marker != b"\xd8":
-            position += int.from_bytes(data[position : position + 2])
-        num_scans += marker == b"\xda"
-    return num_scans
-
-
-def _has_whole_chunks(data: bytes) -> bool:
-    # OpenCV allocates what a chunk claims, up to 4 GB, before it notices that the data ends.
-    position = 8
-    while position < len(data):
-        length, kind = (
-            int.from_bytes(data[position : position + 4]),
-            data[position + 4 : position + 8],
-        )
-        position += 12 + length
-        if kind == b"IEND":
-            break
-    return position <= len(data)

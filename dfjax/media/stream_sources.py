@@ -11,15 +11,16 @@ import av
 import cv2
 import numpy as np
 
-from dfjax.media import address, same_origin, video
+from dfjax.media import address, container, same_origin
 from dfjax.media.errors import MediaError
+from dfjax.media.film import Film
 
 Frames = Iterator[Callable[[], np.ndarray]]
 
 # What a server may send; the first bytes decide. None of these refers to another address, but HLS.
 _FORMATS = "mpegts,mpjpeg,mjpeg,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"
 _PLAYLIST_FORMATS = f"hls,{_FORMATS},aac"
-_LEAST_RATE = 1.0  # pictures a second that a file is played at
+_LONGEST_PAUSE = 1.0  # seconds between two frames of a file that is played
 
 
 def open_camera(number: int) -> Frames:
@@ -46,23 +47,22 @@ def _camera_frames(camera: cv2.VideoCapture, number: int) -> Frames:
 
 
 def open_file(path: str, *, real_time: bool) -> Frames:
-    """Opens a video; in real time, its frames come as fast as they were taken.
+    """Opens a video; in real time, its frames come at the times at which they are shown.
 
     Raises:
       MediaError: it cannot be read, or is no accepted video.
     """
-    container = video.open_container(path)
-    frames = _converters(container)
-    if not real_time:
-        return frames
-    return _played(frames, max(_LEAST_RATE, float(container.streams.video[0].average_rate or 25)))
+    film = Film(container.open_container(path), path)
+    return _played(film) if real_time else _pictures(film)
 
 
-def _played(frames: Frames, rate: float) -> Frames:
-    began = time.monotonic()
-    for number, convert in enumerate(frames):
-        time.sleep(max(0.0, began + number / rate - time.monotonic()))
-        yield convert
+def _played(film: Film) -> Frames:
+    due, last = time.monotonic(), 0.0
+    for frame in film.frames():
+        due += min(frame.time - last, _LONGEST_PAUSE)
+        last = frame.time
+        time.sleep(max(0.0, due - time.monotonic()))
+        yield frame.image
 
 
 class NetworkSource:
@@ -90,13 +90,12 @@ class NetworkSource:
         """
         is_rtsp = self._address.scheme.startswith("rtsp")
         try:
-            container = self._open_rtsp() if is_rtsp else self._open_http()
+            opened = self._open_rtsp() if is_rtsp else self._open_http()
         except (av.FFmpegError, OSError) as error:
             raise MediaError(
                 "unreadable", f"{self._shown} does not open: {_reason(error)}: check the address"
             ) from error
-        video.set_up_decoder(container, self._shown)
-        return self._frames(container)
+        return self._frames(Film(opened, self._shown))
 
     def _open_rtsp(self) -> av.container.InputContainer:
         # Over TCP, frames come through the connection of the commands: there is no other.
@@ -119,8 +118,8 @@ class NetworkSource:
         url = self._address.url(self._address.host, with_password=False)
         return av.open(url, options=options, io_open=self._opener.open)
 
-    def _frames(self, container: av.container.InputContainer) -> Frames:
-        yield from _converters(container)
+    def _frames(self, film: Film) -> Frames:
+        yield from _pictures(film)
         raise MediaError("unreadable", f"{self._shown} stopped sending: check the source")
 
 
@@ -131,13 +130,5 @@ def _reason(error: Exception) -> object:
     return getattr(error, "strerror", None) or error
 
 
-def _converters(container: av.container.InputContainer) -> Frames:
-    for frame in video.decode_frames(container):
-        yield functools.partial(_convert, frame)
-
-
-def _convert(frame: av.VideoFrame) -> np.ndarray:
-    try:
-        return video.to_rgb(frame)
-    except av.FFmpegError as error:
-        raise MediaError("unsupported", f"color matrix {frame.colorspace}: use BT.709") from error
+def _pictures(film: Film) -> Frames:
+    return (frame.image for frame in film.frames())

@@ -7,7 +7,8 @@ import os
 
 from dfjax.media.errors import MediaError
 
-_IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+_IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"})
+_IMAGES |= {".avif", ".heic", ".heif", ".hif"}
 _VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"})
 
 ACCEPTED = " ".join(sorted(_IMAGES | _VIDEOS))  # for messages

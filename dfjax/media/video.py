@@ -1,8 +1,7 @@
-"""Videos: frames spread evenly over what really decodes, whatever the header claims.
+"""Videos: frames spread evenly over the whole film, whatever its header claims.
 
-PyAV decodes, here and in `media.stream`. A video is decoded in one sequential pass on one thread,
-so that a file gives the same frames everywhere: seeking ends at different frames in different
-builds of FFmpeg.
+A short video is decoded from its begin to its end. In a long one, frames are searched from key
+frames on; these are the same every time, too, but may lie beside the wanted times.
 """
 
 import dataclasses
@@ -10,32 +9,27 @@ import fractions
 import io
 import itertools
 import os
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 import av
 import numpy as np
-from av.container import InputContainer
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorRange, Colorspace
 
 from dfjax.errors import UserError
-from dfjax.media import limits
+from dfjax.media import color, film, limits
 from dfjax.media.errors import MediaError
+from dfjax.media.film import Film, Frame
 
-# FFmpeg detects the container by its content, and a playlist would open the files that it lists.
-_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts"
-_CODECS = frozenset({"av1", "h264", "hevc", "mjpeg", "mpeg2video", "mpeg4", "vp8", "vp9"})
-# Without these, colors are up to 3 of 256 too dark and differ between processors.
-_EXACT = (
-    Interpolation.BILINEAR
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.ACCURATE_RND
-    | Interpolation.BITEXACT
-)
+DECODING = 2  # rises when the same file gives other frames
+
 # By default libx264 chooses instructions by the processor, and the split of work by its threads.
 _SAME_BYTES = {"x264-params": "cpu-independent=1"}
-_DAMAGED_BELOW = 0.9  # share of the declared frames
+_TICKS = 90_000  # of a second, in files with times of their own
+_RATE_TOLERANCE = 0.02
+_SAME_TIME = 0.005  # seconds: times are rounded to the ticks of a container
+_STEPS_BACK = (0.0, 2.0, 10.0)  # seconds
+_MAX_STEPS = 48  # frames from a key frame on, if that is near enough to the wanted time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,27 +37,37 @@ class Video:
     """Frames of a video, in order.
 
     Attributes:
-      frames: RGB uint8 [H, W, 3], upright.
-      indices: positions of `frames` among the frames that decode.
-      num_decoded: frames that decode, at most `limits.MAX_VIDEO_FRAMES`.
-      num_declared: frames that the container declares; 0 if it does not. See `is_damaged`.
-      fps: frames per second; 0.0 if unknown.
+      frames: RGB uint8 [H, W, 3], as a player shows them (`display.Display`).
+      indices: positions of `frames` among the frames that decode; in a long video estimated from
+        their times.
+      times: at which they are shown, in seconds from the first frame.
+      num_decoded: frames that were decoded, at most `limits.MAX_VIDEO_FRAMES`.
+      num_declared: frames that the container states; 0 if it states none.
+      fps: frames per second, for people: in a video of varying rate, the mean; 0.0 if unknown.
+      duration: length in seconds.
+      is_long: whether the frames in between were not decoded.
+      warnings: what to know of the video, as sentences without a capital and a full stop.
+      damage: why it is damaged, as such sentences; empty: nothing says so.
     """
 
     frames: list[np.ndarray]
     indices: list[int]
+    times: list[float]
     num_decoded: int
     num_declared: int
     fps: float
+    duration: float
+    is_long: bool = False
+    warnings: tuple[str, ...] = ()
+    damage: tuple[str, ...] = ()
 
 
 def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
     """Returns the frames at `np.linspace(0, num_decoded - 1, num_frames, dtype=int)`.
 
-    A shorter video gives every frame once, a broken one the frames that decode. Display rotation
-    is applied. Colors follow the matrix and range that the stream names, by default BT.601,
-    limited. Memory holds `num_frames` frames at a time; if the declared count is wrong, a second
-    pass picks frames by the true count.
+    A shorter video gives every frame once, a broken one the frames that decode. A video of over
+    `limits.LONG_VIDEO_FRAMES` gives frames near evenly spread times. Memory holds `num_frames`
+    frames at a time; if the expected count is wrong, a second pass picks frames by the true count.
 
     Raises:
       MediaError: the file cannot be read, is not an accepted video, is over a limit, or no frame
@@ -72,18 +76,13 @@ def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
     """
     if num_frames < 1:
         raise UserError(f"num_frames is {num_frames}: use 1 or more")
-    with open_container(path) as container:
-        num_declared, fps = _declared(container)
-        num_guessed = min(num_declared, limits.MAX_VIDEO_FRAMES)
-        frames, num_decoded = _pick_frames(container, spread(num_guessed, num_frames))
-    if num_decoded == 0:
-        raise MediaError("corrupt", f"{path}: no frame decodes: encode the video again")
-    indices = spread(num_decoded, num_frames)
-    if num_decoded != num_guessed:
-        frames.clear()  # or memory would hold the frames of both passes
-        with open_container(path) as container:
-            frames, _ = _pick_frames(container, indices)
-    return Video(frames, indices, num_decoded, num_declared, fps)
+    with film.open_film(path) as opened:
+        length = _stated_length(opened)
+        if length is not None:
+            return _read(path, opened, num_frames, length)
+        length = opened.count()
+    with film.open_film(path) as opened:
+        return _read(path, opened, num_frames, length)
 
 
 def write_video(
@@ -98,39 +97,69 @@ def write_video(
       UserError: the height or the width is odd.
       ValueError: there is no frame, or frames differ in size.
     """
+    rate = fractions.Fraction(fps).limit_denominator(1001)
+    _write(path, enumerate(frames), crf=crf, rate=rate, time_base=1 / rate)
+
+
+def write_timed(
+    path: str | os.PathLike | BinaryIO,
+    frames: Iterable[tuple[float, np.ndarray]],
+    *,
+    fps: float,
+    crf: int,
+) -> None:
+    """Writes frames, each with its time in seconds from the first one, as `write_video` does.
+
+    The last frame is shown for 1 / `fps` seconds.
+    """
+    rate = fractions.Fraction(fps).limit_denominator(1001)
+    _write(path, _at_ticks(frames), crf=crf, rate=rate, time_base=fractions.Fraction(1, _TICKS))
+
+
+def _write(
+    path: str | os.PathLike | BinaryIO,
+    frames: Iterable[tuple[int, np.ndarray]],
+    *,
+    crf: int,
+    rate: fractions.Fraction,
+    time_base: fractions.Fraction,
+) -> None:
+    """Writes frames at so many units of `time_base`; `rate` is what the header states."""
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
         raise ValueError("frames is empty: give at least one")
-    height, width = first.shape[:2]
+    shape = height, width, _ = first[1].shape
     if height % 2 or width % 2:
         raise UserError(f"frames are {width}x{height}: yuv420p needs even sides")
-    rate = fractions.Fraction(fps).limit_denominator(1001)
     target = path if isinstance(path, io.IOBase) else os.fspath(path)
-    with av.open(target, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+    with av.open(target, "w", format="mp4", options={"fflags": "+bitexact"}) as file:
         options = {"crf": str(crf), **_SAME_BYTES}
-        stream = container.add_stream("libx264", rate=rate, options=options)
+        stream = file.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = time_base
         stream.codec_context.thread_count = 1
         stream.codec_context.colorspace = Colorspace.ITU601
         stream.codec_context.color_range = ColorRange.MPEG
-        for number, image in enumerate(itertools.chain([first], frames)):
-            if image.shape != first.shape:
-                raise ValueError(f"frame {number} is {image.shape}: the first is {first.shape}")
+        for pts, image in itertools.chain([first], frames):
+            if image.shape != shape:
+                raise ValueError(f"frame {pts} is {image.shape}: the first is {shape}")
             frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(
-                format="yuv420p", dst_colorspace=Colorspace.ITU601, interpolation=_EXACT, threads=1
+                format="yuv420p",
+                dst_colorspace=Colorspace.ITU601,
+                interpolation=color.EXACT,
+                threads=1,
             )
-            frame.pts = number
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+            frame.pts, frame.time_base = pts, time_base
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
 
 
-def is_damaged(num_decoded: int, num_declared: int) -> bool:
-    """Returns whether far fewer frames decode than the container declares (0: unknown).
-
-    Frames beyond `limits.MAX_VIDEO_FRAMES` are never decoded and do not count as missing.
-    """
-    return num_decoded < _DAMAGED_BELOW * min(num_declared, limits.MAX_VIDEO_FRAMES)
+def _at_ticks(frames: Iterable[tuple[float, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    last = -1
+    for time, image in frames:
+        last = max(last + 1, round(time * _TICKS))  # no two frames can have the same
+        yield last, image
 
 
 def spread(num_available: int, num_frames: int) -> list[int]:
@@ -140,107 +169,122 @@ def spread(num_available: int, num_frames: int) -> list[int]:
     return positions.tolist()
 
 
-def open_container(path: str | os.PathLike) -> InputContainer:
-    """Opens a file and sets up the decoder of its first video stream; the caller closes it.
+_Length = tuple[int, float]  # frames, seconds
 
-    Raises:
-      MediaError: the file cannot be read, is not an accepted video, or is over a limit.
+
+def _stated_length(opened: Film) -> _Length | None:
+    # The index of a fragmented mp4 grows while it is read.
+    num_frames = max(opened.num_declared, round(opened.rate * opened.duration))
+    return (num_frames, opened.duration) if num_frames else None
+
+
+def _read(path: str | os.PathLike, opened: Film, num_frames: int, length: _Length) -> Video:
+    num_expected, duration = length
+    if num_expected <= limits.LONG_VIDEO_FRAMES or not duration:
+        return _read_through(path, opened, num_frames, num_expected)
+    found = _search(opened, num_frames, length)
+    if found is not None:
+        return found
+    with film.open_film(path) as again:
+        return _read_through(path, again, num_frames, num_expected)
+
+
+def _read_through(
+    path: str | os.PathLike, opened: Film, num_frames: int, num_expected: int
+) -> Video:
+    """Decodes the whole video, up to the limit, once or twice."""
+    num_guessed = min(num_expected, limits.MAX_VIDEO_FRAMES)
+    found = _pick(opened, spread(num_guessed, num_frames))
+    num_decoded = opened.num_decoded
+    if num_decoded == 0:
+        raise MediaError("corrupt", f"{path}: no frame decodes: encode the video again")
+    is_whole = num_decoded < limits.MAX_VIDEO_FRAMES
+    rest = () if is_whole else _left_out(opened)
+    indices = spread(num_decoded, num_frames)
+    if num_decoded != num_guessed:
+        found.clear()  # or memory would hold the frames of both passes
+        with film.open_film(path) as again:
+            found = _pick(again, indices)
+    return Video(
+        frames=[image for _, image in found],
+        indices=indices,
+        times=[time for time, _ in found],
+        num_decoded=num_decoded,
+        num_declared=opened.num_declared,
+        fps=_shown_rate(opened.rate, num_decoded, opened.end),
+        duration=opened.end,
+        warnings=opened.warnings + rest,
+        damage=opened.damage(is_whole=is_whole),
+    )
+
+
+def _pick(opened: Film, indices: Sequence[int]) -> list[tuple[float, np.ndarray]]:
+    """Decodes up to the limit; the times and pictures of the frames at `indices`."""
+    wanted = set(indices)
+    frames = enumerate(itertools.islice(opened.frames(), limits.MAX_VIDEO_FRAMES))
+    return [(frame.time, frame.image()) for number, frame in frames if number in wanted]
+
+
+def _left_out(opened: Film) -> tuple[str, ...]:
+    return (
+        f"the video may be longer than {limits.MAX_VIDEO_FRAMES} frames, and could not be "
+        f"searched: only its first {opened.end:.0f} s were looked at, a limit of this program",
+    )
+
+
+def _shown_rate(stated: float, num_frames: int, duration: float) -> float:
+    """The stated rate, unless it is not that of the frames that were decoded."""
+    if not duration:
+        return stated
+    measured = num_frames / duration
+    return stated if abs(stated / measured - 1) < _RATE_TOLERANCE else measured
+
+
+def _search(opened: Film, num_frames: int, length: _Length) -> Video | None:
+    """The frames of a long video; None: it cannot be searched, or is not as long as stated."""
+    num_expected, duration = length
+    rate = num_expected / duration
+    times = np.linspace(0, duration - 1 / rate, num_frames)
+    spacing = times[1] - times[0] if num_frames > 1 else 0.0
+    found: list[tuple[float, np.ndarray]] = []
+    for time in times:
+        frame = _step_to(opened, time, earliest=time - spacing / 2)
+        if frame is None or (found and frame.time <= found[-1][0]):
+            return None
+        found.append((frame.time, frame.image()))
+    return Video(
+        frames=[image for _, image in found],
+        indices=[round(time * rate) for time, _ in found],
+        times=[time for time, _ in found],
+        num_decoded=opened.num_decoded,
+        num_declared=opened.num_declared,
+        fps=_shown_rate(opened.rate, num_expected, duration),
+        duration=duration,
+        is_long=True,
+        warnings=opened.warnings,
+        damage=opened.damage(is_whole=False),
+    )
+
+
+def _step_to(opened: Film, time: float, *, earliest: float) -> Frame | None:
+    """The frame at `time`; after so many steps, one from `earliest` on will do.
+
+    None: there is none, or finding it costs too much.
     """
-    _check_file(path)
-    options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
-    try:
-        # An absolute path: FFmpeg would take the "x:" of a relative one for a protocol.
-        container = av.open(os.path.abspath(path), options=options, metadata_errors="replace")
-    except av.FFmpegError as error:
-        code = "corrupt" if isinstance(error, av.InvalidDataError) else "unsupported"
-        message = f"{path}: broken, or not mp4, mov, mkv, webm, avi or ts: encode the video again"
-        raise MediaError(code, message) from error
-    try:
-        set_up_decoder(container, path)
-    except MediaError:
-        container.close()
-        raise
-    return container
-
-
-def _check_file(path: str | os.PathLike) -> None:
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise MediaError("unreadable", f"{path}: {error.strerror}: give a readable file") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise MediaError("unreadable", f"{path}: not a regular file: give the path of a video")
-    if status.st_size == 0:
-        raise MediaError("empty", f"{path}: the video has no bytes: copy it again")
-
-
-def set_up_decoder(container: InputContainer, path: str | os.PathLike) -> None:
-    """Checks the first video stream of `container` and bounds its decoder; `path` is for messages.
-
-    Raises:
-      MediaError: there is no video stream, or its codec or frame size is not accepted.
-    """
-    if not container.streams.video:
-        raise MediaError("no_video", f"{path}: has no video stream: give a video with pictures")
-    decoder = container.streams.video[0].codec_context
-    codec = decoder.codec.canonical_name if decoder else "unknown"
-    if codec not in _CODECS:
-        accepted = ", ".join(sorted(_CODECS))
-        raise MediaError("unsupported", f"{path}: codec {codec}: encode it as one of {accepted}")
-    if decoder.width * decoder.height > limits.MAX_FRAME_PIXELS:
-        size = f"{decoder.width}x{decoder.height}"
-        message = f"{path}: {size} is over {limits.MAX_FRAME_PIXELS} pixels: scale it down"
-        raise MediaError("too_large", message)
-    decoder.thread_count = 1
-    # The header may hide the size, and a stream may change it: the decoder checks every frame.
-    decoder.options = {"max_pixels": str(limits.MAX_FRAME_PIXELS)}
-
-
-def _declared(container: InputContainer) -> tuple[int, float]:
-    """Returns the number of frames and the rate that the container declares; 0 if unknown."""
-    stream = container.streams.video[0]
-    rate = stream.average_rate or fractions.Fraction(0)
-    if stream.duration is not None:
-        seconds = stream.duration * stream.time_base
-    else:
-        seconds = fractions.Fraction(container.duration or 0, av.time_base)
-    return max(0, stream.frames or round(seconds * rate)), float(rate)
-
-
-def _pick_frames(container: InputContainer, indices: list[int]) -> tuple[list[np.ndarray], int]:
-    """Returns the frames at `indices` of those that decode, and how many decode."""
-    frames, num_decoded, remaining = [], 0, set(indices)
-    for frame in itertools.islice(decode_frames(container), limits.MAX_VIDEO_FRAMES):
-        if num_decoded in remaining:
-            try:
-                frames.append(to_rgb(frame))
-            except av.FFmpegError as error:  # ICtCp, YCgCo, constant luminance
-                message = f"{container.name}: color matrix {frame.colorspace}: encode it as BT.709"
-                raise MediaError("unsupported", message) from error
-        num_decoded += 1
-    return frames, num_decoded
-
-
-def decode_frames(container: InputContainer) -> Iterator[av.VideoFrame]:
-    """Yields every frame that decodes; packets that do not are skipped."""
-    packets = container.demux(container.streams.video[0])
-    while True:
+    # Without an index, a search may end behind the wanted time, and find nothing at the end.
+    for back in _STEPS_BACK:
+        frame = None
         try:
-            packet = next(packets)
-        except (StopIteration, av.FFmpegError, IndexError):  # IndexError: an undeclared stream
-            return
-        try:
-            yield from packet.decode()
+            if time > 0:
+                opened.seek(max(0.0, time - back))
+            for number, frame in enumerate(opened.frames(), 1):
+                is_there = frame.time >= time - _SAME_TIME
+                if is_there or (number > _MAX_STEPS and frame.time >= earliest):
+                    return frame
+                if opened.num_decoded >= limits.MAX_VIDEO_FRAMES:
+                    return None
         except av.FFmpegError:
-            continue
-
-
-def to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    """Returns a decoded frame as RGB uint8 [H, W, 3], upright.
-
-    Raises:
-      av.FFmpegError: its color matrix cannot be converted.
-    """
-    image = frame.reformat(format="rgb24", interpolation=_EXACT, threads=1).to_ndarray()
-    quarter_turns = round(frame.rotation / 90)  # counterclockwise, as np.rot90 turns
-    return np.ascontiguousarray(np.rot90(image, quarter_turns))
+            return None
+        if frame is not None:  # the film ends before
+            return frame
+    return None

@@ -4,10 +4,11 @@ Must not import TFDS or JAX, because every worker process imports it.
 """
 
 import dataclasses
+import math
 import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from dfjax.corpora import layout
 from dfjax.corpora.clip import Clip
 from dfjax.faces.crop import cut_faces
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.faces.detect import Face, FaceDetector
+from dfjax.faces.detect import MAX_FACES, Face, FaceDetector
 from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
 from dfjax.media import suffix
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
+
+_CROWD = f"a frame has {MAX_FACES} faces, the most that are looked for: more were left out"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,17 +33,20 @@ class ClipCrops:
 
     Attributes:
       crops: one dict per crop, in order of frame and face: `image` (encoded), `frame` (position
-        among the frames of a video that decode, or among the pictures of a folder), `face` (within
-        the frame, by falling size), and `landmarks`, `box`, `scale` and `padded` of `align.Crop`.
+        among the frames of a video that decode, or among the pictures of a folder), `time` (in
+        seconds from the first frame of a video; else nan), `face` (within the frame, by falling
+        size), and `landmarks`, `box`, `scale` and `padded` of `align.Crop`.
       num_frames: how many frames were searched.
-      damaged: far fewer frames decode than the file declares, or a chosen picture of a folder does
-        not decode.
+      damaged: the file says so (`video.Video.damage`), or a chosen picture of a folder does not
+        decode.
+      notes: what else to know of the clip, as sentences without a capital and a full stop.
       own_boxes: True if the original's boxes were requested but did not fit.
     """
 
     crops: list[dict[str, Any]]
     num_frames: int
     damaged: bool
+    notes: tuple[str, ...] = ()
     own_boxes: bool = False
 
 
@@ -62,64 +68,86 @@ def crop_clip(
     """
     borrows = originals is not None and clip.label == 1
     lent = _lend_faces(originals.get(clip.original), spec, num_frames) if borrows else {}
-    frames, indices, damaged = _read_frames(clip.path, num_frames)
-    fits = list(lent) == _places(frames, indices)
-    faces = lent.values() if fits else _find_faces(clip.path, frames, spec)
-    cuts = [cut_faces(frame, boxes, spec) for frame, boxes in zip(frames, faces, strict=True)]
+    frames = _read_frames(clip.path, num_frames)
+    fits = list(lent) == frames.places
+    faces = lent.values() if fits else _find_faces(frames, spec)
+    cuts = [cut_faces(*pair, spec) for pair in zip(frames.images, faces, strict=True)]
     crops = [
         {
             "image": media_image.encode_image(crop.image, spec.encoding),
             "frame": index,
+            "time": time,
             "face": face,
             "landmarks": crop.landmarks,
             "box": crop.box,
             "scale": crop.scale,
             "padded": crop.padded,
         }
-        for index, crops_of_frame in zip(indices, cuts, strict=True)
+        for index, time, crops_of_frame in zip(frames.indices, frames.times, cuts, strict=True)
         for face, crop in enumerate(crops_of_frame)
     ]
-    return ClipCrops(crops, len(frames), damaged, borrows and not fits)
+    notes = frames.notes + (_CROWD,) * any(len(cut) == MAX_FACES for cut in cuts)
+    return ClipCrops(crops, len(frames.images), frames.damaged, notes, borrows and not fits)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Frames:
+    """The frames of a clip that are searched; times are nan where there are none."""
+
+    images: list[np.ndarray]
+    indices: list[int]
+    times: list[float]
+    is_sequence: bool
+    damaged: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> list[tuple[int, ...]]:
+        """(position, height, width, 3) of each: equal places can lend each other boxes."""
+        return [(n, *image.shape) for n, image in zip(self.indices, self.images, strict=True)]
 
 
 def _lend_faces(
     path: str | None, spec: CropSpec, num_frames: int
 ) -> dict[tuple[int, ...], list[Face]]:
     """The faces of a real clip by the places of its frames; empty if it shows none."""
+    if not path:
+        return {}
     try:
-        frames, indices, _ = _read_frames(path, num_frames) if path else ([], [], False)
+        frames = _read_frames(path, num_frames)
     except MediaError:  # the clip's own outcome says why
         return {}
-    faces = _find_faces(path, frames, spec) if frames else []
-    return dict(zip(_places(frames, indices), faces, strict=True)) if any(faces) else {}
+    faces = _find_faces(frames, spec)
+    return dict(zip(frames.places, faces, strict=True)) if any(faces) else {}
 
 
-def _places(frames: Sequence[np.ndarray], indices: Sequence[int]) -> list[tuple[int, ...]]:
-    """(position, height, width, 3) of each frame: equal places can lend each other boxes."""
-    return [(index, *frame.shape) for index, frame in zip(indices, frames, strict=True)]
-
-
-def _find_faces(path: str, frames: Sequence[np.ndarray], spec: CropSpec) -> list[list[Face]]:
+def _find_faces(frames: _Frames, spec: CropSpec) -> list[list[Face]]:
     if spec.crops == "as-is":
-        return [[] for _ in frames]
+        return [[] for _ in frames.images]
     detector = FaceDetector(spec)
-    if os.path.isdir(path) or suffix.is_video(path):
+    if frames.is_sequence:
         detector = VideoFaceDetector(detector)
-    return [detector.detect(frame) for frame in frames]
+    return [detector.detect(image) for image in frames.images]
 
 
-def _read_frames(path: str, num_frames: int) -> tuple[list[np.ndarray], list[int], bool]:
-    """Returns frames, their positions, and whether the clip is damaged."""
+def _read_frames(path: str, num_frames: int) -> _Frames:
     if os.path.isdir(path):
         return _read_folder(path, num_frames)
     if suffix.kind_of(path) == "image":
-        return [media_image.read_image(path)], [0], False
+        picture = media_image.read_picture(path)
+        return _Frames([picture.image], [0], [math.nan], is_sequence=False, notes=picture.warnings)
     video = media_video.read_video(path, num_frames)
-    damaged = media_video.is_damaged(video.num_decoded, video.num_declared)
-    return video.frames, video.indices, damaged
+    return _Frames(
+        video.frames,
+        video.indices,
+        video.times,
+        is_sequence=True,
+        damaged=bool(video.damage),
+        notes=video.warnings,
+    )
 
 
-def _read_folder(path: str, num_frames: int) -> tuple[list[np.ndarray], list[int], bool]:
+def _read_folder(path: str, num_frames: int) -> _Frames:
     try:
         pictures = sorted(layout.list_pictures(path), key=_numbers)
     except OSError as error:
@@ -128,15 +156,26 @@ def _read_folder(path: str, num_frames: int) -> tuple[list[np.ndarray], list[int
         ) from error
     if not pictures:
         raise MediaError("empty", f"{path}: the folder holds no picture: unpack the frames into it")
-    frames, broken = {}, []
+    images, notes, broken = {}, {}, []
     for index in media_video.spread(len(pictures), num_frames):
         try:
-            frames[index] = media_image.read_image(pictures[index])
+            picture = media_image.read_picture(pictures[index])
         except MediaError as error:
             broken.append(error)
-    if not frames:
+            continue
+        images[index] = picture.image
+        notes |= dict.fromkeys(picture.warnings)
+    if not images:
         raise MediaError(broken[0].code, f"none of {len(broken)} frames decodes: {broken[0]}")
-    return list(frames.values()), list(frames), bool(broken)
+    times = [math.nan] * len(images)
+    return _Frames(
+        list(images.values()),
+        list(images),
+        times,
+        is_sequence=True,
+        damaged=bool(broken),
+        notes=tuple(notes),
+    )
 
 
 def _numbers(picture: pathlib.Path) -> list[int]:

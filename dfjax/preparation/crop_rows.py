@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-_FIELDS = ("frame", "face", "landmarks", "box", "scale", "padded")
+_FIELDS = ("frame", "time", "face", "landmarks", "box", "scale", "padded")
 
 
 def encode(crops: Sequence[dict[str, Any]]) -> bytes:
@@ -37,6 +37,7 @@ def _dtype(num_landmarks: int) -> np.dtype:
     return np.dtype(
         [
             ("frame", np.int32),
+            ("time", np.float32),
             ("face", np.int32),
             ("landmarks", np.float32, (num_landmarks, 2)),
             ("box", np.float32, 4),

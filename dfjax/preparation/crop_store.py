@@ -29,7 +29,7 @@ class Outcome:
       frames: how many frames were searched.
       frames_with_face: how many of them gave a crop.
       crops: how many crops it gave.
-      damaged, own_boxes: as in `ClipCrops`.
+      damaged, notes, own_boxes: as in `ClipCrops`.
     """
 
     code: str = ""
@@ -38,6 +38,7 @@ class Outcome:
     frames_with_face: int = 0
     crops: int = 0
     damaged: bool = False
+    notes: tuple[str, ...] = ()
     own_boxes: bool = False
 
     @property
@@ -60,6 +61,7 @@ def make_outcome(clip_crops: ClipCrops) -> Outcome:
         frames_with_face=len({crop["frame"] for crop in clip_crops.crops}),
         crops=len(clip_crops.crops),
         damaged=clip_crops.damaged,
+        notes=clip_crops.notes,
         own_boxes=clip_crops.own_boxes,
     )
 
@@ -134,7 +136,9 @@ class CropStore:
     def outcome(self, clip: Clip) -> Outcome | None:
         """Returns the outcome of a clip, None if none is stored."""
         note = self._notes.get(_identity(clip))
-        return Outcome(**note["outcome"]) if note else None
+        if note is None:
+            return None
+        return Outcome(**note["outcome"] | {"notes": tuple(note["outcome"]["notes"])})
 
     def crops(self, clip: Clip) -> list[dict[str, Any]]:
         """Returns the crops of a finished clip, as they were saved.

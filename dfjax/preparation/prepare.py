@@ -66,7 +66,12 @@ def prepare(
         counts = _counts(clips, outcomes)
         if not usable:
             return PreparationSummary(
-                out, counts["coverage"], counts["own_boxes"], settings.synthetic, is_new=True
+                out,
+                counts["coverage"],
+                counts["notes"],
+                counts["own_boxes"],
+                settings.synthetic,
+                is_new=True,
             )
         dataset = builder.write_dataset(
             out,
@@ -212,11 +217,13 @@ def _write_errors(
 def _counts(clips: Sequence[Clip], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     """What the metadata of a dataset count."""
     coverage, orphans = summary.count_by_class(clips, outcomes), summary.count_orphans(clips)
+    notes = summary.count_notes(outcomes.values())
     return {
         "coverage": coverage,
         "methods": summary.count_by_method(clips, outcomes),
         "orphans": orphans,
-        "warnings": [*summary.warnings(coverage), *summary.orphan_warnings(orphans)],
+        "notes": notes,
+        "warnings": [*summary.warnings(coverage, notes), *summary.orphan_warnings(orphans)],
         "own_boxes": sum(outcome.own_boxes for outcome in outcomes.values()),
     }
 
@@ -233,6 +240,7 @@ def _complete(dataset: builder.Dataset, *, is_new: bool) -> PreparationSummary:
     return PreparationSummary(
         dataset.path,
         metadata["coverage"],
+        metadata.get("notes", {}),
         metadata["own_boxes"],
         metadata["synthetic"],
         is_new=is_new,

@@ -10,6 +10,7 @@ from typing import Any
 
 from dfjax.corpora.clip import Clip
 from dfjax.faces.crop_spec import CropSpec
+from dfjax.media import video
 from dfjax.preparation import crop_store
 
 
@@ -36,6 +37,7 @@ class Settings:
     def of_crops(self) -> dict[str, Any]:
         """Returns what decides the crops of a clip, as plain JSON."""
         return {
+            "decoding": video.DECODING,
             "frames": self.num_frames,
             "boxes_from_original": self.boxes_from_original,
             "crop_spec": self.spec.to_json(),

@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dfjax.corpora.clip import LABELS, Clip
@@ -28,6 +28,7 @@ class PreparationSummary:
       out: the output folder.
       coverage: by split and class, the number of clips; of clips that failed, had no_face or were
         damaged; of frames and frames_with_face; and of crops.
+      notes: what was noticed of clips that were read, with the number of them.
       own_boxes: fakes whose originals were asked for boxes that did not fit.
       synthetic: whether a program drew the clips.
       is_new: False if an earlier run had completed the dataset.
@@ -36,6 +37,7 @@ class PreparationSummary:
 
     out: pathlib.Path
     coverage: Coverage
+    notes: Mapping[str, int]
     own_boxes: int
     synthetic: bool
     is_new: bool
@@ -126,7 +128,12 @@ def orphan_warnings(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     ]
 
 
-def warnings(coverage: Coverage) -> list[str]:
+def count_notes(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Returns how many clips have each of the notes of their outcomes."""
+    return dict(collections.Counter(note for outcome in outcomes for note in outcome.notes))
+
+
+def warnings(coverage: Coverage, notes: Mapping[str, int]) -> list[str]:
     """Returns what could make scores on such data misleading, a line each."""
     lines = []
     for split, classes in coverage.items():
@@ -142,6 +149,7 @@ def warnings(coverage: Coverage) -> list[str]:
             )
     if num_damaged := _total(coverage, "damaged"):
         lines.append(f"{num_damaged} videos decode only in part: the frames that decode were used")
+    lines += [f"{count} clips: {note}" for note, count in notes.items()]
     return lines
 
 

@@ -31,6 +31,7 @@ def crop_clip(
         "num_landmarks": crop_rows.num_landmarks(made.crops),
         "num_frames": made.num_frames,
         "damaged": made.damaged,
+        "notes": made.notes,
         "own_boxes": made.own_boxes,
     }
     return reply, {"rows": np.frombuffer(crop_rows.encode(made.crops), np.uint8)}

@@ -113,6 +113,12 @@ def _run(clip: Clip, sandbox: Sandbox, cropping: Cropping) -> ClipCrops:
             num_crops=reply["num_crops"],
             num_landmarks=reply["num_landmarks"],
         )
-        return ClipCrops(rows, reply["num_frames"], reply["damaged"], reply["own_boxes"])
+        return ClipCrops(
+            rows,
+            reply["num_frames"],
+            reply["damaged"],
+            tuple(map(console.one_line, reply["notes"])),
+            reply["own_boxes"],
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise WorkerError("the process that decoded the clip answered nonsense") from error

@@ -29,6 +29,7 @@ def crops_of(clip: Clip) -> list[dict]:
             "box": np.array([1, 2, 3, 4], np.float32),
             "scale": 0.25,
             "padded": 0.5,
+            "time": 0.5,
         }
         for frame, face in ((0, 0), (7, 0), (7, 1))
     ]
@@ -79,6 +80,7 @@ def test_records_come_back_as_they_were_written(data_dir):
         "face": 1,
         "scale": 0.25,
         "padded": 0.5,
+        "time": 0.5,
         "label": 1,
         "clip": "c/swap/2",
         "method": "swap",

@@ -9,12 +9,12 @@ from dfjax.faces import align
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import annotate, detector, draw
 from dfjax.inference.detector import Result
-from dfjax.inference.extract import MediaFacts
+from dfjax.inference.extract import FaceExtractor, MediaFacts
 from dfjax.inference.sandboxed import SandboxedExtractor
 from dfjax.media import image, video
 from dfjax.media.errors import MediaError
 from dfjax.verdict import FaceScore
-from tests.inference.detectors import make_detector
+from tests.inference.detectors import AS_IS, make_detector
 
 SPEC = CropSpec(size=64)
 GREY = np.full((240, 320, 3), 128, np.uint8)
@@ -157,6 +157,7 @@ def test_frames_between_show_the_faces_of_the_nearest_analysed_one(tmp_path, ext
     path = write(extractor, tmp_path, "a.mp4", result)
     written = video.read_video(path, 100)
     assert (path.name, written.num_decoded, written.fps) == ("b.mp4", 9, 10.0)
+    np.testing.assert_allclose(written.times, np.arange(9) / 10, atol=1e-4)
     seen = {}
     for number, frame in enumerate(written.frames):
         np.testing.assert_allclose(frame[20, 300].astype(int), 100 + 8 * number, atol=4)
@@ -165,6 +166,23 @@ def test_frames_between_show_the_faces_of_the_nearest_analysed_one(tmp_path, ext
     # A borrowed box is marked as such in the lower left corner.
     notes = [np.ptp(frame[225:, :60].astype(int)) > 60 for frame in written.frames]
     assert notes == [number not in lefts for number in range(9)]
+
+
+def test_the_copy_of_a_long_video_has_the_analysed_frames_alone(tmp_path, extractor):
+    """More than 3,000 frames, so that those between are not decoded."""
+    frames = (
+        (0.04 * number, np.full((64, 64, 3), number // 20, np.uint8)) for number in range(3010)
+    )
+    video.write_timed(tmp_path / "a.mp4", frames, fps=25, crf=30)
+    facts = FaceExtractor(AS_IS).file(tmp_path / "a.mp4", num_frames=5).facts
+    assert (facts.is_long, facts.analysed) == (True, 5)
+    assert "5 frames from all of its 2 minutes were looked at" in facts.warnings[0]
+    result = Result(verdict.Verdict("inconclusive", None, "no_face"), (), facts)
+    written = video.read_video(write(extractor, tmp_path, "a.mp4", result))
+    source = video.read_video(tmp_path / "a.mp4", 5)
+    np.testing.assert_allclose(written.times, source.times, atol=1e-4)
+    shades = [frame.mean() for frame in written.frames]
+    np.testing.assert_allclose(shades, [frame.mean() for frame in source.frames], atol=3)
 
 
 def test_a_frame_that_shows_nobody_lends_no_boxes(tmp_path, extractor):

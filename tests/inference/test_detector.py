@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dfjax.corpora.clip import Clip
-from dfjax.faces import align
+from dfjax.faces import align, detect
 from dfjax.inference.detector import Detector
 from dfjax.media import image as media_image
 from dfjax.media import limits, video
@@ -37,6 +37,11 @@ def test_a_sound_video_above_the_frame_limit_is_not_called_damaged(clip, monkeyp
     result = make_detector().video(clip, num_frames=3)
     assert [face.frame for face in result.faces] == [0, 5, 10]
     assert not any("damaged" in warning for warning in result.warnings)
+
+
+def test_a_crowd_beyond_the_limit_is_said(take, monkeypatch):
+    monkeypatch.setattr(detect, "MAX_FACES", 1)
+    assert make_detector().image(take.frames[0]).warnings[-1].startswith("1 faces, the most that")
 
 
 def test_every_face_is_judged_even_if_training_saw_the_largest_alone(take):

@@ -33,7 +33,7 @@ def _pictures() -> Iterator[tuple[str, bytes, set[str]]]:
     flood = jpeg[:size] + struct.pack(">HH", 30_000, 30_000) + jpeg[size + 4 :]
     yield "flood.jpg", flood, {"too_large"}
     yield "half.jpg", jpeg[: len(jpeg) // 2], {"corrupt"}
-    yield "animation.jpg", _saved("GIF"), {"unsupported"}
+    yield "other.jpg", _saved("PCX"), {"unsupported"}
     yield "script.png", b"<svg onload='alert(1)'/>", {"unsupported"}
     yield "nothing.png", b"", {"empty"}
 

@@ -51,6 +51,15 @@ def test_every_frame_of_a_file_in_order_when_all_are_wanted(clip):
     assert [frame.captured for frame in frames] == sorted(frame.captured for frame in frames)
 
 
+def test_a_file_is_played_at_the_times_of_its_frames(tmp_path):
+    times = [0.0, 0.05, 0.1, 0.8, 0.9]
+    frames = [np.full((64, 96, 3), 40 * number, np.uint8) for number in range(5)]
+    video.write_timed(tmp_path / "a.mp4", zip(times, frames, strict=True), fps=25, crf=10)
+    with stream.LiveSource(str(tmp_path / "a.mp4")) as source:
+        captured = {frame.number: frame.captured for frame in source}
+    assert captured[4] - captured[0] > 0.85  # evenly, the five frames would take 0.2 s
+
+
 def test_a_slow_viewer_gets_the_newest_frame_and_not_the_next(clip):
     numbers, lag = [], []
     with stream.LiveSource(str(clip)) as source:

@@ -97,6 +97,8 @@ def test_a_wrong_frame_count_in_the_header_changes_nothing(tmp_path):
     patch(path, b"vids", 32, struct.pack("<I", 25 * 36_000))
     wrong = video.read_video(path, 6)
     assert (right.num_declared, wrong.num_declared) == (40, 900_000)
+    assert right.damage == ()
+    assert wrong.damage[0].startswith("the file states 900000 frames and holds 40: it is damaged")
     assert right.num_decoded == wrong.num_decoded == 40
     assert right.indices == wrong.indices == numbers(wrong.frames) == [0, 7, 15, 23, 31, 39]
 
@@ -105,7 +107,8 @@ def test_a_video_cut_in_the_middle_gives_what_is_left(tmp_path):
     path = encode(tmp_path / "a.mkv", counting(60))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     clip = video.read_video(path, 5)
-    assert clip.num_declared == 60
+    assert clip.num_declared == 0  # Matroska states none, but a length
+    assert clip.damage[0].startswith("the file states a length of 2.4 s and ends after 1.")
     assert 15 < clip.num_decoded < 45
     want = np.linspace(0, clip.num_decoded - 1, 5, dtype=int).tolist()
     assert clip.indices == numbers(clip.frames) == want
@@ -116,7 +119,8 @@ def test_no_more_than_the_limit_is_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "MAX_VIDEO_FRAMES", 11)
     clip = video.read_video(tmp_path / "a.mp4", 3)
     assert clip.indices == numbers(clip.frames) == [0, 5, 10]
-    assert (clip.num_decoded, clip.num_declared) == (11, 30)
+    assert (clip.num_decoded, clip.num_declared, clip.damage) == (11, 30, ())
+    assert "only its first 0 s were looked at, a limit of this program" in clip.warnings[0]
 
 
 # A matrix [a b; c d] of ISO/IEC 14496-12 sends pixel (x, y) to (a x + c y, b x + d y), y downwards.

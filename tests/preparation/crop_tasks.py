@@ -27,7 +27,7 @@ def crop_clip(arguments, *_):
         raise KeyError("surprise")
     rows = np.frombuffer(crop_rows.encode([CROP]), np.uint8)
     reply = {"num_crops": 1, "num_landmarks": 5, "num_frames": 1}
-    return {**reply, "damaged": False, "own_boxes": False}, {"rows": rows}
+    return {**reply, "damaged": False, "notes": [], "own_boxes": False}, {"rows": rows}
 
 
 TASKS = {"crop_clip": crop_clip}

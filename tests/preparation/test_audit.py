@@ -41,6 +41,7 @@ def record(image: np.ndarray, frame: int, landmarks: np.ndarray | None = None) -
         "box": np.float32([0, 0, 90, 90]),
         "scale": 0.7,
         "padded": 0.0,
+        "time": 0.5,
     }
 
 

@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dfjax.corpora.clip import Clip
 from dfjax.faces.crop_spec import CropSpec
@@ -32,6 +33,7 @@ def test_a_picture_gives_one_crop_and_a_video_its_spread_frames(tmp_path):
     clip = make_clip(tmp_path / "a.PNG", media_image.encode_image(picture, "png"))
     found = crop_clip.crop_clip(clip, AS_IS, 32)
     assert (found.num_frames, found.damaged, len(found.crops)) == (1, False, 1)
+    assert np.isnan(found.crops[0]["time"])
     assert found.crops[0]["landmarks"].shape == (0, 2)
     np.testing.assert_array_equal(media_image.decode_image(found.crops[0]["image"]), picture)
 
@@ -40,6 +42,7 @@ def test_a_picture_gives_one_crop_and_a_video_its_spread_frames(tmp_path):
     clip = dataclasses.replace(clip, path=str(tmp_path / "v.mp4"))
     found = crop_clip.crop_clip(clip, AS_IS, 4)
     assert [crop["frame"] for crop in found.crops] == [0, 3, 6, 9]
+    np.testing.assert_allclose([crop["time"] for crop in found.crops], [0, 0.12, 0.24, 0.36])
     shades = [media_image.decode_image(crop["image"]).mean() for crop in found.crops]
     np.testing.assert_allclose(shades, [0, 60, 120, 180], atol=3)
 
@@ -64,6 +67,17 @@ def test_a_sound_video_above_the_frame_limit_is_not_damaged(tmp_path, monkeypatc
     crops = crop_clip.crop_clip(clip, dataclasses.replace(AS_IS, encoding="jpeg"), 3)
     assert [crop["frame"] for crop in crops.crops] == [0, 5, 10]
     assert (crops.num_frames, crops.damaged) == (3, False)
+    assert ["a limit of this program" in note for note in crops.notes] == [True]
+
+
+def test_what_a_picture_says_of_itself_is_noted(tmp_path):
+    (tmp_path / "frames").mkdir()
+    shades = [Image.new("RGB", (16, 16), (shade,) * 3) for shade in (0, 90)]
+    for name in ("one.gif", "frames/1.gif", "frames/2.gif"):
+        shades[0].save(tmp_path / name, save_all=True, append_images=shades[1:])
+    for path in (tmp_path / "one.gif", tmp_path / "frames"):
+        found = crop_clip.crop_clip(Clip("c/real/x", str(path), 0, "real", "train", ()), AS_IS, 8)
+        assert ["holds 2 pictures" in note for note in found.notes] == [True]
 
 
 def write_frames(folder: pathlib.Path, *names: str) -> Clip:

@@ -264,6 +264,8 @@ def test_faces_are_found_and_where_there_is_none_a_row_says_so(tmp_path, capsys)
         # The template puts the eye centres here.
         eyes = [record["landmarks"][2:4].mean(0) / 64, record["landmarks"][:2].mean(0) / 64]
         np.testing.assert_allclose(eyes, [[0.3784, 0.4704], [0.6204, 0.4691]], atol=0.02)
+    times = {record["frame"]: record["time"] for key, record in found.items() if ".mp4" in key}
+    assert times == pytest.approx({number: number / 25 for number in range(3)})
     counts = builder.open_dataset(out).metadata["coverage"]["test"]["real"]
     assert (counts["clips"], counts["no_face"], counts["frames"]) == (4, 2, 8)
     assert counts["frames_with_face"] == counts["crops"] == len(found)
