@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from dfjax import evaluate, model_card, train
+from dfjax import evaluate, model_card, train, walk
 from dfjax.corpora import folder
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
@@ -153,6 +153,8 @@ def test_datasets_of_one_name_keep_their_own_results(clips, trained, tmp_path):
     for path in sorted((trained / "eval").glob(f"*{clips.name}-test/metrics.json")):
         results[path.parent.name] = json.loads(path.read_text())["path"]
         assert (path.parent / "scores.csv").exists()
+    # Curves are no pictures for predict to judge.
+    assert [folder for folder, _, _ in walk.walk(trained / "eval")] == [str(trained / "eval")]
     assert {str(each) for each in others} <= set(results.values())
     assert len(set(results.values())) == len(results)
     # Again into the same folders, also in another order and one by one.

@@ -124,7 +124,9 @@ def _find_base(root: pathlib.Path, videos: dict[str, _Video]) -> pathlib.Path:
     """Returns the folder that paths start at."""
     folder = (root.parent if root.is_file() else root).absolute()
     for base in (folder, *folder.parents):
-        if any((base / video.folder).is_dir() for video in videos.values()):
+        finder = lists.Finder(base)
+        places = (finder.find(os.fspath(video.folder)) for video in videos.values())
+        if any(os.path.isdir(base / place) for place in places):
             return base
     raise UserError(
         f"none of the {len(videos)} videos listed in {root} exists: paths start at its folder or "
@@ -135,8 +137,9 @@ def _find_base(root: pathlib.Path, videos: dict[str, _Video]) -> pathlib.Path:
 def _check_frames(base: pathlib.Path, videos: dict[str, _Video]) -> dict[str, pathlib.Path]:
     """Returns the folders of the videos that have a frame; warns about the others."""
     folders, missing, unlisted = {}, [], []
+    finder = lists.Finder(base)
     for name, video in sorted(videos.items()):
-        folder = base / video.folder
+        folder = base / finder.find(os.fspath(video.folder))
         pictures = {path.name for path in layout.list_pictures(folder)} if folder.is_dir() else ()
         missing += [f"{name}/{frame}" for frame in video.frames.difference(pictures)]
         if pictures:

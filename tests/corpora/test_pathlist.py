@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from dfjax.corpora.pathlist import read_pathlist
@@ -56,6 +58,15 @@ def test_lists_in_the_form_of_gend_give_exactly_these_clips(tmp_path, caplog):
         "pathlist: 3 sources are taken for real: CDFv3/Celeb-real, CDFv3/YouTube-real, FF/real",
         "pathlist: 2 sources are taken for fake: CDFv3/Real3DPortrait, FF/DF",
     ]
+
+
+def test_videos_are_found_however_a_list_writes_their_accents(tmp_path):
+    decomposed = unicodedata.normalize("NFD", "D/real/jos\u00e9")
+    trees.write_tree(tmp_path, f"{decomposed}/0.png")
+    for name, encoding in (("a.txt", "utf-16"), ("b.txt", "latin-1")):
+        (tmp_path / name).write_bytes("D\\real\\jos\u00e9\\0.png\r\n".encode(encoding))
+        (clip,) = read_pathlist(tmp_path / name)
+        assert clip.path == str(tmp_path / decomposed)
 
 
 def test_one_list_is_dealt_out_with_fakes_beside_the_reals_in_their_names(tmp_path):
