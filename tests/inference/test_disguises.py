@@ -29,8 +29,8 @@ DISGUISES = {
     "turned": (disguises.turned, ".mp4", KEPT),
     "mirrored": (disguises.mirrored, ".mp4", KEPT),
     "turned and mirrored": (disguises.turned_and_mirrored, ".mp4", KEPT),
-    "anamorphic, narrow pixels": (disguises.anamorphic, ".mp4", KEPT),
-    "anamorphic, wide pixels": (disguises.squeezed, ".mp4", LOST),  # a quarter of the columns
+    "wide pixels": (disguises.with_wide_pixels, ".mp4", LOST),  # a quarter of the columns
+    "narrow pixels": (disguises.with_narrow_pixels, ".mp4", LOST),  # a quarter of the rows
     "HLG": (disguises.hlg, ".mp4", KEPT),
     "PQ": (disguises.pq, ".mp4", KEPT),
     "interlaced": (disguises.interlaced, ".mp4", LOST),  # half of the lines

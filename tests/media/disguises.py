@@ -29,7 +29,7 @@ _COVER_SIZE = (320, 240)
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """RGB uint8 [H, W, 3] frames, with sides that four divides, and how many a second shows."""
+    """RGB uint8 [H, W, 3] frames, with sides that 16 divides, and how many a second shows."""
 
     frames: Sequence[np.ndarray]
     rate: int
@@ -58,20 +58,16 @@ def turned_and_mirrored(clip: Clip, path: pathlib.Path) -> None:
     _set_matrix(path, (0, 1, 1, 0), clip.frames[0].shape[:2])
 
 
-def anamorphic(clip: Clip, path: pathlib.Path) -> None:
-    """Pixels 3 wide and 4 high: as many more of them lie in a row, and nothing is lost."""
+def with_wide_pixels(clip: Clip, path: pathlib.Path) -> None:
+    """Broadcast tape: pixels 4 wide and 3 high. A quarter of the columns is lost."""
     height, width = clip.frames[0].shape[:2]
-    wide = [_scaled(frame, 4 * width // 3 // 4 * 4, height) for frame in clip.frames]
-    shape = fractions.Fraction(width, wide[0].shape[1])
-    _write(path, _planes_of(wide), clip.rate, sample_aspect_ratio=shape)
+    _write_scaled(clip, path, 3 * width // 4, height)
 
 
-def squeezed(clip: Clip, path: pathlib.Path) -> None:
-    """Broadcast tape: pixels 4 wide and 3 high. A quarter of the width is lost."""
+def with_narrow_pixels(clip: Clip, path: pathlib.Path) -> None:
+    """Pixels 3 wide and 4 high, which players make higher. A quarter of the rows is lost."""
     height, width = clip.frames[0].shape[:2]
-    narrow = [_scaled(frame, 3 * width // 4 // 4 * 4, height) for frame in clip.frames]
-    shape = fractions.Fraction(width, narrow[0].shape[1])
-    _write(path, _planes_of(narrow), clip.rate, sample_aspect_ratio=shape)
+    _write_scaled(clip, path, width, 3 * height // 4)
 
 
 def hlg(clip: Clip, path: pathlib.Path) -> None:
@@ -162,9 +158,16 @@ def _weave(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return signals.to_planes(woven / 255, fields=True)
 
 
-def _scaled(frame: np.ndarray, width: int, height: int) -> np.ndarray:
-    scaled = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24")
-    return scaled.reformat(width, height, interpolation="LANCZOS").to_ndarray()
+def _write_scaled(clip: Clip, path: pathlib.Path, width: int, height: int) -> None:
+    shown_height, shown_width = clip.frames[0].shape[:2]
+    shape = fractions.Fraction(shown_width * height, width * shown_height)
+    scaled = [
+        av.VideoFrame.from_ndarray(frame, "rgb24")
+        .reformat(width, height, interpolation="LANCZOS")
+        .to_ndarray()
+        for frame in clip.frames
+    ]
+    _write(path, _planes_of(scaled), clip.rate, sample_aspect_ratio=shape)
 
 
 def _write_hdr(
@@ -201,6 +204,7 @@ def _write(
         context.time_base = 1 / fractions.Fraction(rate)
         context.colorspace, context.color_primaries, context.color_trc = colors
         context.color_range = ColorRange.MPEG
+        context.thread_count = 1  # or two runs give two files
         if sample_aspect_ratio:
             context.sample_aspect_ratio = sample_aspect_ratio
         if cover:
