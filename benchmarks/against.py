@@ -1,8 +1,8 @@
 """Speed of preparing clips and of judging them, at once and live; peer: another commit.
 
 Each job runs in processes of its own, by the working tree and by the commit in turns. What counts
-is processor time, which neighbors on the machine change little, less that of the same job on one
-frame, which is what starting takes.
+is processor time, less that of the same job on one frame, which is what starting takes. Neighbors
+on the machine make it longer and never shorter: the fastest round is the truest.
 """
 
 import argparse
@@ -22,18 +22,19 @@ from dfjax.console import make_console
 from dfjax.media import suffix
 
 ROOT = pathlib.Path(__file__).parents[1]
-FRAMES = 32  # of a clip
-LIVE_FRAMES = 150
+FRAMES = 32  # of a clip: spread over it; live, the first ones
 DFJAX = ("-m", "dfjax.cli")
 LIVE = """
 import itertools, sys
 from dfjax.inference.detector import Detector
 from dfjax.inference.live import LiveDetector
 from dfjax.media.stream import LiveSource
-model, path, count = sys.argv[1:]
-with LiveSource(path, keep_all=True) as source:
-    for _ in itertools.islice(LiveDetector(Detector.load(model)).run(source), int(count)):
-        pass
+model, count, *paths = sys.argv[1:]
+detector = Detector.load(model)
+for path in paths:
+    with LiveSource(path, keep_all=True) as source:
+        for _ in itertools.islice(LiveDetector(detector).run(source), int(count)):
+            pass
 """
 
 Job = Callable[[list[pathlib.Path], int, pathlib.Path], list[str]]  # clips, frames, an empty folder
@@ -88,7 +89,7 @@ def _make_jobs(model: str | None) -> dict[str, Job]:
         return [*DFJAX, "predict", "--model", f"{model}", *map(str, clips), *options]
 
     def live(clips: list[pathlib.Path], frames: int, _: pathlib.Path) -> list[str]:
-        return ["-c", LIVE, f"{model}", f"{clips[0]}", "1" if frames == 1 else f"{LIVE_FRAMES}"]
+        return ["-c", LIVE, f"{model}", f"{frames}", *map(str, clips)]
 
     return {"prepare": prepare} | ({"predict": predict, "live": live} if model else {})
 
@@ -100,15 +101,15 @@ def _measure(
     rounds: int,
     folder: pathlib.Path,
 ) -> dict[str, np.ndarray]:
-    """Processor seconds of each round by the name of the tree, [R, 2]: of starting, of working.
+    """Processor seconds of each round by the name of the tree, [R, 2]: of one frame, of all.
 
     A first round, in which programs are compiled, does not count.
     """
     seconds = {name: np.zeros((rounds + 1, 2)) for name in trees}
     for number in range(rounds + 1):
         for name in sorted(trees, reverse=bool(number % 2)):
-            start = _run(job, trees[name], clips[:1], 1, folder)
-            seconds[name][number] = start, _run(job, trees[name], clips, FRAMES, folder) - start
+            for column, (some, frames) in enumerate(((clips[:1], 1), (clips, FRAMES))):
+                seconds[name][number, column] = _run(job, trees[name], some, frames, folder)
     return {name: values[1:] for name, values in seconds.items()}
 
 
@@ -133,15 +134,16 @@ def _run(
 
 def _print(job: str, seconds: dict[str, np.ndarray]) -> None:
     rows = table.Table(title=job)
-    for column in ("", "CPU s to start", "CPU s of work", "fastest", "slowest"):
+    for column in ("", "CPU s on one frame", "slowest round", "on all", "slowest round", "work"):
         rows.add_column(column, justify="right" if column else "left")
+    work = []
     for name, values in seconds.items():
-        start, work = np.median(values, axis=0)
-        numbers = start, work, values[:, 1].min(), values[:, 1].max()
+        (one, all_), (slowest_one, slowest_all) = values.min(0), values.max(0)
+        work.append(all_ - one)
+        numbers = one, slowest_one, all_, slowest_all, work[-1]
         rows.add_row(name, *(f"{number:.2f}" for number in numbers))
     make_console().print(rows)
-    ours, theirs = (values[:, 1] for values in seconds.values())
-    print(f"{job}: {np.median(theirs / ours):.3f} times as fast as the commit", flush=True)
+    print(f"{job}: {work[1] / work[0]:.3f} times as fast as the commit", flush=True)
 
 
 if __name__ == "__main__":
