@@ -37,6 +37,11 @@ class Server:
             time.sleep(0.1)
 
     @property
+    def pid(self) -> int:
+        """The process id of the server itself."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """The server itself runs; its workers may not."""
         return self._process.poll() is None

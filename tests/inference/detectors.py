@@ -17,10 +17,28 @@ def brightness_logits(crops: np.ndarray) -> np.ndarray:
     return (crops.astype(np.float64).mean((1, 2, 3)) - 110) / 20
 
 
+def picture_logits(crops: np.ndarray) -> np.ndarray:
+    """Logits that fall or rise by 0.05 with each gray level of brightness, warmth and lean.
+
+    Warmth is red over blue, lean the left half over the right one. A score in the middle then moves
+    by 0.02 when one of them changes by 1.6 of 255.
+    """
+    crops = crops.astype(np.float64)
+    warmth = (crops[..., 0] - crops[..., 2]).mean((1, 2))
+    left, right = np.split(crops, 2, axis=2)
+    lean = left.mean((1, 2, 3)) - right.mean((1, 2, 3))
+    return brightness_logits(crops) + (warmth + lean) / 20
+
+
 def make_detector(
-    crop_spec: CropSpec = SPEC, *, heat: np.ndarray | None = None, reidentify=False, **card
+    crop_spec: CropSpec = SPEC,
+    *,
+    logits=brightness_logits,
+    heat: np.ndarray | None = None,
+    reidentify=False,
+    **card,
 ) -> Detector:
-    """A detector by brightness; `heat` [h, w] is every crop's map, `card` fields of its card."""
+    """A detector by `logits`; `heat` [h, w] is every crop's map, `card` fields of its card."""
     fields = {
         "model_name": "brightness",
         "model_arguments": {},
@@ -34,5 +52,5 @@ def make_detector(
         **card,
     }
     heat_maps = None if heat is None else lambda crops: np.tile(heat, (len(crops), 1, 1))
-    model = scorer.Scorer(model_card.ModelCard(**fields), "flax", brightness_logits, heat_maps)
+    model = scorer.Scorer(model_card.ModelCard(**fields), "flax", logits, heat_maps)
     return Detector(model, reidentify=reidentify)

@@ -1,0 +1,1 @@
+"""Seeded mutants of media files, through `dfjax predict` and a server: `scripts/fuzz_media.py`."""
