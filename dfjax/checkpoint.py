@@ -5,12 +5,16 @@ WORKDIR/checkpoints/STEP/ holds the TrainState before update STEP.
 
 import math
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 from orbax.checkpoint import v1 as ocp
 
+from dfjax import console, steps
 from dfjax.errors import UserError
+from dfjax.steps import TrainState
+from dfjax.writer import StepLog
 
 FOLDER = "checkpoints"
 _VARIABLES = ("params", "batch_stats")
@@ -73,9 +77,26 @@ class Checkpoints:
             custom_metadata={_WINDOW: window} if window else None,
         )
 
-    def wait(self) -> None:
-        """Returns when what was started is on disk; raises what kept it from there."""
-        self._checkpointer.wait()
+    def rescue(
+        self, state: TrainState, metrics: Mapping[int, dict[str, float]], log: StepLog
+    ) -> str:
+        """Saves the state of a run that failed, and closes; returns what became of it, in words.
+
+        `metrics` are known of states, by step. A state that is not finite is not saved: every
+        resumed run would start from it. Nor is one of several processes, all of which would have to
+        fail at the same step to save it together.
+        """
+        try:
+            self._checkpointer.wait()  # for what is being saved
+            step, is_alone = int(state.step), jax.process_count() == 1
+            if is_alone and step > (self.latest_step or 0) and _is_finite(state, log):
+                self.save(step, state, metrics.get(step, {}), log.window())
+            self.close()
+        except Exception as error:  # what ended the run is what matters
+            lost = f", and its last steps are lost ({console.one_line(error)})"
+        else:
+            lost = ""
+        return f"the run failed{lost}: the same command goes on at step {self.latest_step or 0}"
 
     def window(self, step: int) -> Any:
         """The `window` that was saved with a checkpoint; empty for most."""
@@ -97,6 +118,15 @@ class Checkpoints:
     def close(self) -> None:
         """Returns when everything is on disk."""
         self._checkpointer.close()
+
+
+def _is_finite(state: TrainState, log: StepLog) -> bool:
+    """Whether no number of the state, and of the updates that are not logged yet, is inf or nan."""
+    try:
+        log.window()
+    except UserError:
+        return False
+    return steps.is_finite(state)
 
 
 def load_variables(

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import pathlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import ml_collections
@@ -16,7 +16,6 @@ from jax.sharding import Mesh
 
 from dfjax import (
     checkpoint,
-    console,
     evaluators,
     files,
     losses,
@@ -206,7 +205,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 )
         except BaseException:  # also Ctrl-C
             # Whatever it was, the steps are done: the same command goes on from here.
-            say(_save_what_is_done(checkpoints, state, log, {step: metrics}))
+            say(checkpoints.rescue(state, {step: metrics}, log))
             raise
     checkpoints.close()
     say(f"step {step}: best checkpoint {checkpoints.best_step} by {config.select_by}, in {workdir}")
@@ -284,37 +283,6 @@ def _make_evaluator(
     """The evaluator `name` of `config.evals`."""
     own = {k: v for k, v in config.evals[name].to_dict().items() if k not in ("data", "every")}
     return evaluators.build(records=target.records, scorer=scorer, **own)
-
-
-def _save_what_is_done(
-    checkpoints: checkpoint.Checkpoints,
-    state: steps.TrainState,
-    log: writer.StepLog,
-    metrics: Mapping[int, dict[str, float]],
-) -> str:
-    """Saves the state of a run that failed, with what is known of it; returns what became of that.
-
-    Not if a value is not finite: every resumed run would start from it. Nor where there are several
-    processes: all would have to fail at one step to save it together.
-    """
-    try:
-        checkpoints.wait()  # for what is being saved
-        step, is_alone = int(state.step), jax.process_count() == 1
-        if is_alone and step > (checkpoints.latest_step or 0) and _is_finite(state, log):
-            checkpoints.save(step, state, metrics.get(step, {}), log.window())
-        checkpoints.close()
-    except Exception as error:  # what ended the run is what matters
-        return f"the run failed, and its last steps are lost: {console.one_line(error)}"
-    return f"the run failed: the same command goes on at step {checkpoints.latest_step or 0}"
-
-
-def _is_finite(state: steps.TrainState, log: writer.StepLog) -> bool:
-    """Whether no number of the state, and of the updates that are not logged yet, is inf or nan."""
-    try:
-        log.window()
-    except UserError:
-        return False
-    return steps.is_finite(state)
 
 
 def _keys(seed: int) -> tuple[jax.Array, jax.Array]:

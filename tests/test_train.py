@@ -377,7 +377,7 @@ def test_loss_that_is_not_finite_stops_the_run_and_names_the_step(prepared, tmp_
 
 
 @pytest.mark.usefixtures("quick_compilation")
-def test_gradient_that_is_not_finite_is_in_no_checkpoint(prepared, tmp_path, monkeypatch):
+def test_gradient_that_is_not_finite_is_in_no_checkpoint(prepared, tmp_path, monkeypatch, capsys):
     def flat_start(logit, label):
         """0 everywhere, and with the slope of a square root at 0: infinity times 0."""
         return jnp.sqrt(0.0 * logit * label)
@@ -389,6 +389,7 @@ def test_gradient_that_is_not_finite_is_in_no_checkpoint(prepared, tmp_path, mon
     checkpoints = checkpoint.Checkpoints(tmp_path, select_by="val/auc", keep=2)
     assert checkpoints.latest_step is None
     checkpoints.close()
+    assert capsys.readouterr().out.count("the run failed: the same command goes on at step 0") == 1
 
 
 def test_early_stop_ends_after_evaluations_without_a_better_one(prepared, tmp_path):

@@ -12,8 +12,8 @@ from dfjax.media.errors import MediaError
 
 HEAD_BYTES = 4096  # enough for 21 packets of a transport stream
 ACCEPTED = (
-    "JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC or AVIF pictures, or MP4, MOV, 3GP, MKV, WebM, AVI or "
-    "MPEG-TS videos"
+    "JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC or AVIF pictures, or MP4, MOV, 3GP, MKV, WebM, AVI, "
+    "MPEG-TS or MPEG-PS videos"
 )
 
 # (offset, bytes) of accepted files; two more rules need a function each.
@@ -27,7 +27,10 @@ _PICTURES = (
     (0, b"II+\0"),
     (0, b"MM\0+"),
 )
-_VIDEOS = ((0, b"\x1a\x45\xdf\xa3"),)  # Matroska and WebM
+_VIDEOS = (
+    (0, b"\x1a\x45\xdf\xa3"),  # Matroska and WebM
+    (0, b"\0\0\x01\xba"),  # MPEG-PS
+)
 _RIFF = {b"WEBP": "image", b"AVI ": "video", b"AVIX": "video"}
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # the sizes in use: "BM" alone begins words, too
 # Boxes that an MP4 or a MOV may begin with; old ones have no ftyp, and segments begin with styp.
@@ -58,7 +61,6 @@ _OTHERS = (
     (0, b"FLV", "a Flash video (FLV)"),
     (0, b"\x30\x26\xb2\x75", "a Windows Media file (WMV, WMA)"),
     (0, b"OggS", "an Ogg file"),
-    (0, b"\0\0\x01\xba", "an MPEG program stream (MPG, VOB)"),
     (0, b"\0\0\x01\xb3", "a bare MPEG video"),
     (0, b".RMF", "a RealMedia file"),
     (0, b"ID3", "a sound (MP3)"),

@@ -9,8 +9,8 @@ import os
 _JPEG = {".jfif", ".jpe", ".jpeg", ".jpg"}
 _HEIF = {".avif", ".heic", ".heif", ".hif"}
 _IMAGES = _JPEG | _HEIF | {".bmp", ".gif", ".png", ".tif", ".tiff", ".webp"}
-_MPEG_TS = {".m2ts", ".mts", ".ts"}
-_VIDEOS = _MPEG_TS | {".3g2", ".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"}
+_MPEG = {".m2ts", ".mpeg", ".mpg", ".mts", ".ts", ".vob"}
+_VIDEOS = _MPEG | {".3g2", ".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"}
 
 ACCEPTED = " ".join(sorted(_IMAGES | _VIDEOS))  # for messages
 

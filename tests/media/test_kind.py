@@ -60,8 +60,9 @@ def test_videos_that_a_library_writes(container):
     assert kind.kind_of_bytes(video(container)) == "video"
 
 
-def test_webm_and_transport_streams_that_a_library_writes():
+def test_webm_and_streams_of_mpeg_that_a_library_writes():
     assert kind.kind_of_bytes(video("webm", "libvpx")) == "video"
+    assert kind.kind_of_bytes(video("mpeg", "mpeg2video")) == "video"
     stream = video("mpegts")
     assert kind.kind_of_bytes(stream) == "video"
     assert kind.kind_of_bytes(stream[100:]) == "video"  # a recording that begins within a packet
@@ -126,13 +127,13 @@ def test_old_movies_begin_with_any_box(box):
         (b"RIFX\0\0\0\0WEBP", "begins with the bytes 52 49 46 58"),
         (b"BMW is not a bitmap", "text"),
         (b"II is not a TIFF", "text"),
-        (b"\0\0\x01\xba" + bytes(100), "an MPEG program stream"),
+        (b"\0\0\x01\xb3" + bytes(100), "a bare MPEG video"),
         (b"FLV\x01\x05" + bytes(100), "a Flash video"),
         (bytes(3000), "begins with the bytes 00 00 00 00 00 00 00 00"),
     ],
 )
 def test_what_is_neither_is_said_in_words(data, words):
-    with pytest.raises(MediaError, match=f"{words}.*: give JPEG, .* or MPEG-TS videos") as error:
+    with pytest.raises(MediaError, match=f"{words}.*: give JPEG, .* or MPEG-PS videos") as error:
         kind.kind_of_bytes(data)
     assert error.value.code == "unsupported"
 
