@@ -54,7 +54,7 @@ def expand(sources: Sequence[str]) -> list[str]:
 def _expand(source: str, skip: walk.Skip) -> Iterator[str]:
     if source == STDIN:
         yield source
-    elif source.lower().endswith(_LIST_SUFFIX) and os.path.isfile(source):
+    elif _is_list(source):
         folder = pathlib.Path(source).parent
         finder = lists.Finder(folder)
         for _, text in lists.read_lines(source):
@@ -65,6 +65,13 @@ def _expand(source: str, skip: walk.Skip) -> Iterator[str]:
         matches = list(walk.match(source, skip)) or [source]  # a missing file gets its row
         for path in matches:
             yield from _files_at(path, skip)
+
+
+def _is_list(source: str) -> bool:
+    """Returns whether a file is a list; a picture or a video is none, whatever its name."""
+    if not source.lower().endswith(_LIST_SUFFIX) or not os.path.isfile(source):
+        return False
+    return not _begins_like_media(source)
 
 
 def _files_at(path: str, skip: walk.Skip) -> Iterator[str]:
@@ -81,8 +88,10 @@ def _files_at(path: str, skip: walk.Skip) -> Iterator[str]:
 
 
 def _is_media(path: str) -> bool:
-    if suffix.is_image(path) or suffix.is_video(path):
-        return True
+    return suffix.is_image(path) or suffix.is_video(path) or _begins_like_media(path)
+
+
+def _begins_like_media(path: str) -> bool:
     try:
         kind.kind_of(path)
     except MediaError:

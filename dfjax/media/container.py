@@ -3,8 +3,11 @@
 PyAV opens and decodes videos, here and in the modules that build on this one.
 """
 
+import contextlib
+import io
 import os
 import stat
+from collections.abc import Iterator
 
 import av
 from av.codec.context import Flags
@@ -27,23 +30,35 @@ _NO_FILM = (
 )
 
 
-def open_container(path: str | os.PathLike) -> InputContainer:
-    """Opens a video file; the caller closes it.
+@contextlib.contextmanager
+def open_container(path: str | os.PathLike) -> Iterator[InputContainer]:
+    """Opens a video file.
 
     Raises:
       MediaError: the file cannot be read, or its container is not accepted.
     """
     _check_file(path)
-    options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
-    try:
-        # An absolute path: FFmpeg would take the "x:" of a relative one for a protocol.
-        return av.open(os.path.abspath(path), options=options, metadata_errors="replace")
-    except av.FFmpegError as error:
-        code = "corrupt" if isinstance(error, av.InvalidDataError) else "unsupported"
-        message = (
-            f"{path}: broken, or not mp4, mov, mkv, webm, avi, ts or mpg: encode the video again"
-        )
-        raise MediaError(code, message) from error
+    # Whatever a file refers to stays closed.
+    options = {"protocol_whitelist": "none", "format_whitelist": _CONTAINERS}
+    with open(path, "rb", buffering=0) as file:
+        try:
+            container = av.open(_Nameless(file), options=options, metadata_errors="replace")
+        except av.FFmpegError as error:
+            code = "corrupt" if isinstance(error, av.InvalidDataError) else "unsupported"
+            message = (
+                f"{path}: broken, or not mp4, mov, mkv, webm, avi, ts or mpg: encode the video "
+                "again"
+            )
+            raise MediaError(code, message) from error
+        with container:
+            yield container
+
+
+class _Nameless:
+    """A file without its name, by which FFmpeg would guess what it is."""
+
+    def __init__(self, file: io.FileIO):
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 def choose_film(container: InputContainer, path: str | os.PathLike) -> VideoStream:

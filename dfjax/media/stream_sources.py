@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from dfjax.media import address, container, same_origin
+from dfjax.media import address, film, same_origin
 from dfjax.media.errors import MediaError
 from dfjax.media.film import Film
 
@@ -47,18 +47,18 @@ def _camera_frames(camera: cv2.VideoCapture, number: int) -> Frames:
 
 
 def open_file(path: str, *, real_time: bool) -> Frames:
-    """Opens a video; in real time, its frames come at the times at which they are shown.
+    """Yields the frames of a video; in real time, at the times at which they are shown.
 
     Raises:
       MediaError: it cannot be read, or is no accepted video.
     """
-    film = Film(container.open_container(path), path)
-    return _played(film) if real_time else _pictures(film)
+    with film.open_film(path) as opened:
+        yield from _played(opened) if real_time else _pictures(opened)
 
 
-def _played(film: Film) -> Frames:
+def _played(opened: Film) -> Frames:
     due, last = time.monotonic(), 0.0
-    for frame in film.frames():
+    for frame in opened.frames():
         due += min(frame.time - last, _LONGEST_PAUSE)
         last = frame.time
         time.sleep(max(0.0, due - time.monotonic()))
@@ -118,8 +118,8 @@ class NetworkSource:
         url = self._address.url(self._address.host, with_password=False)
         return av.open(url, options=options, io_open=self._opener.open)
 
-    def _frames(self, film: Film) -> Frames:
-        yield from _pictures(film)
+    def _frames(self, opened: Film) -> Frames:
+        yield from _pictures(opened)
         raise MediaError("unreadable", f"{self._shown} stopped sending: check the source")
 
 
@@ -130,5 +130,5 @@ def _reason(error: Exception) -> object:
     return getattr(error, "strerror", None) or error
 
 
-def _pictures(film: Film) -> Frames:
-    return (frame.image for frame in film.frames())
+def _pictures(opened: Film) -> Frames:
+    return (frame.image for frame in opened.frames())

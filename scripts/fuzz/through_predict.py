@@ -1,6 +1,7 @@
 """Mutants in a folder, judged by one `dfjax predict`, which is watched from outside."""
 
 import collections
+import contextlib
 import csv
 import os
 import pathlib
@@ -40,12 +41,12 @@ def _watch(process: subprocess.Popen, journal: pathlib.Path) -> tuple[float, int
 
     Kills the command when a file takes far too long.
     """
-    began, size, slowest = time.monotonic(), 0, 0.0
+    began, size, slowest, memory = time.monotonic(), 0, 0.0, 0
     while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return slowest, usage.ru_maxrss * 1024  # of it and of all that it waited for
+        if process.poll() is not None:
+            return slowest, memory
+        with contextlib.suppress(OSError, TypeError):  # it ends meanwhile
+            memory = max(memory, trial.peak_memory(process.pid))
         now, before = time.monotonic(), size
         size = journal.stat().st_size if journal.exists() else 0
         if size > before:

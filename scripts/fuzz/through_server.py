@@ -1,7 +1,6 @@
 """Mutants uploaded to a running server, one after the other."""
 
 import pathlib
-import re
 import time
 from collections.abc import Sequence
 
@@ -27,7 +26,7 @@ def run(url: str, pid: int, mutants: Sequence[Mutant], folder: pathlib.Path) -> 
             faults.append(trial.fault_of(mutant, code, answer.text if code != "judged" else ""))
             if (health := client.get("/v2/health/ready").status_code) != 200:
                 faults.append(f"{mutant.name}: the server is not ready after it: {health}")
-    memory = _peak_memory(pid)
+    memory = trial.peak_memory(pid)
     faults += [f"{path.name} is left of an upload" for path in folder.rglob("uploads/*")]
     faults += trial.limits_broken(slowest, memory)
     return Trial(codes, [fault for fault in faults if fault], slowest, memory)
@@ -48,9 +47,3 @@ def _fault_of_status(mutant: Mutant, code: str, answer: httpx.Response) -> str |
     if answer.status_code == expected:
         return None
     return f"{mutant.name} ({', '.join(mutant.changes)}): {code} with {answer.status_code}"
-
-
-def _peak_memory(pid: int) -> int:
-    """The most bytes that a process held at once; those that decode have a limit of their own."""
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 
 from rich import table
@@ -53,6 +54,12 @@ def limits_broken(slowest: float, memory: int) -> list[str]:
     if memory > MAX_MEMORY:
         faults.append(f"a process held {memory / 2**20:.0f} MiB of {MAX_MEMORY / 2**20:.0f}")
     return faults
+
+
+def peak_memory(pid: int) -> int:
+    """The most bytes that a process held at once; those that decode have a limit of their own."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
 
 
 def disagreements(a: Trial, b: Trial) -> list[str]:

@@ -95,11 +95,11 @@ def test_only_the_expected_export_is_loaded(run, copy):
         scorer.load(copy, expect=expected)
 
 
-def test_the_commands_take_what_is_expected(exported, tmp_path):
+def test_the_commands_take_what_is_expected(exported, prepared, tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     for command in (
         ["predict", "a.png"],
-        ["evaluate", "--data", "nowhere:test", "--out", "out"],
+        ["evaluate", "--data", f"{prepared}:test", "--out", "out"],
         ["serve", "--port", "0"],
     ):
         arguments = [*command, "--model", exported, "--expect", "0" * 64]

@@ -57,11 +57,13 @@ def test_a_file_of_any_name_gets_one_answer_everywhere(
 ):
     data = {"picture": picture, "clip": clip, "text": b"no picture, no video"}[content]
     (tmp_path / "files").mkdir()
-    paths = [tmp_path / "files" / name for name in ("a", "a.mp4", "b.JPG", "c.txt", "d.avi.heic")]
+    paths = [tmp_path / "files" / name for name in ("a", "a.mp4", "b.JPG", "c.doc", "d.avi.heic")]
+    if content != "text":  # else it is a list
+        paths.append(tmp_path / "files" / "e.txt")
     for path in paths:
         path.write_bytes(data)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-    sources = [str(tmp_path / "files"), "-"]
+    sources = [*map(str, paths), "-"]
     outputs = predict.Outputs(reports=False)
     rows = predict.predict(sources, detector, tmp_path / "out", outputs=outputs)
     assert len(rows) == len(paths) + 1
