@@ -10,7 +10,8 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange
 
-X265 = "log-level=none:pools=none:frame-threads=1"  # one thread: equal pictures, equal bytes
+# One thread: equal pictures, equal bytes. Without B-frames, or a single frame may get no time.
+X265 = "log-level=none:pools=none:frame-threads=1:bframes=0"
 _CODEC_TAG, _ITEM = "hvc1", 1
 
 
@@ -37,6 +38,7 @@ def _encode(image: np.ndarray, crf: int) -> bytes:
         stream.codec_context.color_range = ColorRange.JPEG
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
         frame = frame.reformat(format="yuv420p", dst_color_range=ColorRange.JPEG)
+        frame.pts = 0
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return buffer.getvalue()
