@@ -72,7 +72,7 @@ def replace_csv(
 
 
 def require_writable(folder: str | os.PathLike) -> None:
-    """Makes `folder` if it is missing, and checks by writing a file that it can be written to.
+    """Checks by writing a file that `folder` can be written to, or made where it is missing.
 
     Raises:
       UserError: it cannot; the message says why.
@@ -80,8 +80,7 @@ def require_writable(folder: str | os.PathLike) -> None:
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise UserError(f"{folder} is a file: give a folder")
     try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".") as file:
+        with tempfile.NamedTemporaryFile(dir=_existing(folder), prefix=".") as file:
             file.write(b"\n")
             file.flush()
     except OSError as error:
@@ -102,17 +101,25 @@ def require_replaceable(path: str | os.PathLike) -> None:
 
 
 def require_space(folder: str | os.PathLike, num_bytes: float, what: str) -> None:
-    """Checks that the disk of `folder` has room for `num_bytes`; `what` says for what, plural.
+    """Checks that the disk of `folder`, which may be missing, has room for `num_bytes`.
+
+    `what` says for what, plural.
 
     Raises:
       UserError: it has not; the message has both figures.
     """
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(_existing(folder)).free
     if free < num_bytes:
         raise UserError(
             f"{what} take {_show_bytes(num_bytes)}, and the disk of {folder} has "
             f"{_show_bytes(free)} left: make room, or give a folder on another disk"
         )
+
+
+def _existing(folder: str | os.PathLike) -> pathlib.Path:
+    """The folder, or the innermost one on the way to it that exists."""
+    path = pathlib.Path(folder).absolute()
+    return next(each for each in (path, *path.parents) if os.path.lexists(each))
 
 
 def _show_bytes(count: float) -> str:

@@ -9,12 +9,14 @@ from dfjax import files
 from dfjax.errors import UserError
 
 
-def test_a_folder_is_made_and_written_to_and_left_as_it_was(tmp_path):
-    files.require_writable(tmp_path / "a" / "b")
-    files.require_writable(tmp_path / "a" / "b")
-    files.require_replaceable(tmp_path / "c" / "weights.safetensors")
-    assert sorted(os.listdir(tmp_path)) == ["a", "c"]
-    assert os.listdir(tmp_path / "a" / "b") == os.listdir(tmp_path / "c") == []
+def test_a_check_leaves_everything_as_it_was(tmp_path):
+    (tmp_path / "a").mkdir()
+    files.require_writable(tmp_path / "a")
+    files.require_writable(tmp_path / "b" / "c")
+    files.require_replaceable(tmp_path / "d" / "weights.safetensors")
+    files.require_space(tmp_path / "e", 1, "two checkpoints")
+    assert os.listdir(tmp_path) == ["a"]
+    assert os.listdir(tmp_path / "a") == []
 
 
 def test_what_takes_no_file_is_refused_with_the_reason(tmp_path):

@@ -55,6 +55,7 @@ def export(
     num_artefacts = sum(len(export_formats.FORMATS[name].artefacts) for name in formats)
     num_bytes = (num_artefacts + 2) * tree.num_bytes(variables)
     files.require_space(out.parent, num_bytes, f"{num_artefacts} artefacts of this model")
+    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as parent:
         folder = pathlib.Path(parent, "new")
         folder.mkdir()

@@ -53,7 +53,6 @@ class Film:
     """The film in an open container (`container.choose_film`).
 
     Attributes:
-      container: the container.
       rate: frames per second as the container states them; 0.0: it does not, or it cannot be true.
       duration: length in seconds as the container states it; 0.0: it does not.
       num_declared: number of frames that the container states; 0: it states none.
@@ -67,7 +66,7 @@ class Film:
         Raises:
           MediaError: there is no film, or it is not accepted.
         """
-        self.container = container
+        self._container = container
         self.num_decoded, self.end = 0, 0.0
         self._stream = stream = media_container.choose_film(container, path)
         rate = float(stream.average_rate or 0)
@@ -104,8 +103,8 @@ class Film:
         Raises:
           av.FFmpegError: the file cannot be searched.
         """
-        ticks = int((self._first + time) / self._stream.time_base)
-        self.container.seek(ticks, stream=self._stream)
+        ticks = int(((self._first or 0.0) + time) / self._stream.time_base)
+        self._container.seek(ticks, stream=self._stream)
         self._errors.forget()
         self._awaits_key = True
 
@@ -152,7 +151,7 @@ class Film:
 
     def _ends_early(self) -> bool:
         # Other containers state no length: FFmpeg takes it from what is there.
-        is_stated = self.container.format.name.startswith("matroska")
+        is_stated = self._container.format.name.startswith("matroska")
         return is_stated and self._file_end < _WHOLE * self.duration
 
     def _decode(self) -> Iterator[av.VideoFrame]:
@@ -160,7 +159,7 @@ class Film:
             try:
                 frames = packet.decode()
             except av.FFmpegError:
-                self._errors.add(1)
+                self._errors.add(True)
                 continue
             for frame in frames:
                 self._awaits_key &= not frame.key_frame
@@ -185,13 +184,13 @@ class Film:
                 yield packet
 
     def _demux(self) -> Iterator[av.Packet]:
-        streams = [self._stream, *self.container.streams.audio]
-        packets = self.container.demux(streams)
+        streams = [self._stream, *self._container.streams.audio]
+        packets = self._container.demux(streams)
         while True:
             try:
                 packet = next(packets)
             except IndexError:  # of a stream that the header does not have
-                packets = self.container.demux(streams)
+                packets = self._container.demux(streams)
             except (StopIteration, av.FFmpegError):
                 return
             else:
@@ -242,7 +241,7 @@ class _Clock:
             time = stamp + self._shift
             if last is not None:
                 time = max(time, last)
-        if last is not None and time > last and self._last is not None:
+        if last is not None and time > last:
             self.step = time - last
         self._last = time
         return time

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from dfjax.media import limits
 from dfjax.media.errors import MediaError
 
-BRANDS = frozenset(
-    b"heic heix heim heis hevc hevx hevm hevs mif1 mif2 mif3 msf1 miaf avif avis".split()
-)
 CODED = {b"hvc1": b"hvcC", b"av01": b"av1C"}  # kinds of items that hold pixels: their settings
 GRID = b"grid"
 
@@ -168,15 +165,6 @@ class Heif:
 def broken(what: str) -> MediaError:
     """Returns the error for a file whose structure makes no sense."""
     return MediaError("corrupt", f"the HEIF file is broken: {what}: save the picture again")
-
-
-def is_heif(data: bytes) -> bool:
-    """Returns whether the bytes begin as those of a HEIF file, by its brands."""
-    if data[4:8] != b"ftyp":
-        return False
-    end = min(int.from_bytes(data[:4]), 256)
-    brands = [data[8:12], *(data[start : start + 4] for start in range(16, end, 4))]
-    return any(brand in BRANDS for brand in brands)
 
 
 def has_items(data: bytes) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from dfjax.errors import UserError
-from dfjax.media import heif, limits, picture, picture_header, profile
+from dfjax.media import kind, limits, picture, picture_header, profile
 from dfjax.media.errors import MediaError
 from dfjax.media.picture import Picture
 from dfjax.media.picture_header import Header
@@ -87,7 +87,7 @@ def decode_picture(data: bytes) -> Picture:
     if not data:
         raise MediaError("empty", "the picture has no bytes: save it again")
     data = bytes(data)  # what came over a socket may be a bytearray, whose pieces are no keys
-    if heif.is_heif(data):
+    if kind.is_heif(data[: kind.HEAD_BYTES]):
         from dfjax.media import heif_pixels  # loads FFmpeg, which data workers do without
 
         return heif_pixels.read(data)

@@ -111,21 +111,13 @@ def kind_of_bytes(data: bytes) -> str:
     if _begins(head, _PICTURES) or _is_bmp(head):
         return "image"
     if head[4:8] in _BOXES:
-        return "image" if _is_still(head) else "video"
+        return "image" if is_heif(head) else "video"
     if _begins(head, _VIDEOS) or _is_transport_stream(head):
         return "video"
     raise MediaError("unsupported", f"{_describe(head)}: give {ACCEPTED}")
 
 
-def _begins(head: bytes, signatures: tuple[tuple[int, bytes], ...]) -> bool:
-    return any(head.startswith(signature, offset) for offset, signature in signatures)
-
-
-def _is_bmp(head: bytes) -> bool:
-    return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
-
-
-def _is_still(head: bytes) -> bool:
+def is_heif(head: bytes) -> bool:
     """Returns whether an ISO file is a picture (HEIF, AVIF): its first known brand says so.
 
     The major brand comes first. Writers put words of their own there, and what others can read the
@@ -137,6 +129,14 @@ def _is_still(head: bytes) -> bool:
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(end, len(head)), 4))]
     known = [brand for brand in brands if brand in _PICTURE_BRANDS | _FILM_BRANDS]
     return bool(known) and known[0] in _PICTURE_BRANDS
+
+
+def _begins(head: bytes, signatures: tuple[tuple[int, bytes], ...]) -> bool:
+    return any(head.startswith(signature, offset) for offset, signature in signatures)
+
+
+def _is_bmp(head: bytes) -> bool:
+    return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
 
 
 def _is_transport_stream(head: bytes) -> bool:
