@@ -22,6 +22,7 @@ from dfjax import (
     files,
     metrics,
     model_card,
+    models,
     progress,
     sharding,
     steps,
@@ -234,9 +235,8 @@ def _load_scorer(run: Run, batch_size: int) -> tuple[_Score, dict[str, Any], int
     """(a function from a target to its scores, the variables as numpy arrays, their step)."""
     mesh = sharding.make_mesh()
     variables, step = run.variables()
-    predict = functools.partial(
-        steps.predict, model=run.model, image_size=run.config.data.image_size
-    )
+    model = models.for_backend(run.model)
+    predict = functools.partial(steps.predict, model=model, image_size=run.config.data.image_size)
     scorer = frame.FrameScorer(jax.jit(predict), mesh, batch_size, train.make_reading(run.config))
     placed = jax.device_put(variables, sharding.replicated(mesh))
     return functools.partial(_score_target, scorer, placed), variables, step

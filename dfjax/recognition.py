@@ -28,7 +28,7 @@ class FaceEmbedder:
           UserError: it is damaged.
         """
         file = files.read(detect.embedding_file(model_dir))
-        model = models.build("dlib_resnet")
+        model = models.for_backend(models.build("dlib_resnet"))
         size = model.native_size
         image = jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
         shapes = {"params": jax.eval_shape(model.init, jax.random.key(0), image)["params"]}

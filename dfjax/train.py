@@ -215,7 +215,7 @@ def build(
     config: ml_collections.ConfigDict,
 ) -> tuple[nn.Module, optax.GradientTransformation, optax.Schedule, Callable]:
     """(model, optimizer, learning rate by step, function from a key to the state at step 0)."""
-    model = models.build(**config.model)
+    model = models.for_backend(models.build(**config.model))
     tx, schedule = optim.make_optimizer(num_steps=config.num_steps, **config.optimizer)
     init = functools.partial(
         steps.init, model=model, tx=tx, image_size=config.data.image_size, ema=config.ema_decay > 0

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from dfjax import model_card, run, steps
+from dfjax import model_card, models, run, steps
 from dfjax.errors import UserError
 from dfjax.inference import explain, manifest, runtimes
 from dfjax.inference.manifest import Manifest
@@ -140,7 +140,7 @@ def _choose_runtime(folder: pathlib.Path, runtime: str | None, artefact: str | N
 def _make_scorer(card: ModelCard, model: nn.Module, variables: dict[str, Any]) -> Scorer:
     # On one device: on all of them, each would compute the same.
     variables = jax.device_put(variables, jax.local_devices()[0])
-    bound = {"model": model, "image_size": card.image_size}
+    bound = {"model": models.for_backend(model), "image_size": card.image_size}
     predict = jax.jit(functools.partial(steps.predict, **bound))
     heat_map = jax.jit(functools.partial(explain.heat_map, **bound))
     return Scorer(

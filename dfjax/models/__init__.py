@@ -5,6 +5,8 @@ import importlib
 import pkgutil
 from typing import Any
 
+import jax
+
 from dfjax import registry
 from dfjax.errors import UserError
 from dfjax.models import backbone
@@ -30,3 +32,11 @@ def build(name: str, **settings: Any) -> backbone.Backbone:
             f"{', '.join(sorted(known))}"
         )
     return model.clone(**fields)
+
+
+def for_backend(model: backbone.Backbone) -> backbone.Backbone:
+    """Returns the same network in the form that JAX's default backend runs fastest.
+
+    For training and evaluation. What is exported stays plain: it may run anywhere.
+    """
+    return model.clone(form="cpu" if jax.default_backend() == "cpu" else "plain")

@@ -26,6 +26,9 @@ class Backbone(nn.Module, kw_only=True):
       dropout: rate before the head.
       native_size: side in pixels of the images that published weights were trained on.
       mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
+      form: how layers are written down for the compiler. "plain": one operation each, as
+        accelerators and exports need them; "cpu": as in `cpu_forms`, which XLA makes faster code of
+        on a CPU. Parameters and, but for rounding, results are the same.
 
     Where a family has one of the following fields, it means the same everywhere:
       stochastic_depth: drop rate of the last residual branch; it grows from 0 at the first.
@@ -40,6 +43,7 @@ class Backbone(nn.Module, kw_only=True):
     native_size: int = 224
     mean: tuple[float, float, float] = layers.IMAGENET_MEAN
     std: tuple[float, float, float] = layers.IMAGENET_STD
+    form: str = "plain"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # All fields are given by keyword, so that a family may have some without a default.

@@ -27,11 +27,13 @@ class ConvNeXtBlock(nn.Module):
       drop_rate: of the branch, see `layers.StochasticDepth`.
       layer_scale: initial value of the factor of every channel of the branch.
       dtype: compute type.
+      form: of the network.
     """
 
     drop_rate: float
     layer_scale: float
     dtype: jnp.dtype
+    form: str
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -40,6 +42,7 @@ class ConvNeXtBlock(nn.Module):
         y = layers.conv(
             width,
             7,
+            form=self.form,
             use_bias=True,
             feature_group_count=width,
             dtype=self.dtype,
@@ -83,36 +86,32 @@ class ConvNeXt(backbone.Backbone):
         drop_rates = layers.drop_rates(self.stochastic_depth, sum(self.stage_sizes))
 
         x = layers.normalize(image, self.mean, self.std, dtype)
-        x = _patches(self.width, 4, dtype, name="conv_stem")(x)
+        patches = functools.partial(
+            layers.conv,
+            form=self.form,
+            padding="valid",
+            use_bias=True,
+            dtype=dtype,
+            kernel_init=_truncated_normal,
+        )
+        x = patches(self.width, 4, 4, name="conv_stem")(x)
         x = _LayerNorm(dtype=dtype, name="norm_stem")(x)
         for stage, num_blocks in enumerate(self.stage_sizes, 1):
             if stage > 1:
                 x = _LayerNorm(dtype=dtype, name=f"norm_stage{stage}")(x)
-                x = _patches(2 * x.shape[-1], 2, dtype, name=f"conv_stage{stage}")(x)
+                x = patches(2 * x.shape[-1], 2, 2, name=f"conv_stage{stage}")(x)
             for index in range(num_blocks):
                 x = block(
                     drop_rate=next(drop_rates),
                     layer_scale=self.layer_scale,
                     dtype=dtype,
+                    form=self.form,
                     name=f"stage{stage}_block{index + 1}",
                 )(x, train)
         x = layers.expose_features(self, x)
         x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
         x = _LayerNorm(name="norm")(x)
         return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
-
-
-def _patches(features: int, size: int, dtype: jnp.dtype, *, name: str) -> nn.Conv:
-    """A convolution of neighbouring squares that do not overlap."""
-    return nn.Conv(
-        features,
-        (size, size),
-        (size, size),
-        padding="VALID",
-        dtype=dtype,
-        kernel_init=_truncated_normal,
-        name=name,
-    )
 
 
 backbone.register(

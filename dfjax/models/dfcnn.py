@@ -43,7 +43,12 @@ class DFCNN(backbone.Backbone):
         layers.require_size(image, at_least=32)
         dtype = jnp.dtype(self.dtype)
         conv = functools.partial(
-            layers.conv, kernel=3, dtype=dtype, kernel_init=layers.he_normal, use_bias=self.folded
+            layers.conv,
+            kernel=3,
+            form=self.form,
+            dtype=dtype,
+            kernel_init=layers.he_normal,
+            use_bias=self.folded,
         )
         norm = layers.batch_norm(
             train=train, folded=self.folded, epsilon=self.norm_epsilon, dtype=dtype

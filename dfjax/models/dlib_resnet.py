@@ -11,7 +11,9 @@ in size, or in channels, it pads the smaller with zeros at the end. Its norms ar
 convolutions, so this network has none and is meant for fine-tuning from these weights.
 """
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +30,7 @@ class Block(nn.Module):
       downsample: halve the resolution.
       drop_rate: of the residual branch, see `layers.StochasticDepth`.
       dtype: compute type.
+      form: of the network.
       last_init: initializer of the second convolution's kernel.
     """
 
@@ -35,13 +38,14 @@ class Block(nn.Module):
     downsample: bool
     drop_rate: float
     dtype: jnp.dtype
+    form: str
     last_init: nn.initializers.Initializer
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        y = _conv(self.filters, 3, 2 if self.downsample else 1, self.dtype, name="conv1")(x)
-        y = nn.relu(y)
-        y = _conv(self.filters, 3, 1, self.dtype, kernel_init=self.last_init, name="conv2")(y)
+        conv = functools.partial(_conv, self.filters, 3, form=self.form, dtype=self.dtype)
+        y = nn.relu(conv(strides=2 if self.downsample else 1, name="conv1")(x))
+        y = conv(kernel_init=self.last_init, name="conv2")(y)
         y = layers.StochasticDepth(self.drop_rate)(y, train=train)
         if self.downsample:
             x = nn.avg_pool(x, window_shape=(2, 2), strides=(2, 2))
@@ -81,8 +85,8 @@ class DlibResNet(backbone.Backbone):
         drop_rates = layers.drop_rates(self.stochastic_depth, sum(self.stage_sizes))
 
         x = layers.normalize(image, self.mean, self.std, dtype)
-        x = nn.relu(_conv(self.widths[0], 7, 2, dtype, name="conv_stem")(x))
-        x = pooling.max_pool(x, 3, 2)
+        x = nn.relu(_conv(self.widths[0], 7, 2, form=self.form, dtype=dtype, name="conv_stem")(x))
+        x = pooling.max_pool(x, 3, 2, form=self.form)
         for stage, (num_blocks, filters) in enumerate(stages, 1):
             for index in range(num_blocks):
                 x = Block(
@@ -90,6 +94,7 @@ class DlibResNet(backbone.Backbone):
                     downsample=stage > 1 and index == 0,
                     drop_rate=next(drop_rates),
                     dtype=dtype,
+                    form=self.form,
                     last_init=last_init,
                     name=f"stage{stage}_block{index + 1}",
                 )(x, train)
@@ -106,15 +111,10 @@ class DlibResNet(backbone.Backbone):
         return 2 * (2 * side) + 7
 
 
-def _conv(filters: int, kernel: int, strides: int, dtype: jnp.dtype, **kwargs) -> nn.Conv:
-    return nn.Conv(
-        filters,
-        (kernel, kernel),
-        (strides, strides),
-        padding=kernel // 2 if strides == 1 else "VALID",
-        dtype=dtype,
-        **{"kernel_init": layers.he_normal, **kwargs},
-    )
+def _conv(filters: int, kernel: int, strides: int = 1, **kwargs: Any) -> nn.Conv:
+    padding = "symmetric" if strides == 1 else "valid"
+    kwargs = {"kernel_init": layers.he_normal, **kwargs}
+    return layers.conv(filters, kernel, strides, padding=padding, use_bias=True, **kwargs)
 
 
 def _pad_to(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -24,7 +24,6 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dfjax.errors import UserError
 from dfjax.models import backbone, key_names, layers
 
 # Table 1 of the paper, by stage: how much a block widens inside, the side of its depthwise kernel,
@@ -114,8 +113,7 @@ class EfficientNet(backbone.Backbone):
     Attributes:
       stage_sizes: blocks of each of the seven stages.
       width_factor: channels of every layer as a multiple of B0's, rounded to multiples of 8.
-      padding: "symmetric", or "same" as TensorFlow pads: enough for ceil(size / stride) outputs,
-        the odd pixel at the end.
+      padding: of all convolutions, "symmetric" or "same" (`layers.conv`).
       norm_momentum: share of the old statistics that a BatchNorm keeps at every update.
     """
 
@@ -135,7 +133,8 @@ class EfficientNet(backbone.Backbone):
         layers.require_size(image, at_least=32)
         dtype = jnp.dtype(self.dtype)
         conv = functools.partial(
-            _conv,
+            layers.conv,
+            form=self.form,
             padding=self.padding,
             use_bias=self.folded,
             dtype=dtype,
@@ -172,15 +171,6 @@ class EfficientNet(backbone.Backbone):
         x = layers.expose_features(self, x)
         x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
         return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
-
-
-def _conv(features: int, kernel: int, strides: int = 1, *, padding: str, **kwargs) -> nn.Conv:
-    """A square convolution; for `padding` see `EfficientNet`."""
-    if padding == "symmetric":
-        return layers.conv(features, kernel, strides, **kwargs)
-    if padding != "same":
-        raise UserError(f"padding {padding!r}: choose symmetric or same")
-    return nn.Conv(features, (kernel, kernel), (strides, strides), padding="SAME", **kwargs)
 
 
 def _widened(channels: int, factor: float) -> int:

@@ -10,6 +10,9 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax.errors import UserError
+from dfjax.models import cpu_forms
+
+FORMS = ("plain", "cpu")  # see `backbone.Backbone`
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -92,22 +95,54 @@ def resize_weights(old: int, new: int) -> np.ndarray:
 
 
 def conv(
-    features: int, kernel: int, strides: int = 1, *, use_bias: bool = False, **kwargs: Any
+    features: int,
+    kernel: int,
+    strides: int = 1,
+    *,
+    form: str,
+    padding: str | int = "symmetric",
+    use_bias: bool = False,
+    **kwargs: Any,
 ) -> nn.Conv:
-    """A square convolution, padded by (kernel - 1) // 2 on every side.
+    """A square convolution; every network's convolutions are made here.
 
-    Linen's "SAME" pads a strided convolution one pixel more at the end than at the start;
-    weights trained with symmetric padding (torchvision, timm) would see shifted features.
+    Args:
+      features: channels of the output.
+      kernel, strides: of both axes.
+      form: see `backbone.Backbone`; the parameters are the same in every form.
+      padding: rows and columns on every side; or "symmetric", (kernel - 1) // 2 of them; "same" as
+        TensorFlow pads: enough for ceil(size / strides) outputs, the odd pixel at the end; "valid",
+        none. Weights that were trained with one of them see shifted features with another.
+      use_bias, kwargs: fields of `nn.Conv`.
+
+    Raises:
+      UserError: an unknown form or padding.
     """
-    pad = (kernel - 1) // 2
+    if padding == "symmetric":
+        padding = (kernel - 1) // 2
+    if padding not in ("same", "valid") and not isinstance(padding, int):
+        raise UserError(f"padding {padding!r}: choose symmetric, same, valid or a number")
     return nn.Conv(
         features,
         (kernel, kernel),
         (strides, strides),
-        padding=((pad, pad), (pad, pad)),
+        padding=padding if isinstance(padding, int) else padding.upper(),
         use_bias=use_bias,
+        conv_general_dilated=_convolution(form),
         **kwargs,
     )
+
+
+def _convolution(form: str) -> Callable[..., jax.Array] | None:
+    """What computes the convolutions of a form; None: Linen's own."""
+    require_form(form)
+    return cpu_forms.conv_general_dilated if form == "cpu" else None
+
+
+def require_form(form: str) -> None:
+    """Raises UserError unless `form` is one of `FORMS`."""
+    if form not in FORMS:
+        raise UserError(f"form {form!r}: choose one of {', '.join(FORMS)}")
 
 
 def batch_norm(

@@ -35,10 +35,10 @@ class InceptionBlock(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         branches = []
         for number, (width, dilation) in enumerate(zip(self.widths, _DILATIONS, strict=True), 1):
-            y = nn.relu(self.conv(width, (1, 1), name=f"branch{number}_conv1")(x))
+            y = nn.relu(self.conv(width, 1, name=f"branch{number}_conv1")(x))
             if number > 1:
                 conv3x3 = functools.partial(self.conv, kernel_dilation=(dilation, dilation))
-                y = nn.relu(conv3x3(width, (3, 3), name=f"branch{number}_conv2")(y))
+                y = nn.relu(conv3x3(width, 3, name=f"branch{number}_conv2")(y))
             branches.append(y)
         return jnp.concatenate(branches, axis=-1)
 
@@ -70,22 +70,29 @@ class MesoNet(backbone.Backbone):
         layers.require_size(image, at_least=32)
         dtype = jnp.dtype(self.dtype)
         glorot = nn.initializers.glorot_uniform()
-        conv = functools.partial(nn.Conv, padding="SAME", dtype=dtype, kernel_init=glorot)
+        conv = functools.partial(
+            layers.conv,
+            form=self.form,
+            padding="same",
+            use_bias=True,
+            dtype=dtype,
+            kernel_init=glorot,
+        )
         norm = self._norm(train)
 
         x = layers.normalize(image, self.mean, self.std, dtype)
         for number, widths in enumerate(self.stages, 1):
             if number > 1:
-                x = _max_pool(x, 2)
+                x = _max_pool(x, 2, self.form)
             if isinstance(widths, int):
-                kernel = (3, 3) if number == 1 else (5, 5)
+                kernel = 3 if number == 1 else 5
                 x = nn.relu(conv(widths, kernel, name=f"conv{number}")(x))
             else:
                 x = InceptionBlock(widths, conv, name=f"inception{number}")(x)
             x = norm(name=f"affine{number}")(x)
         # Before the last pooling: heat maps of four times the resolution.
         x = layers.expose_features(self, x)
-        x = pooling.adaptive_average_pool(_max_pool(x, 4), _GRID)
+        x = pooling.adaptive_average_pool(_max_pool(x, 4, self.form), _GRID)
         x = nn.Dropout(self.dropout, deterministic=not train)(x.reshape(x.shape[0], -1))
         x = nn.Dense(self.hidden, dtype=dtype, kernel_init=glorot, name="dense")(x)
         x = jnp.maximum(x, 0.1 * x)  # the leaky ReLU, which jax2onnx cannot write
@@ -100,11 +107,11 @@ class MesoNet(backbone.Backbone):
         )
 
 
-def _max_pool(x: jax.Array, window: int) -> jax.Array:
+def _max_pool(x: jax.Array, window: int, form: str) -> jax.Array:
     """Maxima of adjacent windows; incomplete ones at the edges count too, as Keras' "same"."""
     missing = [-size % window for size in x.shape[1:3]]
     height, width = ((count // 2, count - count // 2) for count in missing)
-    return pooling.max_pool(x, window, window, padding=(height, width))
+    return pooling.max_pool(x, window, window, padding=(height, width), form=form)
 
 
 backbone.register(

@@ -5,18 +5,23 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from dfjax.models import layers
+
 
 def max_pool(
     x: jax.Array,
     window: int,
     strides: int,
     *,
+    form: str,
     padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
 ) -> jax.Array:
     """Returns the maxima of square windows of feature maps [B, H, W, C].
 
-    `padding` is the number of rows and columns (before, after), with a value below any other.
+    `padding` is the number of rows and columns (before, after), with a value below any other; for
+    `form` see `backbone.Backbone`.
     """
+    layers.require_form(form)
     if padding != ((0, 0), (0, 0)):
         # A layer of its own, because jax2onnx drops the padding of a pool; XLA joins them again.
         x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)

@@ -126,7 +126,11 @@ class ResNet(backbone.Backbone):
         layers.require_size(image, at_least=32)
         dtype = jnp.dtype(self.dtype)
         conv = functools.partial(
-            layers.conv, dtype=dtype, kernel_init=layers.he_normal, use_bias=self.folded
+            layers.conv,
+            form=self.form,
+            dtype=dtype,
+            kernel_init=layers.he_normal,
+            use_bias=self.folded,
         )
         norm = layers.batch_norm(
             train=train, folded=self.folded, epsilon=self.norm_epsilon, dtype=dtype
@@ -138,7 +142,7 @@ class ResNet(backbone.Backbone):
         x = layers.normalize(image, self.mean, self.std, dtype)
         x = conv(self.width, 7, 2, name="conv_stem")(x)
         x = nn.relu(norm(name="bn_stem")(x))
-        x = pooling.max_pool(x, 3, 2, padding=((1, 1), (1, 1)))
+        x = pooling.max_pool(x, 3, 2, padding=((1, 1), (1, 1)), form=self.form)
         for stage, num_blocks in enumerate(self.stage_sizes):
             filters = self.width * 2**stage
             for index in range(num_blocks):

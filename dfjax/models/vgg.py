@@ -45,7 +45,11 @@ class VGG(backbone.Backbone):
         layers.require_size(image, at_least=32)
         dtype = jnp.dtype(self.dtype)
         conv = functools.partial(
-            layers.conv, dtype=dtype, kernel_init=layers.he_normal, use_bias=True
+            layers.conv,
+            form=self.form,
+            dtype=dtype,
+            kernel_init=layers.he_normal,
+            use_bias=True,
         )
         norm = layers.batch_norm(
             train=train,
@@ -57,14 +61,14 @@ class VGG(backbone.Backbone):
         x = layers.normalize(image, self.mean, self.std, dtype)
         for stage, num_convs in enumerate(self.stage_sizes):
             if stage > 0:
-                x = pooling.max_pool(x, 2, 2)
+                x = pooling.max_pool(x, 2, 2, form=self.form)
             for index in range(num_convs):
                 place = f"{stage + 1}_{index + 1}"
                 x = conv(self.width * min(2**stage, 8), 3, name=f"conv{place}")(x)
                 x = nn.relu(norm(name=f"bn{place}")(x))
         # Before the last pooling: heat maps of twice the resolution.
         x = layers.expose_features(self, x)
-        x = pooling.adaptive_average_pool(pooling.max_pool(x, 2, 2), 7)
+        x = pooling.adaptive_average_pool(pooling.max_pool(x, 2, 2, form=self.form), 7)
         # Channels first, which is how the published first dense layer counts its inputs.
         x = jnp.transpose(x, (0, 3, 1, 2)).reshape(x.shape[0], -1)
         dense = functools.partial(

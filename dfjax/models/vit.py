@@ -107,11 +107,12 @@ class VisionTransformer(backbone.Backbone):
 
     def _embed(self, image: jax.Array) -> tuple[jax.Array, tuple[int, int]]:
         """Returns (tokens [B, T, D] with their positions, (rows, columns) of patches)."""
-        x = nn.Conv(
+        x = layers.conv(
             self.width,
-            (self.patch, self.patch),
-            (self.patch, self.patch),
-            padding="VALID",
+            self.patch,
+            self.patch,
+            form=self.form,
+            padding="valid",
             use_bias=not self.norm_pre,
             dtype=image.dtype,
             name="patch_embedding",

@@ -25,7 +25,7 @@ class SeparableBlock(nn.Module):
       downsample: halve the resolution at the end.
       activate_first: begin with an activation; the input of the first block already had one.
       drop_rate: of the residual branch, see `layers.StochasticDepth`.
-      conv, norm: of the network.
+      conv, norm, form: of the network.
     """
 
     widths: Sequence[int]
@@ -34,6 +34,7 @@ class SeparableBlock(nn.Module):
     drop_rate: float
     conv: Callable
     norm: Callable
+    form: str
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -43,7 +44,7 @@ class SeparableBlock(nn.Module):
                 y = nn.relu(y)
             y = _separable(y, width, number, self.conv, self.norm)
         if self.downsample:
-            y = pooling.max_pool(y, 3, 2, padding=((1, 1), (1, 1)))
+            y = pooling.max_pool(y, 3, 2, padding=((1, 1), (1, 1)), form=self.form)
             x = self.conv(self.widths[-1], 1, 2, name="conv_shortcut")(x)
             x = self.norm(name="bn_shortcut")(x)
         return x + layers.StochasticDepth(self.drop_rate)(y, train=train)
@@ -78,9 +79,13 @@ class Xception(backbone.Backbone):
         """Logits [B] (float32) of images [B, H, W, 3]: uint8, or float in 0..1; H, W >= 32."""
         layers.require_size(image, at_least=32)
         dtype = jnp.dtype(self.dtype)
-        settings = {"dtype": dtype, "kernel_init": layers.he_normal, "use_bias": self.folded}
-        conv = functools.partial(layers.conv, **settings)
-        stem_conv = functools.partial(nn.Conv, kernel_size=(3, 3), padding="VALID", **settings)
+        conv = functools.partial(
+            layers.conv,
+            form=self.form,
+            dtype=dtype,
+            kernel_init=layers.he_normal,
+            use_bias=self.folded,
+        )
         norm = layers.batch_norm(
             train=train, folded=self.folded, epsilon=self.norm_epsilon, dtype=dtype
         )
@@ -88,7 +93,7 @@ class Xception(backbone.Backbone):
 
         x = layers.normalize(image, self.mean, self.std, dtype)
         for number, (width, strides) in enumerate(zip(self.stem_widths, (2, 1), strict=True), 1):
-            x = stem_conv(width, strides=(strides, strides), name=f"conv{number}")(x)
+            x = conv(width, 3, strides, padding="valid", name=f"conv{number}")(x)
             x = nn.relu(norm(name=f"bn{number}")(x))
         block_widths = _block_widths(self)
         drop_rates = layers.drop_rates(self.stochastic_depth, len(block_widths))
@@ -100,6 +105,7 @@ class Xception(backbone.Backbone):
                 drop_rate=next(drop_rates),
                 conv=conv,
                 norm=norm,
+                form=self.form,
                 name=f"block{index + 1}",
             )(x, train)
         for number, width in enumerate(self.exit_widths[1:], 3):

@@ -190,7 +190,7 @@ class _Bare(nn.Module):
     def __call__(self, image, *, train: bool = False):
         x = layers.normalize(image, (0.5,) * 3, (0.25,) * 3, jnp.float32)
         for number in (1, 2):
-            x = nn.relu(layers.conv(16, 3, 2, use_bias=True, name=f"conv{number}")(x))
+            x = nn.relu(layers.conv(16, 3, 2, form="plain", use_bias=True, name=f"conv{number}")(x))
         x = layers.expose_features(self, x) if self.marked else x
         return layers.BinaryHead(name="head")(x.mean((1, 2)), train=train)
 

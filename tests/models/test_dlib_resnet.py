@@ -100,6 +100,7 @@ def test_padding_of_a_downsampling_block_is_at_the_end():
         downsample=True,
         drop_rate=0.0,
         dtype=jnp.float32,
+        form="plain",
         last_init=jax.nn.initializers.zeros,
     )
     x = jnp.asarray(np.random.default_rng(0).random((1, 10, 10, 2), np.float32))
