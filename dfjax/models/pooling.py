@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from dfjax.models import layers
+from dfjax.models import cpu_forms, layers
 
 
 def max_pool(
@@ -22,6 +22,8 @@ def max_pool(
     `form` see `backbone.Backbone`.
     """
     layers.require_form(form)
+    if form == "cpu":
+        return cpu_forms.max_pool(x, window, strides, padding)
     if padding != ((0, 0), (0, 0)):
         # A layer of its own, because jax2onnx drops the padding of a pool; XLA joins them again.
         x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
