@@ -1,0 +1,79 @@
+"""Speed of inference by named networks on the CPU; peer: PyTorch, on timm's networks."""
+
+import functools
+import pathlib
+import tempfile
+import time
+
+from benchmarks import speed, turns
+from benchmarks.networks import Network
+
+
+def make_dfjax(network: Network, *, form: str, dtype: str = "float32") -> turns.Program:
+    """Scores a batch of uint8 images as `dfjax evaluate` does."""
+    import jax
+    import optax
+
+    from benchmarks import untrained
+    from dfjax import models, steps
+
+    model = models.build(network.name, form=form, dtype=dtype)
+    variables = untrained.make_state(model, network.side, optax.identity()).eval_variables
+    crops = untrained.make_crops(network.batch, network.side)
+    predict = functools.partial(steps.predict, model=model, image_size=network.side)
+    began = time.perf_counter()
+    predict = jax.jit(predict).lower(variables, crops).compile()
+    compile_seconds = time.perf_counter() - began
+    return turns.Program(lambda: jax.device_get(predict(variables, crops)), compile_seconds)
+
+
+def make_onnx(network: Network) -> turns.Program:
+    """The export, by ONNX Runtime; the memory of its process is that of exporting."""
+    import jax
+    import optax
+
+    from benchmarks import untrained
+    from dfjax import models
+    from dfjax.export import export
+    from dfjax.inference import runtimes
+
+    model, runtime = models.build(network.name), runtimes.RUNTIMES["onnx"]
+    variables = untrained.make_state(model, network.side, optax.identity()).eval_variables
+    card = untrained.make_card(network.name, network.side)
+    with tempfile.TemporaryDirectory() as folder:
+        export.write(pathlib.Path(folder), card, model, jax.device_get(variables), ["onnx"])
+        function = runtime.open(pathlib.Path(folder, runtime.artefact))
+    crops = untrained.make_crops(network.batch, network.side)
+    return turns.Program(lambda: function(crops))
+
+
+def make_torch(
+    network: Network, *, compiled: bool = False, dtype: str = "float32"
+) -> turns.Program:
+    """Logits by PyTorch, from normalized images."""
+    import torch
+
+    from benchmarks import pytorch
+
+    model, images = pytorch.make_network(network, compiled=compiled), pytorch.make_images(network)
+    model.eval()
+
+    def step() -> None:
+        with torch.inference_mode(), pytorch.autocast(dtype):
+            model(images)
+
+    return turns.compiling(step) if compiled else turns.Program(step)
+
+
+PROGRAMS = {
+    "plain": functools.partial(make_dfjax, form="plain"),
+    "dfjax": functools.partial(make_dfjax, form="cpu"),
+    "ONNX Runtime": make_onnx,
+    "PyTorch": make_torch,
+    "PyTorch compiled": functools.partial(make_torch, compiled=True),
+    "dfjax bf16": functools.partial(make_dfjax, form="cpu", dtype="bfloat16"),
+    "PyTorch bf16": functools.partial(make_torch, dtype="bfloat16"),
+}
+
+if __name__ == "__main__":
+    speed.main(__doc__, PROGRAMS, default=("plain", "dfjax", "ONNX Runtime", "PyTorch"))
