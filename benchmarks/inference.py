@@ -9,7 +9,7 @@ from benchmarks import speed, turns
 from benchmarks.networks import Network
 
 
-def make_dfjax(network: Network, *, form: str, dtype: str = "float32") -> turns.Program:
+def make_dfjax(network: Network, *, plain: bool = False, dtype: str = "float32") -> turns.Program:
     """Scores a batch of uint8 images as `dfjax evaluate` does."""
     import jax
     import optax
@@ -17,7 +17,8 @@ def make_dfjax(network: Network, *, form: str, dtype: str = "float32") -> turns.
     from benchmarks import untrained
     from dfjax import models, steps
 
-    model = models.build(network.name, form=form, dtype=dtype)
+    model = models.build(network.name, dtype=dtype)
+    model = model if plain else models.for_backend(model)
     variables = untrained.make_state(model, network.side, optax.identity()).eval_variables
     crops = untrained.make_crops(network.batch, network.side)
     predict = functools.partial(steps.predict, model=model, image_size=network.side)
@@ -29,20 +30,20 @@ def make_dfjax(network: Network, *, form: str, dtype: str = "float32") -> turns.
 
 def make_onnx(network: Network) -> turns.Program:
     """The export, by ONNX Runtime; the memory of its process is that of exporting."""
-    import jax
-    import optax
-
     from benchmarks import untrained
-    from dfjax import models
-    from dfjax.export import export
+
+    with tempfile.TemporaryDirectory() as folder:
+        untrained.write_export(folder, network.name, network.side, ["onnx"])
+        return make_exported(network, runtime="onnx", folder=folder)
+
+
+def make_exported(network: Network, *, runtime: str, folder: str) -> turns.Program:
+    """Logits of uint8 images by a runtime of the export in `folder`."""
+    from benchmarks import untrained
     from dfjax.inference import runtimes
 
-    model, runtime = models.build(network.name), runtimes.RUNTIMES["onnx"]
-    variables = untrained.make_state(model, network.side, optax.identity()).eval_variables
-    card = untrained.make_card(network.name, network.side)
-    with tempfile.TemporaryDirectory() as folder:
-        export.write(pathlib.Path(folder), card, model, jax.device_get(variables), ["onnx"])
-        function = runtime.open(pathlib.Path(folder, runtime.artefact))
+    chosen = runtimes.RUNTIMES[runtime]
+    function = chosen.open(pathlib.Path(folder, chosen.artefact))
     crops = untrained.make_crops(network.batch, network.side)
     return turns.Program(lambda: function(crops))
 
@@ -66,12 +67,12 @@ def make_torch(
 
 
 PROGRAMS = {
-    "plain": functools.partial(make_dfjax, form="plain"),
-    "dfjax": functools.partial(make_dfjax, form="cpu"),
+    "plain": functools.partial(make_dfjax, plain=True),
+    "dfjax": make_dfjax,
     "ONNX Runtime": make_onnx,
     "PyTorch": make_torch,
     "PyTorch compiled": functools.partial(make_torch, compiled=True),
-    "dfjax bf16": functools.partial(make_dfjax, form="cpu", dtype="bfloat16"),
+    "dfjax bf16": functools.partial(make_dfjax, dtype="bfloat16"),
     "PyTorch bf16": functools.partial(make_torch, dtype="bfloat16"),
 }
 

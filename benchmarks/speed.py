@@ -85,7 +85,7 @@ def report(
 ) -> None:
     """Measures networks and prints both tables; `json` is a file for all that was measured."""
     results: list[tuple[Network, Measured]] = []
-    _print_header(SPEEDS, list(makers))
+    print_header(_titles(SPEEDS, list(makers)))
     for network in chosen:
         results.append((network, turns.measure(makers, network, effort)))
         _print_row(SPEEDS, *results[-1])
@@ -93,7 +93,7 @@ def report(
         if json:
             files.replace_json(json, [_as_json(*result) for result in results])
     print_line("")
-    _print_header(COSTS, list(makers))
+    print_header(_titles(COSTS, list(makers)))
     for result in results:
         _print_row(COSTS, *result)
     print_line("")
@@ -141,11 +141,15 @@ def _pairs(programs: Sequence[str] | Measured) -> list[tuple[str, str]]:
     return [pair for pair in RATIOS if set(pair) <= set(programs)]
 
 
-def _print_header(quantities: Sequence[Quantity], programs: Sequence[str]) -> None:
-    titles = [title for quantity in quantities for title in quantity.header(programs)]
-    columns = ["network", "px", "batch", *titles]
+def print_header(columns: Sequence[str]) -> None:
+    """Prints the head of a table in Markdown."""
     print_line(f"| {' | '.join(columns)} |")
     print_line(f"|{'---|' * len(columns)}")
+
+
+def _titles(quantities: Sequence[Quantity], programs: Sequence[str]) -> list[str]:
+    titles = [title for quantity in quantities for title in quantity.header(programs)]
+    return ["network", "px", "batch", *titles]
 
 
 def _print_row(quantities: Sequence[Quantity], network: Network, measured: Measured) -> None:

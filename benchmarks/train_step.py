@@ -9,7 +9,7 @@ from benchmarks import speed, turns
 from benchmarks.networks import Network
 
 
-def make_dfjax(network: Network, *, form: str, dtype: str = "float32") -> turns.Program:
+def make_dfjax(network: Network, *, plain: bool = False, dtype: str = "float32") -> turns.Program:
     """A step as `dfjax train` does it: AdamW and cross-entropy, from uint8 images."""
     import jax
     import optax
@@ -17,7 +17,8 @@ def make_dfjax(network: Network, *, form: str, dtype: str = "float32") -> turns.
     from benchmarks import untrained
     from dfjax import losses, models, steps
 
-    model = models.build(network.name, form=form, dtype=dtype)
+    model = models.build(network.name, dtype=dtype)
+    model = model if plain else models.for_backend(model)
     tx, key = optax.adamw(1e-3), jax.random.key(1)
     state = untrained.make_state(model, network.side, tx)
     batch = {
@@ -66,11 +67,11 @@ def make_torch(
 
 
 PROGRAMS = {
-    "plain": functools.partial(make_dfjax, form="plain"),
-    "dfjax": functools.partial(make_dfjax, form="cpu"),
+    "plain": functools.partial(make_dfjax, plain=True),
+    "dfjax": make_dfjax,
     "PyTorch": make_torch,
     "PyTorch compiled": functools.partial(make_torch, compiled=True),
-    "dfjax bf16": functools.partial(make_dfjax, form="cpu", dtype="bfloat16"),
+    "dfjax bf16": functools.partial(make_dfjax, dtype="bfloat16"),
     "PyTorch bf16": functools.partial(make_torch, dtype="bfloat16"),
 }
 

@@ -17,7 +17,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 # Of the processes. Threads that spin while they wait would count as work.
-ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
+ENVIRONMENT = {
+    "JAX_PLATFORMS": "cpu",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",  # as the commands of dfjax set it
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,13 +122,14 @@ class _Player:
         """Has the program made, and its first step done."""
         if reply := self._ask(0.0):
             first, self._compile_seconds = reply
-            self._turns += [first] * (first.seconds >= effort.limit)
+            if first.seconds >= effort.limit:
+                self._turns.append(first)
 
     def play(self, effort: Effort) -> None:
         """Gives the program a turn if it has time left."""
-        if sum(turn.steps * turn.seconds for turn in self._turns) < effort.limit:
-            turn = self._ask(effort.turn)
-            self._turns += [turn] if turn else []
+        spent = sum(turn.steps * turn.seconds for turn in self._turns)
+        if spent < effort.limit and (turn := self._ask(effort.turn)):
+            self._turns.append(turn)
 
     def result(self) -> Measurement:
         if self._error:
@@ -137,9 +143,11 @@ class _Player:
         )
 
     def close(self) -> None:
+        """Ends the process: by itself if it waits, else it is stopped."""
+        self._pipe.close()
+        self._process.join(timeout=10)
         self._process.terminate()
         self._process.join()
-        self._pipe.close()
 
     def _ask(self, seconds: float) -> Any:
         """The reply to a request for a turn; None once the program has failed."""
