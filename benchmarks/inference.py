@@ -23,9 +23,9 @@ def make_dfjax(network: Network, *, plain: bool = False, dtype: str = "float32")
     crops = untrained.make_crops(network.batch, network.side)
     predict = functools.partial(steps.predict, model=model, image_size=network.side)
     began = time.perf_counter()
-    predict = jax.jit(predict).lower(variables, crops).compile()
-    compile_seconds = time.perf_counter() - began
-    return turns.Program(lambda: jax.device_get(predict(variables, crops)), compile_seconds)
+    compiled = jax.jit(predict).lower(variables, crops).compile()
+    seconds = time.perf_counter() - began
+    return turns.Program(lambda: jax.device_get(compiled(variables, crops)), seconds, compiled)
 
 
 def make_onnx(network: Network) -> turns.Program:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 
-from benchmarks import inference, speed, train_step, turns, untrained
+from benchmarks import inference, tables, train_step, turns, untrained
 from benchmarks.networks import Network
 from dfjax import models, registry, steps
 from dfjax.console import print_line
@@ -21,7 +21,7 @@ PROGRAMS = {
     "inference": inference.PROGRAMS["dfjax"],
     "ONNX Runtime": inference.PROGRAMS["ONNX Runtime"],
 }
-COLUMNS = ("model", "px", "parameters", "GFLOPs", "batch", *PROGRAMS, "times dfjax")
+COLUMNS = "model", "px", "parameters", "GFLOPs", "batch", *PROGRAMS, "times dfjax"
 
 
 def main() -> None:
@@ -29,9 +29,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="of the model registry (all)")
     names = parser.parse_args().names or registry.names("model")
-    speed.print_header(COLUMNS)
+    for line in tables.head(*COLUMNS):
+        print_line(line)
     for name in names:
-        print_line(f"| {' | '.join(_row(name))} |")
+        print_line(tables.line(*_row(name)))
 
 
 def _row(name: str) -> tuple[str, ...]:
@@ -41,7 +42,7 @@ def _row(name: str) -> tuple[str, ...]:
     measured = turns.measure(PROGRAMS, network, EFFORT)
     speeds = [batch / found.seconds for found in measured.values()]
     head = name, f"{network.side}", f"{num_parameters / 1e6:.2f} M", f"{flops / 1e9:.2f}"
-    return *head, f"{batch}", *map(speed.show, speeds), f"{speeds[2] / speeds[1]:.2f}"
+    return *head, f"{batch}", *map(tables.show, speeds), f"{speeds[2] / speeds[1]:.2f}"
 
 
 def _size(name: str) -> tuple[int, float]:

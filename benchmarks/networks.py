@@ -1,9 +1,8 @@
 """Which networks the benchmarks against PyTorch measure, and what timm calls them."""
 
+import argparse
 import dataclasses
 import re
-
-from dfjax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,14 +56,16 @@ PEERS = {
 
 
 def parse(text: str) -> list[Network]:
-    """Returns the networks that "NAME" or "NAME@SIDExBATCH" asks for.
+    """Returns the networks that "NAME" or "NAME@SIDExBATCH" on the command line asks for.
 
     Raises:
-      UserError: it is neither, or a name alone that is not in `TABLE`.
+      argparse.ArgumentTypeError: it is neither, or a name alone that is not in `TABLE`.
     """
     if found := re.fullmatch(r"(\w+)@([1-9]\d*)x([1-9]\d*)", text):
         return [Network(found[1], int(found[2]), int(found[3]))]
     if named := [network for network in TABLE if network.name == text]:
         return named
     known = ", ".join(sorted({network.name for network in TABLE}))
-    raise UserError(f"{text}: give NAME@SIDExBATCH, as resnet34@224x8, or one of {known}")
+    raise argparse.ArgumentTypeError(
+        f"{text}: give NAME@SIDExBATCH, as resnet34@224x8, or one of {known}"
+    )

@@ -34,14 +34,14 @@ def make_dfjax(network: Network, *, plain: bool = False, dtype: str = "float32")
         grad_accum_steps=1,
     )
     began = time.perf_counter()
-    train_step = jax.jit(train_step, donate_argnums=0).lower(state, batch, key).compile()
+    compiled = jax.jit(train_step, donate_argnums=0).lower(state, batch, key).compile()
     compile_seconds = time.perf_counter() - began
 
     def step() -> None:
         nonlocal state
-        state, _ = jax.block_until_ready(train_step(state, batch, key))
+        state, _ = jax.block_until_ready(compiled(state, batch, key))
 
-    return turns.Program(step, compile_seconds)
+    return turns.Program(step, compile_seconds, compiled)
 
 
 def make_torch(

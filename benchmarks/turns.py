@@ -8,13 +8,16 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
-import resource
+import pathlib
+import re
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import jax
 
 # Of the processes. Threads that spin while they wait would count as work.
 ENVIRONMENT = {
@@ -32,10 +35,12 @@ class Program:
     Attributes:
       step: works once through a batch, and returns when that is done.
       compile_seconds: what compiling took before the first step.
+      compiled: what XLA made, if it did.
     """
 
     step: Callable[[], object]
     compile_seconds: float = 0.0
+    compiled: "jax.stages.Compiled | None" = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,6 +191,10 @@ def _take_turn(program: Program, seconds: float) -> Turn:
         program.step()
         steps += 1
     elapsed, worked = time.perf_counter() - began, time.process_time() - worked
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Turn(steps, elapsed / steps, worked / steps, peak * unit)
+    return Turn(steps, elapsed / steps, worked / steps, _peak_bytes())
+
+
+def _peak_bytes() -> int:
+    # Not `ru_maxrss`: it begins with the memory of the process that started this one.
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1])
