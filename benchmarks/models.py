@@ -40,9 +40,11 @@ def _row(name: str) -> tuple[str, ...]:
     batch = int(np.clip(2 ** np.floor(np.log2(FLOPS_PER_BATCH / flops)), 1, MAX_BATCH))
     network = Network(name, models.build(name).native_size, batch)
     measured = turns.measure(PROGRAMS, network, EFFORT)
+    for error in tables.errors(network, measured):
+        print_line(error, error=True)
     speeds = [batch / found.seconds for found in measured.values()]
     head = name, f"{network.side}", f"{num_parameters / 1e6:.2f} M", f"{flops / 1e9:.2f}"
-    return *head, f"{batch}", *map(tables.show, speeds), f"{speeds[2] / speeds[1]:.2f}"
+    return *head, f"{batch}", *map(tables.show, speeds), tables.show_ratio(speeds[2], speeds[1])
 
 
 def _size(name: str) -> tuple[int, float]:

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,7 +25,7 @@ def main(description: str, makers: Makers, default: Sequence[str]) -> None:
         measured = turns.measure(makers, network, effort)
         results.append((network, measured))
         _print(tables.row(tables.SPEEDS, network, measured))
-        _print_errors(network, measured)
+        _print(*tables.errors(network, measured), error=True)
         if arguments.json:
             files.replace_json(arguments.json, [_as_json(*result) for result in results])
     costs = [tables.row(tables.COSTS, *result) for result in results]
@@ -74,15 +73,9 @@ def _make_parser(
     return parser
 
 
-def _print(*lines: str) -> None:
+def _print(*lines: str, error: bool = False) -> None:
     for line in lines:
-        print_line(line)
-
-
-def _print_errors(network: Network, measured: tables.Measured) -> None:
-    for name, found in measured.items():
-        if found.error:
-            print_line(f"{network}, {name}: {textwrap.shorten(found.error, 300)}", error=True)
+        print_line(line, error=error)
 
 
 def _as_json(network: Network, measured: tables.Measured) -> dict[str, Any]:

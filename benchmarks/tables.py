@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import math
 import os
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 
@@ -43,8 +44,8 @@ class Quantity:
     def cells(self, measured: Measured, batch: int) -> list[str]:
         """Returns what stands in each column."""
         values = {name: self.value(found, batch) for name, found in measured.items()}
-        shown = ["failed" if math.isnan(value) else show(value) for value in values.values()]
-        return [*shown, *(_show_ratio(values[a], values[b]) for a, b in self._ratios(measured))]
+        ratios = [show_ratio(values[one], values[other]) for one, other in self._ratios(measured)]
+        return [*map(show, values.values()), *ratios]
 
     def _ratios(self, programs: Iterable[str]) -> list[tuple[str, ...]]:
         pairs = [pair for pair in RATIOS if set(pair) <= set(programs)]
@@ -84,14 +85,26 @@ def line(*cells: object) -> str:
 
 
 def show(value: float) -> str:
-    """Returns a number by its first three digits, and 0 as a dash."""
-    if not value:
+    """Returns a number by its first three digits, 0 as a dash, and NaN as "failed"."""
+    if math.isnan(value):
+        return "failed"
+    if value == 0:
         return "–"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _show_ratio(one: float, other: float) -> str:
+def show_ratio(one: float, other: float) -> str:
+    """Returns how many times the other it is, or a dash where one of them is missing."""
     return "–" if not other or math.isnan(one / other) else f"{one / other:.2f}"
+
+
+def errors(network: Network, measured: Measured) -> list[str]:
+    """Returns a line about each program that failed."""
+    return [
+        f"{network}, {name}: {textwrap.shorten(found.error, 300)}"
+        for name, found in measured.items()
+        if found.error
+    ]
 
 
 def conditions(effort: turns.Effort) -> str:
