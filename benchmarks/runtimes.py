@@ -2,21 +2,18 @@
 
 import argparse
 import functools
-import pathlib
 import tempfile
 
-import jax
-import numpy as np
-import optax
 from rich import table
 
-from benchmarks import timing, untrained
-from dfjax import models, steps
+from benchmarks import inference, turns, untrained
+from benchmarks.networks import Network
 from dfjax.console import make_console
 from dfjax.export import export
 from dfjax.inference import runtimes
 
 PEER = "onnx"
+EFFORT = turns.Effort(rounds=3, turn=1.0)
 
 
 def main() -> None:
@@ -26,34 +23,28 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224, help="side of crops, px (%(default)s)")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8], metavar="N")
     arguments = parser.parse_args()
-    size, model = arguments.size, models.build(arguments.model)
-    state = untrained.make_state(model, size, optax.identity())
-    variables = jax.device_get(state.eval_variables)
-    predict = functools.partial(steps.predict, model=model, image_size=size)
-    functions = {"flax": functools.partial(jax.jit(predict), jax.device_put(variables))}
-    crops = untrained.make_crops(max(arguments.batches), size)
     with tempfile.TemporaryDirectory() as folder:
-        card = untrained.make_card(arguments.model, size)
-        export.write(pathlib.Path(folder), card, model, variables)
-        for name, runtime in runtimes.RUNTIMES.items():
-            functions[name] = runtime.open(pathlib.Path(folder, runtime.artefact))
+        untrained.write_export(folder, arguments.model, arguments.size, export.FORMATS)
+        makers = {"flax": inference.PROGRAMS["dfjax"]} | {
+            name: functools.partial(inference.make_exported, runtime=name, folder=folder)
+            for name in runtimes.RUNTIMES
+        }
         for batch in arguments.batches:
-            seconds = timing.measure(functions, crops[:batch])
-            _print(f"{arguments.model}, {size} px, batch {batch}", batch, seconds)
+            network = Network(arguments.model, arguments.size, batch)
+            _print(network, turns.measure(makers, network, EFFORT))
 
 
-def _print(title: str, batch: int, seconds: dict[str, np.ndarray]) -> None:
-    rows = table.Table(title=title)
-    for column in ("runtime", "ms per batch, median", "fastest", "images/s", f"times {PEER}"):
+def _print(network: Network, measured: dict[str, turns.Measurement]) -> None:
+    rows = table.Table(title=f"{network.name}, {network.side} px, batch {network.batch}")
+    for column in ("runtime", "ms per batch", "CPU ms", "images/s", f"times {PEER}"):
         rows.add_column(column, justify="left" if column == "runtime" else "right")
-    medians = {name: np.median(values) for name, values in seconds.items()}
-    for name in sorted(medians, key=medians.get):
+    for name, found in sorted(measured.items(), key=lambda item: item[1].seconds):
         rows.add_row(
             name,
-            f"{1e3 * medians[name]:.1f}",
-            f"{1e3 * seconds[name].min():.1f}",
-            f"{batch / medians[name]:.1f}",
-            f"{medians[PEER] / medians[name]:.2f}",
+            f"{1e3 * found.seconds:.1f}",
+            f"{1e3 * found.cpu_seconds:.1f}",
+            f"{network.batch / found.seconds:.1f}",
+            f"{measured[PEER].seconds / found.seconds:.2f}",
         )
     make_console().print(rows)
 

@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-# torchvision built for another PyTorch has no compiled operators, and none is needed: it only
-# insists that they are declared.
-for _name in ("nms", "qnms"):
-    if not hasattr(torch.ops.torchvision, _name):
-        torch.library.define(
-            f"torchvision::{_name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        )
-for _package in ("torchvision", "timm"):
+# The first makes the second importable.
+for _package in ("benchmarks.pytorch", "torchvision", "timm"):
     pytest.importorskip(_package)
 
 
