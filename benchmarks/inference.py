@@ -7,10 +7,13 @@ import time
 
 from benchmarks import speed, turns
 from benchmarks.networks import Network
+from dfjax import allocator
 
 
 def make_dfjax(network: Network, *, plain: bool = False, dtype: str = "float32") -> turns.Program:
     """Scores a batch of uint8 images as `dfjax evaluate` does."""
+    if not plain:
+        allocator.keep_freed_memory()
     import jax
     import optax
 

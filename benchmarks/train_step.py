@@ -7,10 +7,13 @@ import numpy as np
 
 from benchmarks import speed, turns
 from benchmarks.networks import Network
+from dfjax import allocator
 
 
 def make_dfjax(network: Network, *, plain: bool = False, dtype: str = "float32") -> turns.Program:
     """A step as `dfjax train` does it: AdamW and cross-entropy, from uint8 images."""
+    if not plain:
+        allocator.keep_freed_memory()
     import jax
     import optax
 
@@ -18,7 +21,8 @@ def make_dfjax(network: Network, *, plain: bool = False, dtype: str = "float32")
     from dfjax import losses, models, steps
 
     model = models.build(network.name, dtype=dtype)
-    model = model if plain else models.for_backend(model)
+    if not plain:
+        model = models.for_backend(model)
     tx, key = optax.adamw(1e-3), jax.random.key(1)
     state = untrained.make_state(model, network.side, tx)
     batch = {

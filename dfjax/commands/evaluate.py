@@ -3,6 +3,7 @@
 import argparse
 import os
 
+from dfjax import allocator
 from dfjax.commands import options, process
 from dfjax.errors import UserError
 
@@ -41,6 +42,7 @@ def add_to(subcommands: options.Subcommands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    allocator.keep_freed_memory()
     from dfjax import config, evaluate, run
 
     base = config.base()

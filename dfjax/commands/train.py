@@ -4,6 +4,7 @@ import argparse
 import os
 import pathlib
 
+from dfjax import allocator
 from dfjax.commands import config_file, options, process
 from dfjax.errors import UserError
 
@@ -34,6 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, *, train_first: bool = True) -> int:
     """Trains, unless that is left out, and evaluates."""
+    allocator.keep_freed_memory()
     from dfjax import evaluate, train
 
     config = config_file.read(arguments.config, arguments.overrides)

@@ -14,25 +14,21 @@ All else, such as a stem, is the compiler's own.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.experimental import xla_metadata
 
-Pads: TypeAlias = tuple[tuple[int, int], tuple[int, int]]  # of rows and columns: before, after
-Pair: TypeAlias = tuple[int, int]
-
-_NO_PADS = ((0, 0), (0, 0))
+from dfjax.models import fusion, winograd
 
 
 def conv_general_dilated(
     x: jax.Array,
     kernel: jax.Array,
     strides: Sequence[int],
-    padding: str | Sequence[Pair],
+    padding: str | Sequence[fusion.Pair],
     *,
     feature_group_count: int,
     lhs_dilation: Sequence[int],
@@ -55,13 +51,13 @@ def conv_general_dilated(
     return _grouped(x, kernel, strides, pads, feature_group_count)
 
 
-def _dense(x: jax.Array, w: jax.Array, strides: Pair, pads: Pads) -> jax.Array:
+def _dense(x: jax.Array, w: jax.Array, strides: fusion.Pair, pads: fusion.Pads) -> jax.Array:
     if w.shape[:2] == (1, 1):
-        return _padded(x, pads)[:, :: strides[0], :: strides[1]] @ w[0, 0]
-    if w.shape[:2] == strides and pads == _NO_PADS:
+        return product(fusion.padded(x, pads)[:, :: strides[0], :: strides[1]], w[0, 0])
+    if w.shape[:2] == strides and pads == fusion.NO_PADS:
         return _patches(x, w)
-    if _winograd_pays(x, w, strides, pads):
-        return _winograd(x, w, pads)
+    if winograd.pays(x, w, strides, pads):
+        return winograd.convolve(x, w, pads)
     return lax.conv_general_dilated(x, w, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
@@ -70,28 +66,59 @@ def _patches(x: jax.Array, w: jax.Array) -> jax.Array:
     n, rows, columns = x.shape[0], x.shape[1] // kh, x.shape[2] // kw
     x = x[:, : rows * kh, : columns * kw].reshape(n, rows, kh, columns, kw, inputs)
     x = x.swapaxes(2, 3).reshape(n, rows, columns, kh * kw * inputs)
-    return x @ w.reshape(kh * kw * inputs, outputs)
+    return product(x, w.reshape(kh * kw * inputs, outputs))
+
+
+@jax.custom_vjp
+def product(x: jax.Array, w: jax.Array) -> jax.Array:
+    """Returns x [..., C] times w [C, D]: [..., D]."""
+    return jnp.dot(x, w)
+
+
+def _product_forward(x: jax.Array, w: jax.Array) -> tuple:
+    return product(x, w), (x, w)
+
+
+def _product_backward(saved: tuple, g: jax.Array) -> tuple:
+    x, w = saved
+    inputs, outputs = w.shape
+    dx = jnp.dot(g, w.T)
+    x, g = x.reshape(-1, inputs), g.reshape(-1, outputs)
+    # The compiler makes a transposed copy of what comes first, by the code of whatever computed it,
+    # which strides through memory then. So the narrower one, and as a copy of its own.
+    if inputs <= outputs:
+        dw = fusion.alone(jnp.transpose, x) @ g
+    else:
+        dw = (fusion.alone(jnp.transpose, g) @ x).T
+    return dx, dw.astype(w.dtype)
+
+
+product.defvjp(_product_forward, _product_backward)
 
 
 # Depthwise: the kernel is [kh, kw, 1, C].
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _depthwise(x: jax.Array, w: jax.Array, strides: Pair, pads: Pads) -> jax.Array:
+def _depthwise(x: jax.Array, w: jax.Array, strides: fusion.Pair, pads: fusion.Pads) -> jax.Array:
     weight = _weights(w)
-    taps = _taps(_padded(x, pads), w.shape[:2], strides)
-    return _sum(tap * weight(*place) for place, tap in taps).astype(x.dtype)
+    taps = _taps(fusion.padded(x, pads), w.shape[:2], strides)
+    return fusion.add(tap * weight(*place) for place, tap in taps).astype(x.dtype)
 
 
-def _depthwise_forward(x: jax.Array, w: jax.Array, strides: Pair, pads: Pads) -> tuple:
+def _depthwise_forward(
+    x: jax.Array, w: jax.Array, strides: fusion.Pair, pads: fusion.Pads
+) -> tuple:
     return _depthwise(x, w, strides, pads), (x, w)
 
 
-def _depthwise_backward(strides: Pair, pads: Pads, saved: tuple, g: jax.Array) -> tuple:
+def _depthwise_backward(
+    strides: fusion.Pair, pads: fusion.Pads, saved: tuple, g: jax.Array
+) -> tuple:
     x, w = saved
     kernel, weight = w.shape[:2], _weights(w)
     dx = _to_taps(lambda i, j, g: g * weight(i, j), (g,), x.shape, kernel, strides, pads)
-    dw = _depthwise_kernel_gradient(_padded(x, pads), g, kernel, strides)
+    dw = _depthwise_kernel_gradient(fusion.padded(x, pads), g, kernel, strides)
     return dx.astype(x.dtype), dw.reshape(w.shape).astype(w.dtype)
 
 
@@ -104,39 +131,24 @@ def _weights(w: jax.Array) -> Callable[[int, int], jax.Array]:
     return lambda i, j: w[i : i + 1, j : j + 1]
 
 
-_ROWS = 8  # of an image that one fused loop adds up
-
-
 def _depthwise_kernel_gradient(
-    x: jax.Array, g: jax.Array, kernel: Pair, strides: Pair
+    x: jax.Array, g: jax.Array, kernel: fusion.Pair, strides: fusion.Pair
 ) -> jax.Array:
     """[kh, kw, C] from padded x [N, H, W, C] and the gradient g [N, H', W', C] of the output.
 
-    A loop over the rows of the kernel bounds what is compiled. Within it, vector code adds up some
-    rows of each image, and a product with ones the rest: as sums, wide rows take ten times as long.
-    No step of it mixes images before the product, since they may lie on several devices.
+    Row by row of the kernel, which bounds what one loop has to do.
     """
-    (_, height, width, channels), (down, across) = g.shape, strides
-    rows = max(count for count in range(1, _ROWS + 1) if height % count == 0)
+    (_, height, width, _), (down, across) = g.shape, strides
+    x, g = (v.astype(jnp.promote_types(v.dtype, jnp.float32)) for v in (x, g))
 
-    def partial_sums(x: jax.Array, g: jax.Array, i: jax.Array) -> jax.Array:
-        x = lax.dynamic_slice_in_dim(x, i, (height - 1) * down + 1, 1)
-        x, g = (v.astype(jnp.promote_types(v.dtype, jnp.float32)) for v in (x, g))
-        columns = [
-            _sum(
-                x[:, r * down :: rows * down, j : j + (width - 1) * across + 1 : across]
-                * g[:, r::rows]
-                for r in range(rows)
-            )
-            for j in range(kernel[1])
-        ]
-        return jnp.stack(columns, 3)
+    def products(i: int, rows: slice, x: jax.Array, g: jax.Array) -> list[jax.Array]:
+        last = range(height)[rows][-1]
+        x = x[:, i + rows.start * down : i + last * down + 1 : (rows.step or 1) * down]
+        columns = (slice(j, j + (width - 1) * across + 1, across) for j in range(kernel[1]))
+        return [x[:, :, place] * g[:, rows] for place in columns]
 
-    def kernel_row(i: jax.Array) -> jax.Array:
-        sums = _alone(partial_sums, x, g, i).reshape(-1, kernel[1] * channels)
-        return jnp.ones((1, len(sums)), sums.dtype) @ sums
-
-    return lax.map(kernel_row, jnp.arange(kernel[0]))
+    rows = (functools.partial(products, i) for i in range(kernel[0]))
+    return jnp.stack([fusion.sum_positions(row, height, x, g) for row in rows])
 
 
 # Grouped: dense convolutions of blocks of channels.
@@ -144,7 +156,9 @@ def _depthwise_kernel_gradient(
 _BLOCK_WIDTH, _MAX_BLOCKS = 32, 8  # each block costs compile time
 
 
-def _grouped(x: jax.Array, w: jax.Array, strides: Pair, pads: Pads, groups: int) -> jax.Array:
+def _grouped(
+    x: jax.Array, w: jax.Array, strides: fusion.Pair, pads: fusion.Pads, groups: int
+) -> jax.Array:
     kh, kw, inputs, outputs = w.shape
     together = min(groups, max(1, _BLOCK_WIDTH // inputs, groups // _MAX_BLOCKS))  # in a block
     while groups % together:
@@ -159,141 +173,26 @@ def _grouped(x: jax.Array, w: jax.Array, strides: Pair, pads: Pads, groups: int)
     )
 
 
-# Winograd's F(2x2, 3x3) of Lavin and Gray. A tile of 4x4 inputs gives 2x2 outputs. Along one axis: inputs d,
-# kernel k, outputs y = A'(B'd * Gk), with the matrices of the paper written out below.
-
-_LEAST_CHANNELS, _LEAST_TILES = 64, 128
-
-
-def _winograd_pays(x: jax.Array, w: jax.Array, strides: Pair, pads: Pads) -> bool:
-    rows, columns = _tiles(x.shape, pads)
-    return (
-        w.shape[:2] == (3, 3)
-        and strides == (1, 1)
-        and min(w.shape[2:]) >= _LEAST_CHANNELS
-        # Below, transforming the kernel takes longer than convolving.
-        and x.shape[0] * rows * columns >= _LEAST_TILES
-        # Sums and differences of rounded values would lose digits.
-        and x.dtype != jnp.bfloat16
-    )
-
-
-def _tiles(shape: Sequence[int], pads: Pads) -> Pair:
-    """How many tiles cover the rows and the columns of the output; the last may be half empty."""
-    return tuple((size + sum(pad) - 1) // 2 for size, pad in zip(shape[1:3], pads, strict=True))
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _winograd(x: jax.Array, w: jax.Array, pads: Pads) -> jax.Array:
-    height, width = (size + sum(pad) - 2 for size, pad in zip(x.shape[1:3], pads, strict=True))
-    tiles = _tiles(x.shape, pads)
-    products = _products(_alone(_transform_inputs, _tiled(x, pads)), _transform_kernel(w))
-    products = products.reshape(4, 4, x.shape[0], *tiles, w.shape[3])
-    return _alone(_transform_products, products)[:, :height, :width]
-
-
-def _winograd_forward(x: jax.Array, w: jax.Array, pads: Pads) -> tuple:
-    return _winograd(x, w, pads), (x, w)
-
-
-def _winograd_backward(pads: Pads, saved: tuple, g: jax.Array) -> tuple:
-    x, w = saved
-    back = tuple((2 - before, 2 - after) for before, after in pads)
-    dx = _dense(g, w[::-1, ::-1].swapaxes(2, 3), (1, 1), back)
-    # The function is linear in the kernel, so that its gradient goes back the same way.
-    counts = zip(_tiles(x.shape, pads), g.shape[1:3], strict=True)
-    even = ((0, 2 * count - size) for count, size in counts)
-    inputs = _alone(_transform_inputs, _tiled(x, pads))
-    outputs = _alone(_transform_gradients, _padded(g, tuple(even)))
-    products = lax.dot_general(inputs, outputs, (((1,), (1,)), ((0,), (0,))))
-    _, back_to_kernel = jax.vjp(_transform_kernel, w)
-    return dx, back_to_kernel(products)[0]
-
-
-_winograd.defvjp(_winograd_forward, _winograd_backward)
-
-
-def _products(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
-    return lax.dot_general(inputs, kernel, (((2,), (1,)), ((0,), (0,))))
-
-
-def _tiled(x: jax.Array, pads: Pads) -> jax.Array:
-    """x with pads, and with zeros at the end so that tiles fit."""
-    ends = [
-        (before, 2 * count + 2 - size - before)
-        for count, size, (before, _) in zip(_tiles(x.shape, pads), x.shape[1:3], pads, strict=True)
-    ]
-    return _padded(x, tuple(ends))
-
-
-def _transform_inputs(x: jax.Array) -> jax.Array:
-    """B'd of every tile of padded x [N, H, W, C]: [16, N H' W', C]."""
-
-    def along(parts: list[jax.Array]) -> tuple[jax.Array, ...]:
-        a, b, c, d = parts
-        return a - c, b + c, c - b, b - d
-
-    height, width = x.shape[1] - 3, x.shape[2] - 3
-    rows = along([x[:, i : i + height : 2] for i in range(4)])
-    parts = [
-        part for row in rows for part in along([row[:, :, j : j + width : 2] for j in range(4)])
-    ]
-    return jnp.stack(parts).reshape(16, -1, x.shape[3])
-
-
-def _transform_kernel(w: jax.Array) -> jax.Array:
-    """Gk of a kernel [3, 3, C, D]: [16, C, D]."""
-
-    def along(parts: jax.Array) -> jax.Array:
-        a, b, c = parts
-        return jnp.stack([a, (a + b + c) / 2, (a - b + c) / 2, c])
-
-    return along(along(w).swapaxes(0, 1)).swapaxes(0, 1).reshape(16, *w.shape[2:])
-
-
-def _transform_products(products: jax.Array) -> jax.Array:
-    """A'm of products m [4, 4, N, H', W', D]: [N, 2 H', 2 W', D]."""
-
-    def along(parts: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
-        a, b, c, d = parts
-        return a + b + c, b - c - d
-
-    rows = [jnp.stack(along(row), 3) for row in along(products)]
-    _, _, n, height, width, outputs = products.shape
-    return jnp.stack(rows, 2).reshape(n, 2 * height, 2 * width, outputs)
-
-
-def _transform_gradients(g: jax.Array) -> jax.Array:
-    """A g of gradients g [N, 2 H', 2 W', D]: [16, N H' W', D]."""
-
-    def along(a: jax.Array, b: jax.Array) -> tuple[jax.Array, ...]:
-        return a, a + b, a - b, -b
-
-    rows = along(g[:, ::2], g[:, 1::2])
-    parts = [part for row in rows for part in along(row[:, :, ::2], row[:, :, 1::2])]
-    return jnp.stack(parts).reshape(16, -1, g.shape[3])
-
-
 # Max pooling.
 
 
-def max_pool(x: jax.Array, window: int, strides: int, padding: Pads) -> jax.Array:
+def max_pool(x: jax.Array, window: int, strides: int, padding: fusion.Pads) -> jax.Array:
     """Returns what `pooling.max_pool` does; the gradient goes to the first of equal values."""
     return _max_pool(x, x.shape, (window, window), (strides, strides), padding)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4))
 def _max_pool(
-    x: jax.Array, _: tuple[int, ...], window: Pair, strides: Pair, pads: Pads
+    x: jax.Array, _: tuple[int, ...], window: fusion.Pair, strides: fusion.Pair, pads: fusion.Pads
 ) -> jax.Array:
-    taps = _taps(_padded(x, pads, -jnp.inf), window, strides)
+    taps = _taps(fusion.padded(x, pads, -jnp.inf), window, strides)
     return functools.reduce(jnp.maximum, (tap for _, tap in taps))
 
 
 def _max_pool_forward(
-    x: jax.Array, _: tuple[int, ...], window: Pair, strides: Pair, pads: Pads
+    x: jax.Array, _: tuple[int, ...], window: fusion.Pair, strides: fusion.Pair, pads: fusion.Pads
 ) -> tuple[jax.Array, jax.Array]:
-    (_, largest), *others = _taps(_padded(x, pads, -jnp.inf), window, strides)
+    (_, largest), *others = _taps(fusion.padded(x, pads, -jnp.inf), window, strides)
     index = jnp.zeros(largest.shape, jnp.int8)
     for number, (_, tap) in enumerate(others, 1):
         index = jnp.where(tap > largest, jnp.int8(number), index)
@@ -303,9 +202,9 @@ def _max_pool_forward(
 
 def _max_pool_backward(
     shape: tuple[int, ...],
-    window: Pair,
-    strides: Pair,
-    pads: Pads,
+    window: fusion.Pair,
+    strides: fusion.Pair,
+    pads: fusion.Pads,
     index: jax.Array,
     g: jax.Array,
 ) -> tuple[jax.Array]:
@@ -321,24 +220,9 @@ _max_pool.defvjp(_max_pool_forward, _max_pool_backward)
 # Shared.
 
 
-def _alone(function: Callable[..., jax.Array], *operands: jax.Array) -> jax.Array:
-    """function(*operands), compiled on its own: nothing around it is fused into its loops.
-
-    On a CPU, XLA drops `lax.optimization_barrier` before it fuses.
-    """
-    with xla_metadata.set_xla_metadata(inlineable="false"):
-        return jax.jit(function)(*operands)
-
-
-def _padded(x: jax.Array, pads: Pads, value: float = 0.0) -> jax.Array:
-    """x with pads; a fused pad would check in the loop over the taps where it is."""
-    if pads == _NO_PADS:
-        return x
-    config = ((0, 0, 0), *((before, after, 0) for before, after in pads), (0, 0, 0))
-    return _alone(lambda x: lax.pad(x, jnp.asarray(value, x.dtype), config), x)
-
-
-def _taps(x: jax.Array, window: Pair, strides: Pair) -> list[tuple[Pair, jax.Array]]:
+def _taps(
+    x: jax.Array, window: fusion.Pair, strides: fusion.Pair
+) -> list[tuple[fusion.Pair, jax.Array]]:
     """((i, j), the values of padded x at place i, j of every window) for each place."""
     (down, across), (kh, kw) = strides, window
     height, width = x.shape[1] - kh + 1, x.shape[2] - kw + 1
@@ -353,9 +237,9 @@ def _to_taps(
     term: Callable[..., jax.Array],
     arrays: Sequence[jax.Array],
     shape: Sequence[int],
-    window: Pair,
-    strides: Pair,
-    pads: Pads,
+    window: fusion.Pair,
+    strides: fusion.Pair,
+    pads: fusion.Pads,
 ) -> jax.Array:
     """The adjoint of `_taps`: x [N, H, W, C] of `shape`, each the sum over the windows it is in.
 
@@ -364,10 +248,10 @@ def _to_taps(
     """
     axes = zip(shape[1:3], arrays[0].shape[1:3], window, strides, pads, strict=True)
     starts, wide, places = zip(*(_adjoint_axis(*axis) for axis in axes), strict=True)
-    arrays = [_padded(array, wide) for array in arrays]
+    arrays = [fusion.padded(array, wide) for array in arrays]
 
     def residue(down: int, across: int) -> jax.Array:
-        return _sum(
+        return fusion.add(
             term(i, j, *(array[:, rows, columns] for array in arrays))
             for i, rows in places[0](down)
             for j, columns in places[1](across)
@@ -383,8 +267,8 @@ def _to_taps(
 
 
 def _adjoint_axis(
-    size: int, windows: int, window: int, stride: int, pad: Pair
-) -> tuple[int, Pair, Callable[[int], list[tuple[int, slice]]]]:
+    size: int, windows: int, window: int, stride: int, pad: fusion.Pair
+) -> tuple[int, fusion.Pair, Callable[[int], list[tuple[int, slice]]]]:
     """(where the values start, pads of the windows, from r to (place, windows that have it there)).
 
     For one axis of `_to_taps`.
@@ -397,7 +281,3 @@ def _adjoint_axis(
         return [(place, slice(reach - m, reach - m + end - first)) for m, place in found]
 
     return pad[0] - first * stride, (reach - first, end - windows), places
-
-
-def _sum(terms: Iterable[jax.Array]) -> jax.Array:
-    return functools.reduce(jnp.add, terms)

@@ -51,7 +51,7 @@ class DFCNN(backbone.Backbone):
             use_bias=self.folded,
         )
         norm = layers.batch_norm(
-            train=train, folded=self.folded, epsilon=self.norm_epsilon, dtype=dtype
+            train=train, form=self.form, folded=self.folded, epsilon=self.norm_epsilon, dtype=dtype
         )
         num_branches = sum(self.stage_sizes) - len(self.stage_sizes)
         drop_rates = layers.drop_rates(self.stochastic_depth, num_branches)

@@ -142,6 +142,7 @@ class EfficientNet(backbone.Backbone):
         )
         norm = layers.batch_norm(
             train=train,
+            form=self.form,
             folded=self.folded,
             epsilon=self.norm_epsilon,
             momentum=self.norm_momentum,

@@ -10,7 +10,7 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax.errors import UserError
-from dfjax.models import cpu_forms
+from dfjax.models import cpu_forms, cpu_norm
 
 FORMS = ("plain", "cpu")  # see `backbone.Backbone`
 
@@ -149,6 +149,7 @@ def batch_norm(
     *,
     train: bool,
     folded: bool,
+    form: str,
     epsilon: float,
     dtype: jnp.dtype,
     momentum: float = 0.9,
@@ -159,6 +160,10 @@ def batch_norm(
     """
     if folded:
         return _no_norm
+    if train and form == "cpu":
+        return functools.partial(
+            cpu_norm.BatchNorm, momentum=momentum, epsilon=epsilon, dtype=dtype
+        )
     # Under a jitted step over a sharded batch the statistics are those of the global batch, because
     # the array is global: no axis_name and no synchronization before evaluation.
     return functools.partial(

@@ -103,7 +103,12 @@ class MesoNet(backbone.Backbone):
         if self.folded:
             return functools.partial(layers.Affine, dtype=dtype)
         return layers.batch_norm(
-            train=train, folded=False, epsilon=self.norm_epsilon, dtype=dtype, momentum=0.99
+            train=train,
+            form=self.form,
+            folded=False,
+            epsilon=self.norm_epsilon,
+            dtype=dtype,
+            momentum=0.99,
         )
 
 

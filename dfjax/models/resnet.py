@@ -133,7 +133,7 @@ class ResNet(backbone.Backbone):
             use_bias=self.folded,
         )
         norm = layers.batch_norm(
-            train=train, folded=self.folded, epsilon=self.norm_epsilon, dtype=dtype
+            train=train, form=self.form, folded=self.folded, epsilon=self.norm_epsilon, dtype=dtype
         )
         last_scale = nn.initializers.zeros if self.zero_init_residual else nn.initializers.ones
         block = layers.remat_if(self.remat, self.block)

@@ -53,6 +53,7 @@ class VGG(backbone.Backbone):
         )
         norm = layers.batch_norm(
             train=train,
+            form=self.form,
             folded=self.folded or not self.batch_norm,
             epsilon=self.norm_epsilon,
             dtype=dtype,

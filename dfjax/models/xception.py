@@ -87,7 +87,7 @@ class Xception(backbone.Backbone):
             use_bias=self.folded,
         )
         norm = layers.batch_norm(
-            train=train, folded=self.folded, epsilon=self.norm_epsilon, dtype=dtype
+            train=train, form=self.form, folded=self.folded, epsilon=self.norm_epsilon, dtype=dtype
         )
         block = layers.remat_if(self.remat, SeparableBlock)
 
