@@ -38,7 +38,9 @@ class ConvNeXtBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         width = x.shape[-1]
-        dense = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=_truncated_normal)
+        dense = functools.partial(
+            layers.dense, form=self.form, dtype=self.dtype, kernel_init=_truncated_normal
+        )
         y = layers.conv(
             width,
             7,

@@ -53,7 +53,7 @@ def conv_general_dilated(
 
 def _dense(x: jax.Array, w: jax.Array, strides: fusion.Pair, pads: fusion.Pads) -> jax.Array:
     if w.shape[:2] == (1, 1):
-        return product(fusion.padded(x, pads)[:, :: strides[0], :: strides[1]], w[0, 0])
+        return _product(fusion.padded(x, pads)[:, :: strides[0], :: strides[1]], w[0, 0])
     if w.shape[:2] == strides and pads == fusion.NO_PADS:
         return _patches(x, w)
     if winograd.pays(x, w, strides, pads):
@@ -66,17 +66,22 @@ def _patches(x: jax.Array, w: jax.Array) -> jax.Array:
     n, rows, columns = x.shape[0], x.shape[1] // kh, x.shape[2] // kw
     x = x[:, : rows * kh, : columns * kw].reshape(n, rows, kh, columns, kw, inputs)
     x = x.swapaxes(2, 3).reshape(n, rows, columns, kh * kw * inputs)
-    return product(x, w.reshape(kh * kw * inputs, outputs))
+    return _product(x, w.reshape(kh * kw * inputs, outputs))
+
+
+def dot_general(x: jax.Array, kernel: jax.Array, dimension_numbers: Any, **_: Any) -> jax.Array:
+    """Returns what `lax.dot_general` does, as `nn.Dense` calls it: x [..., C] times [C, D]."""
+    assert dimension_numbers == (((x.ndim - 1,), (0,)), ((), ()))
+    return _product(x, kernel)
 
 
 @jax.custom_vjp
-def product(x: jax.Array, w: jax.Array) -> jax.Array:
-    """Returns x [..., C] times w [C, D]: [..., D]."""
+def _product(x: jax.Array, w: jax.Array) -> jax.Array:
     return jnp.dot(x, w)
 
 
 def _product_forward(x: jax.Array, w: jax.Array) -> tuple:
-    return product(x, w), (x, w)
+    return _product(x, w), (x, w)
 
 
 def _product_backward(saved: tuple, g: jax.Array) -> tuple:
@@ -93,7 +98,7 @@ def _product_backward(saved: tuple, g: jax.Array) -> tuple:
     return dx, dw.astype(w.dtype)
 
 
-product.defvjp(_product_forward, _product_backward)
+_product.defvjp(_product_forward, _product_backward)
 
 
 # Depthwise: the kernel is [kh, kw, 1, C].

@@ -133,6 +133,17 @@ def conv(
     )
 
 
+def dense(features: int, *, form: str, **kwargs: Any) -> nn.Dense:
+    """A matrix product over the last axis, in a form (see `backbone.Backbone`); fields of `nn.Dense`.
+
+    Raises:
+      UserError: an unknown form.
+    """
+    require_form(form)
+    product = cpu_forms.dot_general if form == "cpu" else None
+    return nn.Dense(features, dot_general=product, **kwargs)
+
+
 def _convolution(form: str) -> Callable[..., jax.Array] | None:
     """What computes the convolutions of a form; None: Linen's own."""
     require_form(form)

@@ -24,17 +24,19 @@ class Attention(nn.Module):
     Attributes:
       heads: each has an equal share of the width.
       dtype: compute type.
+      form: of the network.
     """
 
     heads: int
     dtype: jnp.dtype
+    form: str
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        qkv = _dense(3 * x.shape[-1], self.dtype, name="qkv")(x)
+        qkv = _dense(3 * x.shape[-1], self.dtype, self.form, name="qkv")(x)
         x, weights = _attend(*jnp.split(qkv, 3, axis=-1), heads=self.heads)
         self.sow("intermediates", "attention", weights)
-        return _dense(x.shape[-1], self.dtype, name="project")(x)
+        return _dense(x.shape[-1], self.dtype, self.form, name="project")(x)
 
 
 class Mlp(nn.Module):
@@ -44,16 +46,18 @@ class Mlp(nn.Module):
       width: units inside.
       gelu: a key of `GELUS`.
       dtype: compute type.
+      form: of the network.
     """
 
     width: int
     gelu: str
     dtype: jnp.dtype
+    form: str
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = _dense(self.width, self.dtype, name="fc1")(x)
-        return _dense(x.shape[-1], self.dtype, name="fc2")(GELUS[self.gelu](y))
+        y = _dense(self.width, self.dtype, self.form, name="fc1")(x)
+        return _dense(x.shape[-1], self.dtype, self.form, name="fc2")(GELUS[self.gelu](y))
 
 
 class Block(nn.Module):
@@ -63,6 +67,7 @@ class Block(nn.Module):
       heads, mlp_width, gelu, norm_epsilon, layer_scale: of the network.
       drop_rate: of both branches, see `layers.StochasticDepth`.
       dtype: compute type.
+      form: of the network.
     """
 
     heads: int
@@ -72,11 +77,12 @@ class Block(nn.Module):
     layer_scale: float | None
     drop_rate: float
     dtype: jnp.dtype
+    form: str
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        attention = Attention(self.heads, self.dtype, name="attention")
-        mlp = Mlp(self.mlp_width, self.gelu, self.dtype, name="mlp")
+        attention = Attention(self.heads, self.dtype, self.form, name="attention")
+        mlp = Mlp(self.mlp_width, self.gelu, self.dtype, self.form, name="mlp")
         for number, layer in enumerate((attention, mlp), 1):
             norm = layer_norm(self.norm_epsilon, self.dtype, name=f"norm{number}")
             y = layer(norm(x))
@@ -96,6 +102,7 @@ class AttentionPool(nn.Module):
     Attributes:
       heads, mlp_width, gelu, norm_epsilon: of the network.
       dtype: compute type.
+      form: of the network.
     """
 
     heads: int
@@ -103,18 +110,21 @@ class AttentionPool(nn.Module):
     gelu: str
     norm_epsilon: float
     dtype: jnp.dtype
+    form: str
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         batch, _, width = x.shape
         probe = self.param("probe", _normal, (width,)).astype(self.dtype)
-        query = _dense(width, self.dtype, name="query")(probe.reshape(1, 1, width))
+        query = _dense(width, self.dtype, self.form, name="query")(probe.reshape(1, 1, width))
         query = jnp.broadcast_to(query, (batch, 1, width))
-        key, value = jnp.split(_dense(2 * width, self.dtype, name="key_value")(x), 2, axis=-1)
+        key, value = jnp.split(
+            _dense(2 * width, self.dtype, self.form, name="key_value")(x), 2, axis=-1
+        )
         x, weights = _attend(query, key, value, heads=self.heads)
-        x = _dense(width, self.dtype, name="project")(x)
+        x = _dense(width, self.dtype, self.form, name="project")(x)
         y = layer_norm(self.norm_epsilon, self.dtype, name="norm")(x)
-        x = x + Mlp(self.mlp_width, self.gelu, self.dtype, name="mlp")(y)
+        x = x + Mlp(self.mlp_width, self.gelu, self.dtype, self.form, name="mlp")(y)
         return x[:, 0], weights.mean((1, 2))
 
 
@@ -139,5 +149,5 @@ def _attend(
     return x.reshape(*x.shape[:2], heads * x.shape[3]), weights
 
 
-def _dense(features: int, dtype: jnp.dtype, *, name: str) -> nn.Dense:
-    return nn.Dense(features, dtype=dtype, kernel_init=_truncated_normal, name=name)
+def _dense(features: int, dtype: jnp.dtype, form: str, *, name: str) -> nn.Dense:
+    return layers.dense(features, form=form, dtype=dtype, kernel_init=_truncated_normal, name=name)

@@ -73,7 +73,11 @@ class VGG(backbone.Backbone):
         # Channels first, which is how the published first dense layer counts its inputs.
         x = jnp.transpose(x, (0, 3, 1, 2)).reshape(x.shape[0], -1)
         dense = functools.partial(
-            nn.Dense, 64 * self.width, dtype=dtype, kernel_init=_narrow_normal
+            layers.dense,
+            64 * self.width,
+            form=self.form,
+            dtype=dtype,
+            kernel_init=_narrow_normal,
         )
         x = nn.relu(dense(name="fc1")(x))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)

@@ -88,6 +88,7 @@ class VisionTransformer(backbone.Backbone):
             "gelu": self.gelu,
             "norm_epsilon": self.norm_epsilon,
             "dtype": dtype,
+            "form": self.form,
         }
 
         x = layers.normalize(image, self.mean, self.std, dtype)
