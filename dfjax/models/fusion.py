@@ -48,22 +48,19 @@ def sum_positions(
 
     `terms(rows, *arrays)` returns the terms of some of the rows, [N, h, W, C] each; `rows` is a
     slice of range(height). Vector code adds up some rows of each image, a product with ones the
-    rest: as sums, wide rows take ten times as long. Nothing mixes images before the product, because
+    rest: as sums, wide rows take ten times as long. Nothing mixes images before the product, since
     they may lie on several devices.
     """
+
+    def added(rows: list[slice], arrays: Sequence[jax.Array]) -> jax.Array:
+        by_term = zip(*(terms(some, *arrays) for some in rows), strict=True)
+        return jnp.stack([add(parts) for parts in by_term], 3)
 
     def partial_sums(*arrays: jax.Array) -> jax.Array:
         whole = height - height % _ROWS
         strided = [slice(first, whole, _ROWS) for first in range(_ROWS if whole else 0)]
         rest = [slice(row, row + 1) for row in range(whole, height)]
-        parts = [
-            jnp.stack(
-                [add(term) for term in zip(*(terms(r, *arrays) for r in rows), strict=True)], 3
-            )
-            for rows in (strided, rest)
-            if rows
-        ]
-        return jnp.concatenate(parts, 1)
+        return jnp.concatenate([added(rows, arrays) for rows in (strided, rest) if rows], 1)
 
     sums = alone(partial_sums, *arrays)
     num_terms, channels = sums.shape[3:]

@@ -134,10 +134,9 @@ def conv(
 
 
 def dense(features: int, *, form: str, **kwargs: Any) -> nn.Dense:
-    """A matrix product over the last axis, in a form (see `backbone.Backbone`); fields of `nn.Dense`.
+    """A matrix product over the last axis; for `form` see `backbone.Backbone`.
 
-    Raises:
-      UserError: an unknown form.
+    `kwargs` are fields of `nn.Dense`.
     """
     require_form(form)
     product = cpu_forms.dot_general if form == "cpu" else None
