@@ -4,7 +4,7 @@ import argparse
 import os
 import pathlib
 
-from dfjax.commands import config_file, options, process
+from dfjax.commands import compile_cache, config_file, options
 from dfjax.errors import UserError
 
 
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, *, train_first: bool = True) -> int:
     from dfjax import evaluate, train
 
     config = config_file.read(arguments.config, arguments.overrides)
-    process.use_compile_cache(config.compile_cache)
+    compile_cache.use(config.compile_cache)
     if arguments.distributed:
         _join_processes()
     workdir = pathlib.Path(arguments.workdir)
