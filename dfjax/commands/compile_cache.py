@@ -42,11 +42,13 @@ def use(folder: str = config.base().compile_cache) -> None:
 
 
 def _set(variable: str, value: str | float) -> None:
-    """Tells JAX, which reads the variable when it is loaded: many commands never do."""
-    if variable not in os.environ:
+    """Tells JAX without loading it, which many commands never do: it reads the variable then."""
+    if variable in os.environ:
+        return
+    if "jax" in sys.modules:  # loaded by the file of a config
+        sys.modules["jax"].config.update(variable.lower(), value)
+    else:
         os.environ[variable] = str(value)
-        if "jax" in sys.modules:  # by the file of a config
-            sys.modules["jax"].config.update(variable.lower(), value)
 
 
 def _prune(folder: pathlib.Path) -> None:
