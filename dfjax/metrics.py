@@ -1,27 +1,13 @@
-"""What is measured: counts inside the train step, and metrics of a finished list of scores.
+"""What is measured of a finished list of scores, in plain numpy with scikit-learn underneath.
 
-The label is 0 real, 1 fake; a score is P(fake). Functions over scores are plain numpy, with
-scikit-learn underneath.
+The label is 0 real, 1 fake; a score is P(fake).
 """
 
-import statistics
-
-import flax
 import numpy as np
 import sklearn.metrics
-from clu import metrics as clu_metrics
 from scipy import optimize
 
 from dfjax.errors import UserError
-
-
-@flax.struct.dataclass
-class TrainMetrics(clu_metrics.Collection):
-    """Sums and counts of a train step; merging steps averages over their examples."""
-
-    loss: clu_metrics.Average.from_output("loss")
-    accuracy: clu_metrics.Average.from_output("correct")
-    grad_norm: clu_metrics.Average.from_output("grad_norm")
 
 
 def _checked(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -38,22 +24,6 @@ def _checked(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarr
             f"metrics need both classes, got {len(label) - num_fake} real and {num_fake} fake"
         )
     return label.astype(np.int64), score
-
-
-def to_score(logit: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Scores sigmoid(logit / temperature), in float64: distinct logits stay distinct scores."""
-    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logit, np.float64) / temperature))
-
-
-def to_logit(score: np.ndarray) -> np.ndarray:
-    """Logits, float64, of scores; those nearer than 1e-9 to 0 and 1 count as that near."""
-    score = np.clip(np.asarray(score, np.float64), 1e-9, 1.0 - 1e-9)
-    return np.log(score) - np.log1p(-score)
-
-
-def normal_quantile(share: float) -> float:
-    """The value that a share, between 0 and 1, of a standard normal distribution is below."""
-    return statistics.NormalDist().inv_cdf(share)
 
 
 def fit_temperature(label: np.ndarray, logit: np.ndarray) -> float:

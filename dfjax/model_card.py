@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dfjax import compatibility, files, metrics
+from dfjax import compatibility, files, logistic
 from dfjax.corpora.clip import LABELS
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
@@ -100,10 +100,10 @@ class Decision:
         limits = fitting[-1] if fitting else self.limits[0]
         if num_tracks == 1:
             return limits.low, limits.high
-        of_one = metrics.normal_quantile(1 - self.error_rate)
-        of_several = metrics.normal_quantile(1 - self.error_rate / num_tracks)
+        of_one = logistic.normal_quantile(1 - self.error_rate)
+        of_several = logistic.normal_quantile(1 - self.error_rate / num_tracks)
         shift = limits.real_spread * (of_several - of_one)
-        high = metrics.to_score(metrics.to_logit(limits.high) + shift)
+        high = logistic.to_score(logistic.to_logit(limits.high) + shift)
         # Rounding to a score and back must not move it inwards.
         return limits.low, max(limits.high, float(high))
 
@@ -149,7 +149,7 @@ class ModelCard:
 
     def score(self, logit: np.ndarray) -> np.ndarray:
         """Returns P(fake) in 0..1, float64, of logits."""
-        return metrics.to_score(logit, self.temperature)
+        return logistic.to_score(logit, self.temperature)
 
     def decision(self, kind: str) -> Decision:
         """Returns the decision for "frame", "image" or "video", or the nearest that the model has.

@@ -11,19 +11,21 @@ import json
 import os
 import pathlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import ml_collections
 from flax import linen as nn
 
 from dfjax import checkpoint, compatibility, files, model_card, models, tree
-from dfjax.data import builder
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.model_card import ModelCard
+from dfjax.run_folder import CONFIG_FILE
 
-CONFIG_FILE = "config.json"
+if TYPE_CHECKING:
+    from dfjax.data.builder import Dataset
+
 CROP_SPEC_FILE = "crop_spec.json"
 DATASET_FILE = "dataset.json"
 _FORMAT = "format"
@@ -80,12 +82,14 @@ class Run:
         return cls(workdir, ml_collections.ConfigDict(config), _read_crop_spec(workdir))
 
     @functools.cached_property
-    def dataset(self) -> builder.Dataset:
+    def dataset(self) -> "Dataset":
         """The data that it was trained on: where they lay then, or else where the config says.
 
         Raises:
           UserError: they are gone, or their faces are cut out by another CropSpec.
         """
+        from dfjax.data import builder  # loads TFDS, which judging files does without
+
         recorded = _read_dataset(self.workdir).get("path", "")
         paths = [path for path in (recorded, self.config.data.dir) if path]
         there = [path for path in paths if builder.dataset_dir(path).is_dir()]
@@ -147,7 +151,7 @@ class Run:
 
 
 def require_same(
-    workdir: pathlib.Path, config: ml_collections.ConfigDict, dataset: builder.Dataset
+    workdir: pathlib.Path, config: ml_collections.ConfigDict, dataset: "Dataset"
 ) -> None:
     """Checks that a run that may be in `workdir` is the one that is described.
 
@@ -175,9 +179,7 @@ def require_same(
         )
 
 
-def begin(
-    workdir: pathlib.Path, config: ml_collections.ConfigDict, dataset: builder.Dataset
-) -> Run:
+def begin(workdir: pathlib.Path, config: ml_collections.ConfigDict, dataset: "Dataset") -> Run:
     """Returns the run in `workdir`, new or to be resumed, and writes down what it is.
 
     Of a run that is there, the files then say what was asked for last.

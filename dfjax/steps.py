@@ -11,9 +11,9 @@ import flax
 import jax
 import jax.numpy as jnp
 import optax
+from clu import metrics as clu_metrics
 from flax import linen as nn
 
-from dfjax import metrics
 from dfjax.models import layers
 
 
@@ -40,6 +40,15 @@ class TrainState:
         if self.ema is not None:
             return self.ema
         return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+@flax.struct.dataclass
+class TrainMetrics(clu_metrics.Collection):
+    """Sums and counts of a train step; merging steps averages over their examples."""
+
+    loss: clu_metrics.Average.from_output("loss")
+    accuracy: clu_metrics.Average.from_output("correct")
+    grad_norm: clu_metrics.Average.from_output("grad_norm")
 
 
 def init(
@@ -82,7 +91,7 @@ def train_step(
     loss: Callable[[jax.Array, jax.Array], jax.Array],
     ema_decay: float,
     grad_accum_steps: int,
-) -> tuple[TrainState, metrics.TrainMetrics]:
+) -> tuple[TrainState, TrainMetrics]:
     """One update from a batch of `image` [B, H, W, 3] uint8 and `label` [B].
 
     The dropout key is a function of (key, step), so nothing about randomness is saved. With
@@ -110,7 +119,7 @@ def train_step(
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
         new = {"params": params, "batch_stats": batch_stats}
         ema = optax.incremental_update(new, ema, 1.0 - decay)
-    step_metrics = metrics.TrainMetrics.single_from_model_output(
+    step_metrics = TrainMetrics.single_from_model_output(
         **outputs, grad_norm=optax.tree.norm(grads)
     )
     state = state.replace(

@@ -31,6 +31,8 @@ FLOORS = [
         "versions",
         "walk",
         "lists",
+        "logistic",
+        "run_folder",
     },
     {"media", "sandbox", "losses", "metrics", "models"},
     {"faces"},

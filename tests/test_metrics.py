@@ -5,7 +5,7 @@ import pytest
 import sklearn.metrics
 from scipy import optimize
 
-from dfjax import metrics
+from dfjax import logistic, metrics
 
 # Three reals and three fakes with one tie across the classes.
 LABEL = np.array([0, 0, 0, 1, 1, 1])
@@ -92,7 +92,7 @@ def test_chosen_threshold_lies_in_the_middle_of_its_gap():
 
 def test_scores_keep_distinct_logits_apart():
     logit = np.array([-800.0, -1.0, 0.0, 30.0, 31.0, 800.0])
-    score = metrics.to_score(logit)
+    score = logistic.to_score(logit)
     assert score[2] == 0.5
     assert np.isfinite(score).all()
     assert score[1] == pytest.approx(1 / (1 + np.e), abs=1e-15)

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dfjax import metrics, writer
+from dfjax import steps, writer
 from dfjax.errors import UserError
 
 
-def _step_metrics(loss: float, grad_norm: float = 1.0) -> metrics.TrainMetrics:
-    return metrics.TrainMetrics.single_from_model_output(
+def _step_metrics(loss: float, grad_norm: float = 1.0) -> steps.TrainMetrics:
+    return steps.TrainMetrics.single_from_model_output(
         loss=jnp.array([loss, loss + 1]),
         correct=jnp.array([True, False]),
         grad_norm=jnp.array(grad_norm),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dfjax import files
-from dfjax.commands import options
+from dfjax.commands import compile_cache, options
 
 if TYPE_CHECKING:
     from dfjax.data import builder, leaks
@@ -53,6 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from dfjax.data import builder
     from dfjax.preparation import audit, dataset_card
 
+    compile_cache.use()
     settings = {
         "crops_per_clip": arguments.crops_per_clip,
         "compare_faces": arguments.compare_faces,

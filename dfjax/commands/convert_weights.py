@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import rich.table
 
 from dfjax import config, console
-from dfjax.commands import options
+from dfjax.commands import compile_cache, options
 from dfjax.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
         from dfjax.faces import detect
 
         source = detect.embedding_file()
+    compile_cache.use()
     conversion = convert_file.convert_weights(
         source,
         arguments.out,

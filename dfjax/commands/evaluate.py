@@ -1,10 +1,9 @@
 """`dfjax evaluate`: a run or an export is scored on prepared data."""
 
 import argparse
-import os
 
 from dfjax import allocator
-from dfjax.commands import options, process
+from dfjax.commands import compile_cache, options
 from dfjax.errors import UserError
 
 
@@ -43,11 +42,11 @@ def add_to(subcommands: options.Subcommands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     allocator.keep_freed_memory()
-    from dfjax import config, evaluate, run
+    from dfjax import config, evaluate, run_folder
 
     base = config.base()
-    process.use_compile_cache(base.compile_cache)
-    if not os.path.isfile(os.path.join(arguments.model, run.CONFIG_FILE)):
+    compile_cache.use()
+    if not run_folder.is_run(arguments.model):
         return _evaluate_export(arguments)
     if arguments.runtime not in (None, "flax"):
         raise UserError(f"{arguments.model} is a run, for runtime flax: leave --runtime out")

@@ -5,7 +5,7 @@ import pathlib
 from typing import Any
 
 from dfjax import console
-from dfjax.commands import options
+from dfjax.commands import compile_cache, options
 from dfjax.export.formats import FORMATS
 
 
@@ -38,6 +38,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from dfjax.export import export
     from dfjax.inference import manifest
 
+    compile_cache.use()
     report = export.export(arguments.model, arguments.out, arguments.formats.split(","))
     _print_report(report, arguments.model)
     digest = manifest.digest(pathlib.Path(arguments.out, manifest.FILE))

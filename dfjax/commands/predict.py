@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rich.table
 
 from dfjax import console, files
-from dfjax.commands import options, process
+from dfjax.commands import compile_cache, options, process
 from dfjax.errors import UserError
 
 if TYPE_CHECKING:
@@ -93,10 +93,9 @@ def _add_file_options(files: "argparse._ArgumentGroup") -> None:
 def _run(arguments: argparse.Namespace) -> int:
     _check(arguments)
 
-    from dfjax import config
     from dfjax.inference.detector import Detector
 
-    process.use_compile_cache(config.base().compile_cache)
+    compile_cache.use()
     detector = Detector.load(
         arguments.model,
         runtime=arguments.runtime,

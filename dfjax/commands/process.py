@@ -57,17 +57,6 @@ def printed_notes(logger_name: str) -> Iterator[None]:
         logger.propagate = True
 
 
-def use_compile_cache(folder: str) -> None:
-    """Keeps compiled programs in `folder` from one process to the next; "" keeps none.
-
-    JAX's own variable, JAX_COMPILATION_CACHE_DIR, goes before: it moves them, and empty keeps none.
-    """
-    import jax
-
-    if folder and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
-
-
 def _set_up() -> None:
     if "cv2" not in sys.modules:
         limits.limit_opencv()

@@ -2,7 +2,7 @@
 
 import argparse
 
-from dfjax.commands import options, process
+from dfjax.commands import compile_cache, options
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -80,11 +80,10 @@ def _origin(text: str) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from dfjax import config
     from dfjax.serve import app
     from dfjax.serve.settings import Settings
 
-    process.use_compile_cache(config.base().compile_cache)
+    compile_cache.use()
     app.serve(
         Settings(
             model=arguments.model,

@@ -5,7 +5,7 @@ import os
 import pathlib
 
 from dfjax import allocator
-from dfjax.commands import config_file, options, process
+from dfjax.commands import compile_cache, config_file, options
 from dfjax.errors import UserError
 
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace, *, train_first: bool = True) -> int:
     from dfjax import evaluate, train
 
     config = config_file.read(arguments.config, arguments.overrides)
-    process.use_compile_cache(config.compile_cache)
+    compile_cache.use(config.compile_cache)
     if arguments.distributed:
         _join_processes()
     workdir = pathlib.Path(arguments.workdir)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dfjax import metrics
+from dfjax import logistic, metrics
 from dfjax.errors import UserError
 from dfjax.model_card import Decision, Limits
 
@@ -118,9 +118,9 @@ def _fit_limits(
 
 def _spread(reals: np.ndarray, high: float, error_rate: float) -> float:
     """The standard deviation of the logits of reals, or what their tail shows if that is more."""
-    logit = metrics.to_logit(reals)
-    tail = metrics.to_logit(high) - np.median(logit)
-    return float(max(logit.std(), tail / metrics.normal_quantile(1 - error_rate)))
+    logit = logistic.to_logit(reals)
+    tail = logistic.to_logit(high) - np.median(logit)
+    return float(max(logit.std(), tail / logistic.normal_quantile(1 - error_rate)))
 
 
 def _fitting_counts(label: np.ndarray, num_frames: np.ndarray, min_frames: int) -> list[int]:
@@ -138,10 +138,10 @@ def _subset_means(scores: np.ndarray, count: int, num_subsets: int) -> np.ndarra
 def _hold_rates(decision: Decision, tracks: Tracks, mean: np.ndarray) -> Decision:
     """Moves the limits to where the rates just hold on the files: all by one distance each way."""
     low, high = _bounds(decision, tracks)
-    logit = metrics.to_logit(mean)
+    logit = logistic.to_logit(mean)
     # A file is called fake by one track that reaches `high`, and real by none that reaches `low`.
-    over = _largest(logit - metrics.to_logit(high), tracks)[tracks.label == 0]
-    under = _largest(logit - metrics.to_logit(low), tracks)[tracks.label == 1]
+    over = _largest(logit - logistic.to_logit(high), tracks)[tracks.label == 0]
+    under = _largest(logit - logistic.to_logit(low), tracks)[tracks.label == 1]
     up = np.sort(over)[::-1][int(decision.error_rate * len(over))]
     down = np.sort(under)[int(decision.error_rate * len(under))]
     limits = [
@@ -199,7 +199,7 @@ def _shift(score: float, distance: float) -> float:
     """A score moved by a distance of logits; one that stands right stays what it is, to the bit."""
     if abs(distance) < 1e-9:
         return score
-    return float(metrics.to_score(metrics.to_logit(score) + distance))
+    return float(logistic.to_score(logistic.to_logit(score) + distance))
 
 
 def _part_by(threshold: float, limits: Limits) -> Limits:

@@ -1,13 +1,16 @@
 """Pictures of a finished evaluation, drawn without a display."""
 
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sklearn.metrics
-from matplotlib.figure import Figure
 
 from dfjax import metrics
 from dfjax.corpora.clip import LABELS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def save_curves(
@@ -19,11 +22,13 @@ def save_curves(
     draw_curves(title, levels).savefig(path, dpi=100)
 
 
-def draw_curves(title: str, levels: dict[str, tuple[np.ndarray, np.ndarray, float]]) -> Figure:
+def draw_curves(title: str, levels: dict[str, tuple[np.ndarray, np.ndarray, float]]) -> "Figure":
     """Returns a confusion matrix for each level, then the ROC and PR curves of all levels.
 
     `levels` maps "frame" or "video" to (label, score, threshold).
     """
+    from matplotlib.figure import Figure  # every training would load it before its first step
+
     figure = Figure(figsize=(4 * (len(levels) + 2), 4.2), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, len(levels) + 2)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from dfjax import metrics, sharding
+from dfjax import logistic, sharding
 from dfjax.data import builder, pipeline
 
 
@@ -42,7 +42,7 @@ class Scores:
 
     @property
     def score(self) -> np.ndarray:
-        return metrics.to_score(self.logit, self.temperature)
+        return logistic.to_score(self.logit, self.temperature)
 
     def __len__(self) -> int:
         return len(self.index)

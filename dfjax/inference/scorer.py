@@ -1,26 +1,23 @@
 """Crops to scores by whatever a model was saved as: a checkpoint or one of its exports.
 
 Every runtime takes whole crops as the CropSpec cuts them; resizing and normalization are part of
-the model. Must not import `train`.
+the model. Must not import `train`, nor at the top what only one kind of model needs: an export is
+judged by without JAX where its runtime does without.
 """
 
 import dataclasses
 import functools
 import os
 import pathlib
-from typing import Any
 
-import jax
 import numpy as np
-from flax import linen as nn
 
-from dfjax import model_card, models, run, steps
+from dfjax import model_card, run_folder
 from dfjax.errors import UserError
-from dfjax.inference import explain, manifest, runtimes
+from dfjax.inference import manifest, runtimes
 from dfjax.inference.manifest import Manifest
 from dfjax.inference.runtimes import Function
 from dfjax.model_card import ModelCard
-from dfjax.run import Run
 
 MAX_BATCH = 32
 
@@ -95,16 +92,23 @@ def load(
         export than `expect`, or one whose files were changed.
     """
     path = pathlib.Path(path)
-    if (path / run.CONFIG_FILE).is_file():
+    if run_folder.is_run(path):
         if runtime not in (None, "flax"):
             raise UserError(f"{path} is a run, for runtime flax: export it to use {runtime}")
         if expect is not None:
             raise UserError(f"{path} is a run, and --expect is for exports: leave it out")
-        return _make_scorer(*Run.open(path).evaluated())
+        return _open_run(path)
     artefact = None
     if path.name in {known.artefact for known in runtimes.RUNTIMES.values()}:
         path, artefact = path.parent, path.name
     return _open_export(manifest.read(path, expect), runtime, artefact)
+
+
+def _open_run(workdir: pathlib.Path) -> Scorer:
+    from dfjax.inference import flax_runtime
+
+    card, logits, heat_maps = flax_runtime.open_run(workdir)
+    return Scorer(card, "flax", logits, heat_maps)
 
 
 def _open_export(files: Manifest, runtime: str | None, artefact: str | None) -> Scorer:
@@ -115,8 +119,15 @@ def _open_export(files: Manifest, runtime: str | None, artefact: str | None) -> 
     heat_maps = None
     alone = not chosen.runs_programs and (runtime or artefact) is not None
     if not alone and (files.folder / runtimes.HEAT_MAPS).exists():
-        heat_maps = runtimes.open_stablehlo(files.require(runtimes.HEAT_MAPS))
+        files.require(runtimes.HEAT_MAPS)  # now, although it is opened later
+        heat_maps = _open_at_first_use(files, runtimes.HEAT_MAPS)
     return Scorer(card, name, logits, heat_maps)
+
+
+def _open_at_first_use(files: Manifest, name: str) -> Function:
+    """A StableHLO artefact as a function that loads it, and JAX, when it is first called."""
+    opened = functools.cache(lambda: runtimes.open_stablehlo(files.require(name)))
+    return lambda crops: opened()(crops)
 
 
 def _choose_runtime(folder: pathlib.Path, runtime: str | None, artefact: str | None) -> str:
@@ -135,17 +146,3 @@ def _choose_runtime(folder: pathlib.Path, runtime: str | None, artefact: str | N
             'pip install "dfjax[export]", or export another format'
         )
     return runtime or usable[0]
-
-
-def _make_scorer(card: ModelCard, model: nn.Module, variables: dict[str, Any]) -> Scorer:
-    # On one device: on all of them, each would compute the same.
-    variables = jax.device_put(variables, jax.local_devices()[0])
-    bound = {"model": models.for_backend(model), "image_size": card.image_size}
-    predict = jax.jit(functools.partial(steps.predict, **bound))
-    heat_map = jax.jit(functools.partial(explain.heat_map, **bound))
-    return Scorer(
-        card,
-        "flax",
-        lambda crops: np.asarray(predict(variables, crops)),
-        lambda crops: np.asarray(heat_map(variables, crops)),
-    )

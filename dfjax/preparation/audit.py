@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from dfjax import progress, recognition
+from dfjax import progress
 from dfjax.data import builder, leaks
 from dfjax.data.builder import Dataset
 from dfjax.data.leaks import Leak
@@ -254,6 +254,8 @@ def _near_duplicates(crops: _Crops, hashes: np.ndarray, known: Container[int]) -
 
 def _embed(crops: _Crops) -> tuple[_Crops, np.ndarray]:
     """(the crops that have a face, their embeddings: float32 [N, 128])."""
+    from dfjax import recognition  # loads JAX, which nothing else of an audit needs
+
     face_of = {part.name: _face_getter(part.spec) for part in crops.parts}
     embedder = recognition.FaceEmbedder()
     rows: list[int] = []

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dfjax import console, model_card, run
+from dfjax import console, model_card, run_folder
 from dfjax.errors import UserError
 from dfjax.inference.detector import Detector
 from dfjax.inference.report import NUM_STRONGEST
@@ -165,8 +165,7 @@ def _check(scorer: Scorer) -> None:
 
 def _state_of(number: int, folder: pathlib.Path) -> _State:
     # A run goes on writing checkpoints: only its card says which of them is the model.
-    is_run = (folder / run.CONFIG_FILE).is_file()
-    files = [folder / model_card.FILE] if is_run else folder.rglob("*")
+    files = [folder / model_card.FILE] if run_folder.is_run(folder) else folder.rglob("*")
     states = []
     for file in files:
         status = file.lstat()  # a link may lead nowhere

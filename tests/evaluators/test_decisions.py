@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dfjax import metrics, model_card
+from dfjax import logistic, metrics, model_card
 from dfjax.evaluators import decisions
 
 
@@ -37,7 +37,7 @@ def random_validation(rng) -> tuple[np.ndarray, np.ndarray]:
     logit = rng.normal(size=num.sum()) + rng.uniform(0, 8) * (label - 0.5)
     outliers = rng.random(len(label)) < rng.choice([0, 0.02, 0.1])
     logit = np.where(outliers, -3 * logit, logit) * rng.choice([0.3, 1.0, 20.0])
-    score = metrics.to_score(logit)
+    score = logistic.to_score(logit)
     return label, np.round(score, 1) if rng.random() < 0.2 else score
 
 
@@ -67,7 +67,7 @@ def random_files(rng, label, *, people=(1, 4), frames=(3, 33)) -> decisions.Trac
         for person in range(rng.integers(*people)):
             mean = 1.5 * (1 if each and person == 0 else -1) + rng.normal()
             logit = mean + 1.5 * rng.normal(size=rng.integers(*frames))
-            scores.append(metrics.to_score(logit))
+            scores.append(logistic.to_score(logit))
             file.append(number)
     return decisions.Tracks(scores, np.array(file), label, np.arange(len(label)))
 
@@ -121,7 +121,7 @@ class Simulation:
         logits = self.logits(-1.5, count, people, frames)
         if label:
             logits[:, 0] += 3.0
-        return metrics.to_score(logits, self._temperature).mean(-1)
+        return logistic.to_score(logits, self._temperature).mean(-1)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def fitted():
     logits = np.concatenate([first.logits(mean, 2_000, 32) for mean in (-1.5, 1.5)])
     label = np.repeat([0, 1], 2_000)
     temperature = metrics.fit_temperature(np.repeat(label, 32), logits.ravel())
-    scores = metrics.to_score(logits, temperature)
+    scores = logistic.to_score(logits, temperature)
     files = np.arange(len(label))
     tracks = decisions.Tracks(list(scores), files, label, files)
     return Simulation(1, temperature), decisions.fit_decision(tracks, 0.05, min_frames=3)
@@ -164,7 +164,7 @@ def test_the_threshold_s_interval_covers_what_other_draws_choose():
 
     def draw():
         label = np.arange(60) % 2
-        return label, metrics.to_score(rng.normal(size=60) + 2 * label - 1)
+        return label, logistic.to_score(rng.normal(size=60) + 2 * label - 1)
 
     inside = 0
     for _ in range(40):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dfjax import metrics, model_card, verdict
+from dfjax import logistic, model_card, verdict
 from dfjax.evaluators import frame, verdicts
 from dfjax.faces.crop_spec import CropSpec
 from tests import cards
@@ -22,7 +22,7 @@ def make_scores(rows) -> frame.Scores:
         face=np.arange(count),
         method=np.where(np.array(label) == 1, "swap", "real"),
         label=np.array(label),
-        logit=metrics.to_logit(np.array(score)),
+        logit=logistic.to_logit(np.array(score)),
         box=np.array(box, float),
         scale=np.full(count, 1.0),
         brightness=np.full(count, 120.0),

@@ -34,13 +34,3 @@ def test_a_run_becomes_a_folder_and_nothing_else_is_overwritten(run, tmp_path):
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
     assert {path.name for path in out.iterdir()} == names
-
-
-def test_the_command_line_is_parsed_without_jax_and_tensorflow():
-    program = """
-import sys
-import dfjax.cli
-assert not {"jax", "numpy", "tensorflow"} & set(sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

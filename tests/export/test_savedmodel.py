@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from dfjax import metrics, model_card
+from dfjax import logistic, model_card
 from dfjax.export import savedmodel
 from dfjax.inference import scorer
 from dfjax.media import image
@@ -110,7 +110,7 @@ def test_labels_are_the_cards_decisions_up_to_the_last_bit(run, tmp_path, temper
     bounds = np.array([-0.7368421, 1.1052632], np.float32)
     below, above = np.nextafter(bounds, np.float32(-9)), np.nextafter(bounds, np.float32(9))
     logits = np.sort(np.concatenate([below, bounds, above, np.float32([-1e4, 0, 1e4])]))
-    low, high = metrics.to_score(bounds, temperature)
+    low, high = logistic.to_score(bounds, temperature)
     card = dataclasses.replace(
         model_card.read(run),
         temperature=temperature,

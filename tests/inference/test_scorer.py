@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import metrics, model_card, steps, tree
+from dfjax import logistic, model_card, steps, tree
 from dfjax.export import export
 from dfjax.inference import explain, runtimes, scorer
 from dfjax.run import Run
@@ -112,7 +112,7 @@ def test_temperature_softens_the_scores(run, tmp_path, crops, expected):
     card = json.loads((warm / model_card.FILE).read_text())
     (warm / model_card.FILE).write_text(json.dumps({**card, "temperature": 2.5}))
     scores = scorer.load(warm).scores(crops)
-    np.testing.assert_allclose(scores, metrics.to_score(expected, 2.5), atol=1e-6)
+    np.testing.assert_allclose(scores, logistic.to_score(expected, 2.5), atol=1e-6)
 
 
 def test_fastest_runtime_that_is_there_is_taken(exported, tmp_path):

@@ -301,16 +301,3 @@ def test_wrong_input_is_one_line_and_exit_status_2(tmp_path, capsys, arguments, 
     assert message in printed
     assert printed.count("\n") == 1
     assert not (tmp_path / "out").exists()
-
-
-def test_help_is_quick_because_nothing_is_imported():
-    program = """
-import sys
-from dfjax import cli
-try:
-    cli.main(["prepare", "--help"])
-except SystemExit:
-    heavy = {"cv2", "numpy", "av", "dlib", "tensorflow_datasets", "jax"} & set(sys.modules)
-    assert not heavy, heavy
-"""
-    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
