@@ -91,15 +91,17 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         state = checkpoints.restore(start, like)
         say(f"resuming {workdir} at step {start}")
     else:
-        state = jax.jit(init, out_shardings=everywhere)(init_key)
-        if config.init_from:
-            state, transfer = init_from.initialize(
-                state,
-                model,
+        if config.init_from:  # before anything is compiled, because they may be refused
+            weights, transfer = init_from.load(
                 config.init_from,
+                model,
+                like,
                 reinit=config.reinit,
                 chosen=[field for field, value in config.model.items() if value is not None],
             )
+        state = jax.jit(init, out_shardings=everywhere)(init_key)
+        if config.init_from:
+            state = init_from.place(weights, state)
             say(f"starting from {config.init_from}: {transfer}")
             if transfer.reinitialized:
                 # Also where the weights are those of a run, whose head knows fakes already.

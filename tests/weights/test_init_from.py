@@ -20,6 +20,13 @@ def _start(prepared, **changes):
     return model, jax.jit(init)(jax.random.key(7))
 
 
+def _initialize(state, model, source: str, *, reinit: str):
+    """(the state with the weights of `source`, which of them went where), as `train` does it."""
+    like = jax.eval_shape(lambda: state)
+    variables, transfer = init_from.load(source, model, like, reinit=reinit)
+    return init_from.place(variables, state), transfer
+
+
 def _leaves(variables) -> dict[str, np.ndarray]:
     return dict(zip(tree.leaf_names(variables), jax.tree.leaves(variables), strict=True))
 
@@ -32,7 +39,7 @@ def test_state_holds_the_weights_of_the_run(run, prepared, tmp_path, place):
         path = tmp_path / "weights.safetensors"
         files.write(path, _leaves(expected), {})
     model, state = _start(prepared)
-    started, transfer = init_from.initialize(state, model, str(path), reinit="")
+    started, transfer = _initialize(state, model, str(path), reinit="")
     assert transfer.library == "dfjax"
     assert transfer.dropped == transfer.reinitialized == ()
     for found in (started.eval_variables, {"params": started.params}):
@@ -47,7 +54,7 @@ def test_normalization_that_is_not_stated_has_to_be_set(prepared, tmp_path):
     path = str(tmp_path / "weights.safetensors")
     files.write(path, _leaves(state.eval_variables), {})
     with pytest.raises(ValueError, match=r"not state the mean .* names of dfjax: .*\(0\.5"):
-        init_from.initialize(state, model, path, reinit="")
+        _initialize(state, model, path, reinit="")
     config = tiny_run.make_config(prepared, **set_by_hand, init_from=path, loss="hinge")
     with pytest.raises(ValueError, match="unknown loss"):  # the next thing that a run looks at
         train.train(config, tmp_path / "run")
@@ -74,7 +81,7 @@ def _zeros(name: str) -> tuple[models.backbone.Backbone, steps.TrainState]:
 )
 def test_a_run_starts_from_what_is_installed(name, source):
     model, state = _zeros(name)
-    started, transfer = init_from.initialize(state, model, source, reinit="head/.*")
+    started, transfer = _initialize(state, model, source, reinit="head/.*")
     assert transfer.reinitialized == ("params/head/logit/bias", "params/head/logit/kernel")
     still_zero = {n for n, leaf in _leaves(started.eval_variables).items() if not leaf.any()}
     assert still_zero == set(transfer.reinitialized)
@@ -83,7 +90,7 @@ def test_a_run_starts_from_what_is_installed(name, source):
 def test_the_model_of_shipped_weights_is_named_if_another_is_to_take_them(prepared):
     model, state = _start(prepared)
     with pytest.raises(ValueError, match=r"the model that they belong to \(efficientnet_lite0\)"):
-        init_from.initialize(state, model, "efficientnet_lite0", reinit="head/.*")
+        _initialize(state, model, "efficientnet_lite0", reinit="head/.*")
 
 
 def test_a_folder_with_the_name_of_shipped_weights_is_not_taken_for_them(
@@ -93,19 +100,26 @@ def test_a_folder_with_the_name_of_shipped_weights_is_not_taken_for_them(
     (tmp_path / "efficientnet_lite0").symlink_to(run.absolute())
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"lies in this folder, too: write \./efficientnet_lite0"):
-        init_from.initialize(state, model, "efficientnet_lite0", reinit="head/.*")
-    init_from.initialize(state, model, "./efficientnet_lite0", reinit="head/.*")
+        _initialize(state, model, "efficientnet_lite0", reinit="head/.*")
+    _initialize(state, model, "./efficientnet_lite0", reinit="head/.*")
 
 
 def test_a_reinitialized_head_keeps_its_initial_values(run, prepared):
     model, state = _start(prepared)
-    started, transfer = init_from.initialize(state, model, str(run), reinit="head/.*")
+    started, transfer = _initialize(state, model, str(run), reinit="head/.*")
     head = {"params/head/logit/kernel", "params/head/logit/bias"}
     assert set(transfer.reinitialized) == set(transfer.dropped) == head
     before, after = _leaves({"params": state.params}), _leaves({"params": started.params})
     expected = _leaves(Run.open(run).variables()[0])
     for name, value in after.items():
         np.testing.assert_array_equal(value, (before if name in head else expected)[name])
+
+
+def test_weights_are_refused_before_anything_is_compiled(prepared, tmp_path, caplog):
+    config = tiny_run.make_config(prepared, init_from="efficientnet_lite0")
+    with jax.log_compiles(), pytest.raises(ValueError, match="do not fit the model"):
+        train.train(config, tmp_path / "run")
+    assert [r for r in caplog.messages if r.startswith("Compiling") and "init" in r] == []
 
 
 @pytest.mark.parametrize(
@@ -120,7 +134,7 @@ def test_a_reinitialized_head_keeps_its_initial_values(run, prepared):
 def test_weights_that_do_not_fit_are_refused(run, prepared, changes, reinit, message):
     model, state = _start(prepared, **changes)
     with pytest.raises(ValueError, match=message):
-        init_from.initialize(state, model, str(run), reinit=reinit)
+        _initialize(state, model, str(run), reinit=reinit)
 
 
 def test_only_what_a_rule_names_is_trained_and_a_resumed_run_does_not_start_again(
