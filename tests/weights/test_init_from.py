@@ -120,6 +120,7 @@ def test_weights_are_refused_before_anything_is_compiled(prepared, tmp_path, cap
     with jax.log_compiles(), pytest.raises(ValueError, match="do not fit the model"):
         train.train(config, tmp_path / "run")
     assert [r for r in caplog.messages if r.startswith("Compiling") and "init" in r] == []
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
