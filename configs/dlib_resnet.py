@@ -1,10 +1,9 @@
 """Fine-tunes dlib's face recognition network, whose weights (CC0) are installed with dfjax.
 
-    dfjax convert-weights face_recognition_models --model dlib_resnet --out dlib.safetensors
     dfjax prepare --corpus folder --root DIR --out data/faces
     dfjax train --config configs/dlib_resnet.py --workdir runs/dlib
 
-The one pretrained network that needs no download. It knows faces and nothing of forgeries, so all
+It knows faces and nothing of forgeries, so all
 of it is trained; what is new learns ten times faster than what is there already.
 
 Not run yet on a published corpus: neither hours nor score are known.
@@ -19,7 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
     """`config.base()` and what differs from it."""
     c = config.base()
     c.model.name = "dlib_resnet"
-    c.init_from = "dlib.safetensors"
+    c.init_from = "package:face_recognition_models"
     c.data.dir = "data/faces"
     c.data.image_size = 150
     c.augment.rotate = 4.0  # it was trained on faces that dlib had aligned

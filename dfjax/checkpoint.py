@@ -129,6 +129,16 @@ def _is_finite(state: TrainState, log: StepLog) -> bool:
     return steps.is_finite(state)
 
 
+def latest_step(workdir: pathlib.Path) -> int | None:
+    """The step of the newest finished checkpoint of a run that need not exist; writes nothing."""
+    if not (workdir / FOLDER).is_dir():
+        return None
+    checkpoints = Checkpoints(workdir, select_by="", read_only=True)
+    latest = checkpoints.latest_step
+    checkpoints.close()
+    return latest
+
+
 def load_variables(
     workdir: pathlib.Path, step: int | None = None, *, select_by: str
 ) -> tuple[dict[str, Any], int]:

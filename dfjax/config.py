@@ -27,7 +27,9 @@ def base() -> ml_collections.ConfigDict:
     c.model.mean = placeholder(tuple)  # of RGB in 0..1, taken from every pixel
     c.model.std = placeholder(tuple)  # of RGB in 0..1, divides every pixel
 
-    c.init_from = ""  # a file of weights, a workdir or a checkpoint to start from; "" is none
+    # What to start from: a workdir, a checkpoint, a file of weights, package:NAME, or the name of
+    # weights that come with dfjax (efficientnet_lite0); "" is none.
+    c.init_from = ""
     c.reinit = r"head/.*"  # parameters that start afresh; "" keeps the head of a run, too
 
     c.data = ml_collections.ConfigDict()

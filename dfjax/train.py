@@ -83,23 +83,25 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     # Where the state comes from: the newest checkpoint of this workdir, else `init_from`, else the
     # seed. A resumed run does not read `init_from` again: its weights are in the checkpoint, and
     # the file may be gone.
+    start = checkpoint.latest_step(workdir) or 0
+    if config.init_from and not start:  # before anything is compiled, because they may be refused
+        weights, transfer = init_from.load(
+            config.init_from,
+            model,
+            like,
+            reinit=config.reinit,
+            chosen=[field for field, value in config.model.items() if value is not None],
+        )
     checkpoints = checkpoint.Checkpoints(
         workdir, select_by=config.select_by, keep=config.keep_checkpoints
     )
-    start = checkpoints.latest_step or 0
     if start:
         state = checkpoints.restore(start, like)
         say(f"resuming {workdir} at step {start}")
     else:
         state = jax.jit(init, out_shardings=everywhere)(init_key)
         if config.init_from:
-            state, transfer = init_from.initialize(
-                state,
-                model,
-                config.init_from,
-                reinit=config.reinit,
-                chosen=[field for field, value in config.model.items() if value is not None],
-            )
+            state = init_from.place(weights, state)
             say(f"starting from {config.init_from}: {transfer}")
             if transfer.reinitialized:
                 # Also where the weights are those of a run, whose head knows fakes already.

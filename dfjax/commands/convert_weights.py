@@ -28,8 +28,8 @@ def add_to(subcommands: options.Subcommands) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="safetensors, npz, Keras' .h5 or dlib's .dat; face_recognition_models: the network in "
-        "that package",
+        help="safetensors, npz, Keras' .h5 or dlib's .dat; package:NAME: the file in an installed "
+        "package, such as package:face_recognition_models",
     )
     parser.add_argument("--model", metavar="NAME", required=True, help="such as resnet50")
     parser.add_argument("--out", metavar="OUT", required=True, help="the .safetensors to write")
@@ -56,21 +56,16 @@ def add_to(subcommands: options.Subcommands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from dfjax.weights import convert_file
 
-    source = arguments.file
-    if source == "face_recognition_models":
-        from dfjax.faces import detect
-
-        source = detect.embedding_file()
     compile_cache.use()
     conversion = convert_file.convert_weights(
-        source,
+        arguments.file,
         arguments.out,
         model_name=arguments.model,
         settings=dict(map(_setting, arguments.set)),
         reinit=arguments.reinit,
         format=arguments.format,
     )
-    _print_conversion(conversion, source, arguments.out)
+    _print_conversion(conversion, arguments.file, arguments.out)
     return 0
 
 

@@ -9,10 +9,16 @@ published in two forms:
 - `tf_efficientnet_b*` as the original in TensorFlow and timm's copies of it, among them Noisy
   Student (arXiv:1911.04252): padding "SAME", epsilon 1e-3, momentum 0.99.
 
+`efficientnet_lite*` are for small processors
+(https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite): as TensorFlow's
+B0 to B2, but without squeeze and excitation, with ReLU6, and with the stem, the last convolution,
+the first and the last stage of B0. Images become (x - 127) / 128 of 0..255, for which timm's copies
+take 0.5 and 0.5. The weights of Lite0 come with dfjax (`weights.shipped`).
+
 Parameters with this head: B0 4.0 M, B1 6.5 M, B2 7.7 M, B3 10.7 M, B4 17.5 M, B5 28.3 M, B6 40.7 M,
-B7 63.8 M. ImageNet mean and standard deviation (timm's AdvProp weights, "ap": 0.5 and 0.5). Dropout
-defaults to the published rate, stochastic depth to 0; the papers train with 0.2. torchvision
-trains its B2 on 288 px.
+B7 63.8 M; Lite0 3.4 M, Lite1 4.1 M, Lite2 4.8 M. ImageNet mean and standard deviation (timm's
+AdvProp weights, "ap": 0.5 and 0.5). Dropout defaults to the published rate, stochastic depth to 0;
+the papers train with 0.2. torchvision trains its B2 on 288 px.
 """
 
 import functools
@@ -24,16 +30,19 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dfjax.models import backbone, key_names, layers
+from dfjax.models import backbone, layers
 
 # Table 1 of the paper, by stage: how much a block widens inside, the side of its depthwise kernel,
 # the stride of its first block, channels and blocks of B0.
-_EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
+EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
 _KERNELS = (3, 3, 5, 3, 5, 5, 3)
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _WIDTHS = (16, 24, 40, 80, 112, 192, 320)
 _STAGE_SIZES = (1, 2, 2, 3, 3, 4, 1)
 _STEM_WIDTH, _LAST_WIDTH = 32, 1280
+
+# As `key_names.register` takes it, of the Lite networks.
+BY_LITE = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
 
 # In a depthwise convolution one input channel reaches one output channel: fan-out equals fan-in.
 _he_normal_depthwise = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -67,7 +76,7 @@ class MBConvBlock(nn.Module):
       expansion: inner channels as a multiple of the input's; 1 omits the first layer.
       kernel, strides: of the depthwise convolution.
       drop_rate: of the branch, where there is a shortcut; see `layers.StochasticDepth`.
-      conv, norm: of the network.
+      squeeze_excite, activation, conv, norm: of the network.
       dtype: compute type.
     """
 
@@ -76,6 +85,8 @@ class MBConvBlock(nn.Module):
     kernel: int
     strides: int
     drop_rate: float
+    squeeze_excite: bool
+    activation: Callable
     conv: Callable
     norm: Callable
     dtype: jnp.dtype
@@ -87,7 +98,7 @@ class MBConvBlock(nn.Module):
         y = x
         if self.expansion > 1:
             y = self.conv(inner, 1, name="conv_expand")(y)
-            y = nn.silu(self.norm(name="bn_expand")(y))
+            y = self.activation(self.norm(name="bn_expand")(y))
         y = self.conv(
             inner,
             self.kernel,
@@ -96,8 +107,9 @@ class MBConvBlock(nn.Module):
             kernel_init=_he_normal_depthwise,
             name="conv_depthwise",
         )(y)
-        y = nn.silu(self.norm(name="bn_depthwise")(y))
-        y = SqueezeExcite(max(1, inputs // 4), self.dtype, name="squeeze_excite")(y)
+        y = self.activation(self.norm(name="bn_depthwise")(y))
+        if self.squeeze_excite:
+            y = SqueezeExcite(max(1, inputs // 4), self.dtype, name="squeeze_excite")(y)
         y = self.conv(self.filters, 1, name="conv_project")(y)
         y = self.norm(name="bn_project")(y)
         if self.strides > 1 or inputs != self.filters:
@@ -113,12 +125,18 @@ class EfficientNet(backbone.Backbone):
     Attributes:
       stage_sizes: blocks of each of the seven stages.
       width_factor: channels of every layer as a multiple of B0's, rounded to multiples of 8.
+      widen_ends: whether that holds for the stem and the last convolution, too.
+      squeeze_excite: whether the blocks have it.
+      activation: after the norms.
       padding: of all convolutions, "symmetric" or "same" (`layers.conv`).
       norm_momentum: share of the old statistics that a BatchNorm keeps at every update.
     """
 
     stage_sizes: Sequence[int] = _STAGE_SIZES
     width_factor: float = 1.0
+    widen_ends: bool = True
+    squeeze_excite: bool = True
+    activation: Callable[[jax.Array], jax.Array] = nn.silu
     padding: str = "symmetric"
     norm_epsilon: float = 1e-5
     norm_momentum: float = 0.9
@@ -150,25 +168,28 @@ class EfficientNet(backbone.Backbone):
         )
         block = layers.remat_if(self.remat, MBConvBlock)
         drop_rates = layers.drop_rates(self.stochastic_depth, sum(self.stage_sizes))
+        ends_factor = self.width_factor if self.widen_ends else 1.0
 
         x = layers.normalize(image, self.mean, self.std, dtype)
-        x = conv(_widened(_STEM_WIDTH, self.width_factor), 3, 2, name="conv_stem")(x)
-        x = nn.silu(norm(name="bn_stem")(x))
+        x = conv(_widened(_STEM_WIDTH, ends_factor), 3, 2, name="conv_stem")(x)
+        x = self.activation(norm(name="bn_stem")(x))
         for stage, num_blocks in enumerate(self.stage_sizes):
             for index in range(num_blocks):
                 x = block(
                     filters=_widened(_WIDTHS[stage], self.width_factor),
-                    expansion=_EXPANSIONS[stage],
+                    expansion=EXPANSIONS[stage],
                     kernel=_KERNELS[stage],
                     strides=_STRIDES[stage] if index == 0 else 1,
                     drop_rate=next(drop_rates),
+                    squeeze_excite=self.squeeze_excite,
+                    activation=self.activation,
                     conv=conv,
                     norm=norm,
                     dtype=dtype,
                     name=f"stage{stage + 1}_block{index + 1}",
                 )(x, train)
-        x = conv(_widened(_LAST_WIDTH, self.width_factor), 1, name="conv_last")(x)
-        x = nn.silu(norm(name="bn_last")(x))
+        x = conv(_widened(_LAST_WIDTH, ends_factor), 1, name="conv_last")(x)
+        x = self.activation(norm(name="bn_last")(x))
         x = layers.expose_features(self, x)
         x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
         return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
@@ -183,6 +204,7 @@ def _widened(channels: int, factor: float) -> int:
 
 _PYTORCH_NORM = {"norm_epsilon": 1e-5, "norm_momentum": 0.9}
 _TENSORFLOW_NORM = {"norm_epsilon": 1e-3, "norm_momentum": 0.99}
+_LITE = {**BY_LITE, "widen_ends": False, "squeeze_excite": False, "activation": nn.relu6}
 # Width and depth as multiples of B0's, side of the input and dropout as in the authors' code; and
 # the norm that torchvision trains with.
 _VARIANTS = {
@@ -209,55 +231,12 @@ def _models() -> dict[str, dict[str, Any]]:
         }
         models[f"efficientnet_{variant}"] = {**fields, **norm}
         models[f"tf_efficientnet_{variant}"] = {**fields, **_TENSORFLOW_NORM, "padding": "same"}
+    for number in range(3):
+        fields = models[f"tf_efficientnet_b{number}"]
+        inner = fields["stage_sizes"][1:-1]
+        sizes = (_STAGE_SIZES[0], *inner, _STAGE_SIZES[-1])
+        models[f"efficientnet_lite{number}"] = {**fields, **_LITE, "stage_sizes": sizes}
     return models
 
 
 backbone.register(EfficientNet, _models())
-
-
-@key_names.register(EfficientNet, "torchvision", layers.BY_IMAGENET)
-def _torchvision_names(model: EfficientNet) -> key_names.Names:
-    names: key_names.Names = {"classifier.1": None}
-
-    def add(theirs: str, ours: str, suffix: str) -> None:
-        names[f"{theirs}.0"] = f"{ours}conv_{suffix}"
-        names[f"{theirs}.1"] = f"{ours}bn_{suffix}"
-
-    add("features.0", "", "stem")
-    add(f"features.{len(model.stage_sizes) + 1}", "", "last")
-    for stage, num_blocks in enumerate(model.stage_sizes, 1):
-        for index in range(num_blocks):
-            theirs, ours = f"features.{stage}.{index}.block", f"stage{stage}_block{index + 1}/"
-            first = 0
-            if _EXPANSIONS[stage - 1] > 1:
-                add(f"{theirs}.0", ours, "expand")
-                first = 1
-            add(f"{theirs}.{first}", ours, "depthwise")
-            names[f"{theirs}.{first + 1}.fc1"] = f"{ours}squeeze_excite/reduce"
-            names[f"{theirs}.{first + 1}.fc2"] = f"{ours}squeeze_excite/expand"
-            add(f"{theirs}.{first + 2}", ours, "project")
-    return names
-
-
-@key_names.register(EfficientNet, "timm")
-def _timm_names(model: EfficientNet) -> key_names.Names:
-    names: key_names.Names = {
-        "conv_stem": "conv_stem",
-        "bn1": "bn_stem",
-        "conv_head": "conv_last",
-        "bn2": "bn_last",
-        "classifier": None,
-    }
-    for stage, num_blocks in enumerate(model.stage_sizes):
-        # The convolutions in their order, whose norms are numbered.
-        convs = {"conv_pw": "expand", "conv_dw": "depthwise", "conv_pwl": "project"}
-        if _EXPANSIONS[stage] == 1:
-            convs = {"conv_dw": "depthwise", "conv_pw": "project"}
-        for index in range(num_blocks):
-            theirs, ours = f"blocks.{stage}.{index}", f"stage{stage + 1}_block{index + 1}"
-            for number, (conv, suffix) in enumerate(convs.items(), 1):
-                names[f"{theirs}.{conv}"] = f"{ours}/conv_{suffix}"
-                names[f"{theirs}.bn{number}"] = f"{ours}/bn_{suffix}"
-            names[f"{theirs}.se.conv_reduce"] = f"{ours}/squeeze_excite/reduce"
-            names[f"{theirs}.se.conv_expand"] = f"{ours}/squeeze_excite/expand"
-    return names

@@ -78,13 +78,19 @@ class _Place:
 
 
 def convert(
-    tensors: Mapping[str, np.ndarray], model: nn.Module, like: dict[str, Any], *, reinit: str
+    tensors: Mapping[str, np.ndarray],
+    model: nn.Module,
+    like: dict[str, Any],
+    *,
+    reinit: str,
+    made_for: str = "",
 ) -> tuple[dict[str, Any], Transfer]:
     """Returns (variables of `model`, which tensors went into which of them).
 
     `like` gives names and shapes of the variables {"params", "batch_stats"}, as arrays or abstract.
     Leaves whose names (without the collection) match the regular expression `reinit` stay those of
     `like`, whatever the file holds; "" is none. All others are float32 arrays from `tensors`.
+    `made_for` is the name of the model that they belong to, if it is known, for messages.
 
     Raises:
       UserError: a tensor without a place, a leaf without a tensor, a wrong shape, a value that is
@@ -93,7 +99,8 @@ def convert(
     leaves = dict(zip(tree.leaf_names(like), jax.tree.leaves(like), strict=True))
     shapes = {name: leaf.shape for name, leaf in leaves.items()}
     kept = _matching(like, reinit)
-    library, places = _choose_library(tensors, model, shapes, kept)
+    belongs = f" ({made_for})" if made_for else ""
+    library, places = _choose_library(tensors, model, shapes, kept, belongs)
     pieces: dict[str, dict[int, np.ndarray]] = {}
     used, dropped = [], []
     for name, place in places.items():
@@ -101,7 +108,7 @@ def convert(
             dropped.append(name)
             continue
         used.append((name, place.leaf))
-        piece = _arrange(tensors[name], name, place, shapes[place.leaf])
+        piece = _arrange(tensors[name], name, place, shapes[place.leaf], belongs)
         pieces.setdefault(place.leaf, {})[place.index] = piece
     values = {
         name: np.concatenate([part for _, part in sorted(parts.items())], axis=-1)
@@ -128,6 +135,7 @@ def _choose_library(
     model: nn.Module,
     shapes: dict[str, tuple[int, ...]],
     kept: set[str],
+    belongs: str,
 ) -> tuple[str, dict[str, _Place | None]]:
     """(library, place of every tensor) for the library whose names all fit."""
     if any(name.startswith("params/") for name in tensors):
@@ -148,7 +156,8 @@ def _choose_library(
     if problems[best]:
         raise UserError(
             f"the weights do not fit the model, by the names of {best}: {_few(problems[best])}: "
-            "choose the model that they belong to, or reinitialize what does not fit (reinit)"
+            f"choose the model that they belong to{belongs}, or reinitialize what does not fit "
+            "(reinit)"
         )
     return best, candidates[best]
 
@@ -193,7 +202,9 @@ def _problems(
     return problems
 
 
-def _arrange(value: np.ndarray, name: str, place: _Place, shape: tuple[int, ...]) -> np.ndarray:
+def _arrange(
+    value: np.ndarray, name: str, place: _Place, shape: tuple[int, ...], belongs: str
+) -> np.ndarray:
     """The tensor `name` in float32 and in the layout of its leaf, which has `shape`."""
     shape = (*shape[:-1], shape[-1] // place.count) if place.count > 1 else shape
     arranged = value
@@ -205,7 +216,7 @@ def _arrange(value: np.ndarray, name: str, place: _Place, shape: tuple[int, ...]
     if not _merges(arranged.shape, shape):
         raise UserError(
             f"{name} has shape {list(value.shape)}, and {place.leaf} needs {list(shape)}: choose "
-            "the model, and its settings, that the weights belong to"
+            f"the model, and its settings, that the weights belong to{belongs}"
         )
     arranged = np.asarray(arranged, np.float32).reshape(shape)
     if not np.isfinite(arranged).all():

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from flax import linen as nn
 
 from dfjax import files as dfjax_files
 from dfjax import models, tree
-from dfjax.weights import convert, files, normalization
+from dfjax.weights import convert, files, normalization, sources
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +55,9 @@ def convert_weights(
     dfjax_files.require_replaceable(out)
     file = files.read(source, format)
     like = _abstract_variables(model)
-    variables, transfer = convert.convert(file.tensors, model, like, reinit=reinit)
+    variables, transfer = convert.convert(
+        file.tensors, model, like, reinit=reinit, made_for=file.metadata.get("model", "")
+    )
     normalization.require_same(file.normalization, model, transfer.library, chosen=settings)
     tensors = dict(zip(tree.leaf_names(variables), jax.tree.leaves(variables), strict=True))
     metadata = {
@@ -65,7 +66,7 @@ def convert_weights(
         "settings": json.dumps(dict(settings), sort_keys=True),
         "mean": json.dumps(model.mean),
         "std": json.dumps(model.std),
-        "source": pathlib.Path(files.split_spec(os.fspath(source))[1]).name,
+        "source": sources.locate(os.fspath(source))[1].name,
         "sha256": file.sha256,
     }
     reinitialized = {name: tensors.pop(name) for name in transfer.reinitialized}

@@ -9,6 +9,7 @@ Ours are safetensors with names like "params/stage1_block1/conv1/kernel" and "ba
 import contextlib
 import dataclasses
 import hashlib
+import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from dfjax.media.errors import MediaError
 from dfjax.models import key_names
 from dfjax.sandbox import pool
 from dfjax.sandbox.errors import TimeLimitError, WorkerError
-from dfjax.weights import formats, normalization
+from dfjax.weights import formats, normalization, sources
 
 FORMATS = tuple(formats.READERS)
 
@@ -60,16 +61,8 @@ class WeightFile:
     sha256: str
 
 
-def split_spec(spec: str) -> tuple[str | None, pathlib.Path]:
-    """(format, path) of "pth:weights/x.pth"; the format is None if the spec has none."""
-    prefix, colon, path = spec.partition(":")
-    if colon and prefix in FORMATS:
-        return prefix, pathlib.Path(path)
-    return None, pathlib.Path(spec)
-
-
 def read(spec: str | os.PathLike, format: str | None = None) -> WeightFile:
-    """Returns the tensors of a file: a path, or a format and a path ("pth:weights/x.pth").
+    """Returns the tensors of a file: a path, or any other spec of `weights.sources`.
 
     The format is recognized from the content; only "pth", PyTorch's pickle, has to be named.
 
@@ -77,7 +70,7 @@ def read(spec: str | os.PathLike, format: str | None = None) -> WeightFile:
       UserError: the file does not exist, is damaged, or has another format; the message says what
         to do.
     """
-    prefix, path = split_spec(os.fspath(spec))
+    prefix, path = sources.locate(os.fspath(spec))
     size = _require_file(path)
     format = format or prefix
     if format and format not in FORMATS:
@@ -93,11 +86,20 @@ def read(spec: str | os.PathLike, format: str | None = None) -> WeightFile:
 
 
 def write(path: str | os.PathLike, tensors: Mapping[str, Any], metadata: dict[str, str]) -> None:
-    """Writes safetensors, whole or not at all."""
+    """Writes safetensors, whole or not at all; the same bytes for the same content."""
     # Copies in C order: safetensors 0.8 writes the bytes of any other order under the same shape.
     values = {name: np.array(value, order="C") for name, value in tensors.items()}
     with files.replacing(path) as unfinished:
-        unfinished.write_bytes(safetensors.numpy.save(values, metadata))
+        unfinished.write_bytes(_with_metadata(safetensors.numpy.save(values), metadata))
+
+
+def _with_metadata(data: bytes, metadata: dict[str, str]) -> bytes:
+    """Safetensors with metadata in their order, of which the library writes another every time."""
+    length = int.from_bytes(data[:8], "little")
+    header = {"__metadata__": metadata, **json.loads(data[8 : 8 + length])}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def _read_in_sandbox(
@@ -131,7 +133,10 @@ def _require_file(path: pathlib.Path) -> int:
     if path.is_dir():
         raise UserError(f"{path} is a folder: give a file of weights in it")
     if not path.is_file():
-        raise UserError(f"{path} does not exist: give a file of weights")
+        raise UserError(
+            f"{path} does not exist: give a file of weights, package:NAME, or one of those that "
+            f"come with dfjax ({', '.join(sources.shipped())})"
+        )
     size = path.stat().st_size
     if size == 0:
         raise UserError(f"{path} is empty: get it again")

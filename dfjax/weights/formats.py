@@ -21,7 +21,7 @@ import numpy as np
 import safetensors
 
 from dfjax.errors import UserError
-from dfjax.weights import dlib_file, torch_file
+from dfjax.weights import dlib_file, packed, torch_file
 
 Tensors = dict[str, np.ndarray]
 
@@ -71,7 +71,7 @@ def _read_safetensors(path: pathlib.Path) -> Content:
         value = np.frombuffer(view["data"], _FROM_SAFETENSORS[kind]).reshape(view["shape"])
         tensors[name] = _from_bfloat16(value) if kind == "BF16" else value
     metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    return Content(tensors, metadata)
+    return Content(packed.unpack(tensors), metadata)
 
 
 def _read_npz(path: pathlib.Path) -> Content:

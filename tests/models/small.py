@@ -24,6 +24,7 @@ _FIELDS = {
     efficientnet.EfficientNet: {
         "stage_sizes": (1, 2, 1, 1, 1, 1, 1),
         "width_factor": 0.25,
+        "widen_ends": True,
         "norm_epsilon": 1e-3,
         "norm_momentum": 0.9,
     },

@@ -86,7 +86,7 @@ def test_weights_of_images_with_another_normalization_are_refused(pytorch_file, 
 
 def test_the_installed_network_of_dlib_is_converted(tmp_path, capsys):
     out = tmp_path / "dlib.safetensors"
-    source = "face_recognition_models"
+    source = "package:face-recognition-models"
     assert cli.main(["convert-weights", source, "--model=dlib_resnet", f"--out={out}"]) == 0
     assert "5,607,488 numbers" in capsys.readouterr().out
     assert files.read(out).tensors["params/descriptor/kernel"].shape == (256, 128)

@@ -77,6 +77,14 @@ def test_what_was_written_is_read(tmp_path):
     assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_the_same_content_is_written_as_the_same_bytes(tmp_path):
+    metadata = dict.fromkeys("zyxwvuts", "text")
+    for name in ("a", "b"):
+        files.write(tmp_path / name, TENSORS, metadata)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert files.read(tmp_path / "a").metadata == metadata
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "weights.safetensors"
     files.write(path, TENSORS, {})
@@ -159,13 +167,6 @@ def test_published_keras_weights_are_read():
         )
 
 
-def test_a_format_may_stand_before_the_path():
-    path = pathlib.Path("weights/x.pth")
-    assert files.split_spec("pth:weights/x.pth") == ("pth", path)
-    assert files.split_spec("weights/x.pth") == (None, path)
-    assert files.split_spec("gs:x.npz") == (None, pathlib.Path("gs:x.npz"))
-
-
 _SOUND = _safetensors({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, bytes(8))
 _ARRAY = np.zeros(2, np.float32)
 _OBJECTS = _npy(np.zeros(2, np.float32), descr="|O")
@@ -193,6 +194,16 @@ _OBJECTS = _npy(np.zeros(2, np.float32), descr="|O")
             _safetensors({"a": {"dtype": "F32", "shape": "x", "data_offsets": []}}),
             "not a sound file",
         ),
+        (
+            _safetensors(
+                {
+                    "a/kernel": {"dtype": "I16", "shape": [4, 1], "data_offsets": [0, 8]},
+                    "a/kernel:scale": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]},
+                },
+                bytes(16),
+            ),
+            "a/kernel:scale is not the scale of a packed kernel",
+        ),
         (_npz(a=_npy(_ARRAY))[:-9], "damaged or truncated zip"),
         (_npz(a=_OBJECTS), "it holds a pickle, as an array of Python objects: save plain arrays"),
         (_npz(a=_npy(_ARRAY, shape=(10**12,))), r"shape \[1000000000000\] .* in 8 bytes"),
@@ -215,7 +226,7 @@ def test_a_file_that_is_damaged_or_lies_is_refused_in_one_line(tmp_path, data, m
 def test_places_without_weights_are_named(tmp_path):
     with pytest.raises(ValueError, match="is a folder: give a file of weights in it"):
         files.read(tmp_path)
-    with pytest.raises(ValueError, match="does not exist"):
+    with pytest.raises(ValueError, match=r"not exist: .* come with dfjax \(efficientnet_lite0\)"):
         files.read(tmp_path / "missing.npz")
     (tmp_path / "a.bin").write_bytes(_SOUND)
     with pytest.raises(ValueError, match="has the format safetensors, not npz"):

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import train, tree
+from dfjax import models, steps, train, tree
 from dfjax.run import Run
 from dfjax.weights import files, init_from
 from tests import tiny_run
@@ -18,6 +18,13 @@ def _start(prepared, **changes):
     """(model, state at step 0) of a run that begins with other weights than `run` had."""
     model, _, _, init = train.build(tiny_run.make_config(prepared, **changes))
     return model, jax.jit(init)(jax.random.key(7))
+
+
+def _initialize(state, model, source: str, *, reinit: str):
+    """(the state with the weights of `source`, which of them went where), as `train` does it."""
+    like = jax.eval_shape(lambda: state)
+    variables, transfer = init_from.load(source, model, like, reinit=reinit)
+    return init_from.place(variables, state), transfer
 
 
 def _leaves(variables) -> dict[str, np.ndarray]:
@@ -32,7 +39,7 @@ def test_state_holds_the_weights_of_the_run(run, prepared, tmp_path, place):
         path = tmp_path / "weights.safetensors"
         files.write(path, _leaves(expected), {})
     model, state = _start(prepared)
-    started, transfer = init_from.initialize(state, model, str(path), reinit="")
+    started, transfer = _initialize(state, model, str(path), reinit="")
     assert transfer.library == "dfjax"
     assert transfer.dropped == transfer.reinitialized == ()
     for found in (started.eval_variables, {"params": started.params}):
@@ -47,21 +54,73 @@ def test_normalization_that_is_not_stated_has_to_be_set(prepared, tmp_path):
     path = str(tmp_path / "weights.safetensors")
     files.write(path, _leaves(state.eval_variables), {})
     with pytest.raises(ValueError, match=r"not state the mean .* names of dfjax: .*\(0\.5"):
-        init_from.initialize(state, model, path, reinit="")
+        _initialize(state, model, path, reinit="")
     config = tiny_run.make_config(prepared, **set_by_hand, init_from=path, loss="hinge")
     with pytest.raises(ValueError, match="unknown loss"):  # the next thing that a run looks at
         train.train(config, tmp_path / "run")
 
 
+def _zeros(name: str) -> tuple[models.backbone.Backbone, steps.TrainState]:
+    """(a model, a state of zeros at step 0)."""
+    model = models.build(name)
+    image = jax.ShapeDtypeStruct((1, 112, 112, 3), np.uint8)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image)
+    variables = {
+        key: jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape), shapes.get(key, {}))
+        for key in ("params", "batch_stats")
+    }
+    return model, steps.TrainState(step=0, opt_state=(), ema=None, **variables)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("efficientnet_lite0", "efficientnet_lite0"),
+        ("dlib_resnet", "package:face_recognition_models"),
+    ],
+)
+def test_a_run_starts_from_what_is_installed(name, source):
+    model, state = _zeros(name)
+    started, transfer = _initialize(state, model, source, reinit="head/.*")
+    assert transfer.reinitialized == ("params/head/logit/bias", "params/head/logit/kernel")
+    still_zero = {n for n, leaf in _leaves(started.eval_variables).items() if not leaf.any()}
+    assert still_zero == set(transfer.reinitialized)
+
+
+def test_the_model_of_shipped_weights_is_named_if_another_is_to_take_them(prepared):
+    model, state = _start(prepared)
+    with pytest.raises(ValueError, match=r"the model that they belong to \(efficientnet_lite0\)"):
+        _initialize(state, model, "efficientnet_lite0", reinit="head/.*")
+
+
+def test_a_folder_with_the_name_of_shipped_weights_is_not_taken_for_them(
+    run, prepared, tmp_path, monkeypatch
+):
+    model, state = _start(prepared)
+    (tmp_path / "efficientnet_lite0").symlink_to(run.absolute())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"lies in this folder, too: write \./efficientnet_lite0"):
+        _initialize(state, model, "efficientnet_lite0", reinit="head/.*")
+    _initialize(state, model, "./efficientnet_lite0", reinit="head/.*")
+
+
 def test_a_reinitialized_head_keeps_its_initial_values(run, prepared):
     model, state = _start(prepared)
-    started, transfer = init_from.initialize(state, model, str(run), reinit="head/.*")
+    started, transfer = _initialize(state, model, str(run), reinit="head/.*")
     head = {"params/head/logit/kernel", "params/head/logit/bias"}
     assert set(transfer.reinitialized) == set(transfer.dropped) == head
     before, after = _leaves({"params": state.params}), _leaves({"params": started.params})
     expected = _leaves(Run.open(run).variables()[0])
     for name, value in after.items():
         np.testing.assert_array_equal(value, (before if name in head else expected)[name])
+
+
+def test_weights_are_refused_before_anything_is_compiled(prepared, tmp_path, caplog):
+    config = tiny_run.make_config(prepared, init_from="efficientnet_lite0")
+    with jax.log_compiles(), pytest.raises(ValueError, match="do not fit the model"):
+        train.train(config, tmp_path / "run")
+    assert [r for r in caplog.messages if r.startswith("Compiling") and "init" in r] == []
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +135,7 @@ def test_a_reinitialized_head_keeps_its_initial_values(run, prepared):
 def test_weights_that_do_not_fit_are_refused(run, prepared, changes, reinit, message):
     model, state = _start(prepared, **changes)
     with pytest.raises(ValueError, match=message):
-        init_from.initialize(state, model, str(run), reinit=reinit)
+        _initialize(state, model, str(run), reinit=reinit)
 
 
 def test_only_what_a_rule_names_is_trained_and_a_resumed_run_does_not_start_again(
