@@ -60,3 +60,6 @@ def _join_processes() -> None:
         jax.distributed.initialize()
     else:
         jax.distributed.initialize(num_processes=int(count), process_id=int(index))
+    if jax.default_backend() == "cpu":
+        # Kept programs that several processes read wait for one another for ever: jaxlib 0.10.2.
+        jax.config.update("jax_enable_compilation_cache", False)
