@@ -1,8 +1,8 @@
 """A small detector for a CPU, trained from random weights: 160 thousand parameters, 112 px.
 
-Plain 3x3 convolutions: depthwise ones need fewer multiplications, but XLA's are slow to train on a
-CPU. Traces of forgery are fine-grained, so there is no pooling: a stride of 2 takes its place and
-comes with more channels, the first with 16 for the 12 values of 2 x 2 pixels. The other
+Plain 3x3 convolutions, which need more multiplications than depthwise ones and fewer passes over
+memory. Traces of forgery are fine-grained, so there is no pooling: a stride of 2 takes its place
+and comes with more channels, the first with 16 for the 12 values of 2 x 2 pixels. The other
 convolutions of a stage are residual. BatchNorms stand directly after convolutions and disappear
 into them (`models.fold`). 16 million multiplications per image at 112 px, half as many as a
 ResNet-18 of width 16 needs.
