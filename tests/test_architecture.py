@@ -19,6 +19,7 @@ MODULES = {
 # Upper floors may import from floors below and from their own, never from above.
 FLOORS = [
     {
+        "allocator",
         "config",
         "errors",
         "files",

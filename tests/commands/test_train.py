@@ -82,7 +82,11 @@ def test_both_forms_evaluate_alike(folder, tmp_path):
     shutil.rmtree(tmp_path / "run" / "eval")
     done = run("evaluate", "--model", "run", "--out", "scores", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert metrics(tmp_path / "scores")["frame"] == expected
+    # Batches of another size: the sums of a CPU's forms are rounded otherwise.
+    scored = metrics(tmp_path / "scores")["frame"]
+    assert scored.keys() == expected.keys()
+    for name in ("auc", "eer", "log_loss", "threshold"):
+        assert scored[name] == pytest.approx(expected[name], abs=1e-6)
     arguments = "--mode=evaluate", "--config", folder / "mine.py", "--workdir", "run"
     done = run(*arguments, cwd=tmp_path, module="dfjax.main")
     assert done.returncode == 0, done.stderr
