@@ -18,7 +18,7 @@ from jax import lax
 from dfjax.models import fusion
 
 # Below, transforming images, or the kernel, takes longer than it saves.
-_LEAST_CHANNELS, _LEAST_TILES = 64, 128
+_LEAST_CHANNELS, _LEAST_TILES = 96, 128
 
 
 def pays(x: jax.Array, w: jax.Array, strides: fusion.Pair, pads: fusion.Pads) -> bool:

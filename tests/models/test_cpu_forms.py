@@ -28,9 +28,9 @@ CONVOLUTIONS = {
     "depthwise, 7x7 over less": ((2, 4, 3, 8), 8, 7, 1, 3, 8),
     "grouped": ((2, 9, 8, 128), 64, 3, 1, 1, 32),
     "grouped, strided, few": ((2, 9, 8, 8), 16, 3, 2, 1, 4),
-    "minimal filtering": ((4, 16, 15, 64), 72, 3, 1, 1, 1),
-    "minimal filtering, same": ((6, 12, 12, 72), 64, 3, 1, "SAME", 1),
-    "minimal filtering, no pads": ((6, 13, 12, 72), 64, 3, 1, 0, 1),
+    "minimal filtering": ((4, 16, 15, 96), 104, 3, 1, 1, 1),
+    "minimal filtering, same": ((6, 12, 12, 104), 96, 3, 1, "SAME", 1),
+    "minimal filtering, no pads": ((6, 13, 12, 104), 96, 3, 1, 0, 1),
 }
 
 
