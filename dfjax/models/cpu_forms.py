@@ -106,9 +106,12 @@ _product.defvjp(_product_forward, _product_backward)
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _depthwise(x: jax.Array, w: jax.Array, strides: fusion.Pair, pads: fusion.Pads) -> jax.Array:
-    weight = _weights(w)
-    taps = _taps(fusion.padded(x, pads), w.shape[:2], strides)
-    return fusion.add(tap * weight(*place) for place, tap in taps).astype(x.dtype)
+    def convolved(x: jax.Array, w: jax.Array) -> jax.Array:
+        weight = _weights(w)
+        taps = _taps(x, w.shape[:2], strides)
+        return fusion.add(tap * weight(*place) for place, tap in taps)
+
+    return fusion.alone(convolved, fusion.padded(x, pads), w).astype(x.dtype)
 
 
 def _depthwise_forward(
@@ -121,8 +124,13 @@ def _depthwise_backward(
     strides: fusion.Pair, pads: fusion.Pads, saved: tuple, g: jax.Array
 ) -> tuple:
     x, w = saved
-    kernel, weight = w.shape[:2], _weights(w)
-    dx = _to_taps(lambda i, j, g: g * weight(i, j), (g,), x.shape, kernel, strides, pads)
+    kernel = w.shape[:2]
+
+    def to_inputs(g: jax.Array, w: jax.Array) -> jax.Array:
+        weight = _weights(w)
+        return _to_taps(lambda i, j, g: g * weight(i, j), (g,), x.shape, kernel, strides, pads)
+
+    dx = fusion.alone(to_inputs, g, w)
     dw = _depthwise_kernel_gradient(fusion.padded(x, pads), g, kernel, strides)
     return dx.astype(x.dtype), dw.reshape(w.shape).astype(w.dtype)
 
