@@ -1,10 +1,15 @@
-"""Pages for people: names of files and other text from outside are always escaped."""
+"""Pages for people: names of files and other text from outside are always escaped.
+
+`page.html.jinja` is what templates extend: the head of a page that loads nothing, and its look.
+"""
 
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jinja2
+
+_SHARED = pathlib.Path(__file__).parent
 
 
 def make_template(
@@ -18,7 +23,7 @@ def make_template(
     A name that it does not know is an error when it is rendered, not an empty text.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(path.parent),
+        loader=jinja2.FileSystemLoader([path.parent, _SHARED]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

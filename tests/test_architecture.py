@@ -51,7 +51,7 @@ FLOORS = [
     {"run"},
     {"weights"},
     {"recognition"},
-    {"evaluators"},
+    {"evaluators", "report"},
     {"preparation", "train"},
     {"inference"},
     {"evaluate"},

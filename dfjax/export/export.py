@@ -23,10 +23,11 @@ from dfjax.inference import explain, manifest
 from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard
 from dfjax.models import fold
+from dfjax.report import published_card
 from dfjax.run import Run
 
 FORMATS = tuple(export_formats.FORMATS)
-_FILES = export_formats.ARTEFACTS | {manifest.FILE, model_card.FILE}
+_FILES = export_formats.ARTEFACTS | {manifest.FILE, model_card.FILE, published_card.FILE}
 
 
 def export(
@@ -37,7 +38,7 @@ def export(
     The report, also OUT/export.json, has under `deviations` for each artefact and runtime the
     largest differences of `score` and `logit` (of a heat map: of its values) from the unfolded
     Flax model, over crops of the run's validation split, and under `sha256` the digest of every
-    file. An older export in `out` is replaced.
+    file. MODEL_CARD.md tells people what the model is. An older export in `out` is replaced.
 
     Raises:
       UserError: no evaluated run; its validation data are gone; an unknown format or one whose
@@ -62,6 +63,7 @@ def export(
         write(folder, card, model, variables, formats)
         deviations = parity.compare(folder, card, model, variables, crops)
         parity.require_equal(deviations)
+        files.replace_text(folder / published_card.FILE, _published_card(run, card))
         report = manifest.write(folder, _report(card, len(crops), deviations))
         if out.exists():
             out.rename(pathlib.Path(parent, "old"))
@@ -92,6 +94,16 @@ def write(
     if "onnx" in formats:
         onnx_model.write(folder / export_formats.ONNX, predict, variables, card)
     card.write(folder)
+
+
+def _published_card(run: Run, card: ModelCard) -> str:
+    """MODEL_CARD.md, with the numbers of the evaluations in the run's own folder."""
+    return published_card.render(
+        card,
+        init_from=run.config.get("init_from", ""),
+        prepared=run.dataset.metadata,
+        reports=published_card.find_reports(run.workdir / "eval", card),
+    )
 
 
 def _report(card: ModelCard, num_crops: int, deviations: parity.Deviations) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 `report.schema.json` describes it, and `page` shows it to people. Prints nothing.
 """
 
-import base64
 import dataclasses
 import datetime
 import hashlib
@@ -228,7 +227,7 @@ def _strongest(result: Result, detector: Detector) -> list[dict[str, Any]]:
             "time_s": face.time,
             "track": face.track,
             "score": face.score,
-            "crop": _data_uri(face.crop.image),
+            "crop": media_image.data_uri(face.crop.image),
             "heat_map": _heat_uri(face.crop.image, heat),
         }
         for face, heat in zip(faces, heat_maps, strict=True)
@@ -236,12 +235,7 @@ def _strongest(result: Result, detector: Detector) -> list[dict[str, Any]]:
 
 
 def _heat_uri(image: np.ndarray, heat: np.ndarray | None) -> str | None:
-    return None if heat is None else _data_uri(draw.overlay(image, heat))
-
-
-def _data_uri(image: np.ndarray) -> str:
-    encoded = base64.b64encode(media_image.encode_image(image, "jpeg")).decode()
-    return f"data:image/jpeg;base64,{encoded}"
+    return None if heat is None else media_image.data_uri(draw.overlay(image, heat))
 
 
 def write_json(report: dict[str, Any], path: str | os.PathLike) -> None:

@@ -4,6 +4,7 @@ OpenCV decodes JPEG, PNG, WebP and BMP, Pillow GIF and TIFF, `heif_pixels` HEIC 
 them after the header was checked.
 """
 
+import base64
 import io
 import os
 import stat
@@ -179,3 +180,13 @@ def encode_image(image: np.ndarray, encoding: str) -> bytes:
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(f".{encoding}", bgr, _ENCODINGS[encoding])
     return encoded.tobytes()
+
+
+def data_uri(image: np.ndarray, *, side: int | None = None) -> str:
+    """Returns RGB uint8 [H, W, 3] as a JPEG within a text, for pages that load nothing.
+
+    `side` makes it that many pixels wide and high.
+    """
+    if side is not None:
+        image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    return f"data:image/jpeg;base64,{base64.b64encode(encode_image(image, 'jpeg')).decode()}"

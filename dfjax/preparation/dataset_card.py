@@ -20,7 +20,6 @@ The keys of dataset_card.json:
     audit         `dfjax.data.leaks.Audit` of these records, null if there is none
 """
 
-import base64
 import dataclasses
 import functools
 import json
@@ -29,7 +28,6 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import jinja2
 import numpy as np
 import sklearn.metrics
@@ -117,7 +115,7 @@ class _Sample:
         self.cues.append([float(cue.measure(record, features)) for cue in CUES.values()])
         self.clips.add(record["clip"])
         if len(self.sheet) < _SHEET and record["clip"] not in self.sheet:
-            self.sheet[record["clip"]] = _data_uri(image)
+            self.sheet[record["clip"]] = media_image.data_uri(image, side=_THUMBNAIL)
 
 
 def write(dataset: Dataset) -> None:
@@ -161,12 +159,6 @@ def _draw_samples(dataset: Dataset) -> dict[tuple[str, str], _Sample]:
             done += counts[split]
             bar.update(done)
     return samples
-
-
-def _data_uri(image: np.ndarray) -> str:
-    small = cv2.resize(image, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
-    encoded = base64.b64encode(media_image.encode_image(small, "jpeg")).decode()
-    return f"data:image/jpeg;base64,{encoded}"
 
 
 def _describe(dataset: Dataset, samples: dict[tuple[str, str], _Sample]) -> dict[str, Any]:

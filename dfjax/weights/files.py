@@ -24,7 +24,7 @@ from dfjax.media.errors import MediaError
 from dfjax.models import key_names
 from dfjax.sandbox import pool
 from dfjax.sandbox.errors import TimeLimitError, WorkerError
-from dfjax.weights import formats, normalization, sources
+from dfjax.weights import formats, normalization, shipped, sources
 
 FORMATS = tuple(formats.READERS)
 
@@ -135,7 +135,7 @@ def _require_file(path: pathlib.Path) -> int:
     if not path.is_file():
         raise UserError(
             f"{path} does not exist: give a file of weights, package:NAME, or one of those that "
-            f"come with dfjax ({', '.join(sources.shipped())})"
+            f"come with dfjax ({', '.join(shipped.names())})"
         )
     size = path.stat().st_size
     if size == 0:

@@ -12,7 +12,7 @@ from flax import linen as nn
 from dfjax import checkpoint, steps, tree
 from dfjax.models import key_names
 from dfjax.run import Run
-from dfjax.weights import convert, files, normalization, sources
+from dfjax.weights import convert, files, normalization, shipped
 
 
 def load(
@@ -69,7 +69,7 @@ class _Weights(NamedTuple):
 
 def _read(source: str) -> _Weights:
     path = pathlib.Path(source)
-    if source in sources.shipped() or not path.is_dir():
+    if source in shipped.names() or not path.is_dir():
         file = files.read(source)
         return _Weights(file.tensors, file.normalization, file.metadata.get("model", ""))
     is_step = path.parent.name == checkpoint.FOLDER and path.name.isdecimal()

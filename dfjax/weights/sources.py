@@ -11,9 +11,8 @@ import pathlib
 import re
 
 from dfjax.errors import UserError
-from dfjax.weights import formats
+from dfjax.weights import formats, shipped
 
-_SHIPPED = pathlib.Path(__file__).with_name("pretrained")
 _SUFFIXES = {".safetensors", ".npz", ".h5", ".dat", ".pth"}
 # Of packages with several files: the one that is meant.
 _FILES = {"face_recognition_models": "dlib_face_recognition_resnet_model_v1.dat"}
@@ -33,19 +32,14 @@ def locate(spec: str) -> tuple[str | None, pathlib.Path]:
         path = _in_package(rest)
         # A package is code: whoever installed it to get its weights trusts them.
         return "pth" if path.suffix == ".pth" else None, path
-    if spec not in shipped():
+    if spec not in shipped.names():
         return None, pathlib.Path(spec)
     if pathlib.Path(spec).exists():
         raise UserError(
             f"{spec} is the name of weights that come with dfjax, and lies in this folder, too: "
             f"write ./{spec} for the latter, or move it away"
         )
-    return None, _SHIPPED / f"{spec}.safetensors"
-
-
-def shipped() -> list[str]:
-    """Returns the names of the weights that come with dfjax."""
-    return sorted(path.stem for path in _SHIPPED.glob("*.safetensors"))
+    return None, shipped.path(spec)
 
 
 def _in_package(name: str) -> pathlib.Path:

@@ -31,6 +31,7 @@ def test_export_holds_every_artefact_and_says_how_near_it_is(run, exported):
         "explain.stablehlo",
         "model.onnx",
         "model_card.json",
+        "MODEL_CARD.md",
         "export.json",
     }
     assert (exported / "saved_model" / "1" / "saved_model.pb").is_file()
@@ -82,6 +83,7 @@ def test_a_newer_export_replaces_an_older_one_and_nothing_else(run, exported, tm
     shutil.copytree(exported, out)
     report = export.export(Run.open(run), out, ["stablehlo"])
     assert sorted(path.name for path in out.iterdir()) == [
+        "MODEL_CARD.md",
         "explain.stablehlo",
         "export.json",
         "model_card.json",

@@ -4,11 +4,11 @@ import hashlib
 import sys
 
 import make_pretrained
-from dfjax.weights import files, sources
+from dfjax.weights import files, shipped, sources
 
 
 def test_the_shipped_file_is_the_one_that_was_made():
-    assert sources.shipped() == [make_pretrained.MODEL]
+    assert shipped.names() == [make_pretrained.MODEL]
     file = files.read(make_pretrained.MODEL)
     assert file.sha256 == "3ce19046e52cb9a1938b26890102951dbd7669f9161e7ea67da406d09c2d3cd5"
     assert file.normalization == {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}

@@ -1,0 +1,189 @@
+"""MODEL_CARD.md: a model in the form in which people publish them.
+
+The sections are those of Mitchell et al., Model Cards for Model Reporting (arXiv:1810.03993).
+"""
+
+import json
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dfjax import compatibility, verdict, versions
+from dfjax.faces import crop_spec
+from dfjax.model_card import Decision, ModelCard
+from dfjax.report import facts, markdown, protocol, tables
+from dfjax.report.estimate import Estimate
+from dfjax.report.tables import Row, Table
+from dfjax.weights import shipped
+
+FILE = "MODEL_CARD.md"
+REPORT_FILE = "report.json"
+
+_DRAWN = (
+    "This model was trained on drawn faces. What it says about photographs means nothing; it is "
+    "there to try programs out."
+)
+_USE = (
+    "For a first look at pictures and videos of faces, by people who also check where a file comes "
+    "from: journalists, moderators, researchers.",
+    "Not as proof, alone or in court, and not for decisions about people without a human who can "
+    "overrule them.",
+    "Not for pictures without faces, for whole scenes made by a program, or for sound: the model "
+    "sees faces alone. Not for telling who somebody is.",
+)
+_CAVEATS = (
+    "Scores fall on methods, compressions and cameras that training did not show; the tables say "
+    "how far on the data they name, and nothing about others.",
+    "A temperature that was fitted on validation data keeps probabilities honest on such data only.",
+    "Most files that people meet are real: at 1% of fakes, most alarms are false even where few "
+    "reals are called fake. The precision at that share stands in the tables.",
+    "No sign of manipulation is no proof that a file is genuine.",
+)
+_ETHICS = (
+    "Faces are personal data: a crop that is scored shows a person who was perhaps not asked.",
+    "Detectors err more often on some groups of people than on others. Where no groups stand in "
+    "the tables, nobody has looked.",
+    "A wrong alarm can harm whoever is in the file or made it; a missed fake, whoever believes it.",
+)
+
+
+def render(
+    card: ModelCard,
+    *,
+    init_from: str,
+    prepared: Mapping[str, Any],
+    reports: Sequence[Mapping[str, Any]],
+) -> str:
+    """Returns the card of a model as Markdown.
+
+    Args:
+      card: what it is and how it decides.
+      init_from: what its weights began with, as in its config; "" is nothing.
+      prepared: the metadata of the dataset that it was trained on.
+      reports: contents of report.json about these weights; none is "not evaluated yet".
+    """
+    datasets = [dataset for report in reports for dataset in report["datasets"]]
+    parts = [
+        f"# Model card: {markdown.escape(card.model_name)}\n",
+        *([f"> {_DRAWN}\n"] if card.synthetic else []),
+        _section("Model details", markdown.facts(_details(card))),
+        _section("Intended use", markdown.items(_USE)),
+        _section("Factors", markdown.items(_factors(datasets))),
+        _section("Metrics", markdown.items(_decisions(card)), markdown.table(_limits(card))),
+        _section("Training data", markdown.items(_training(card, prepared))),
+        _section("Evaluation data", markdown.items(_evaluation(datasets))),
+        _section("Quantitative analyses", *_results(reports)),
+        _section("Ethical considerations", markdown.items(_ETHICS)),
+        _section("Caveats and recommendations", markdown.items(_CAVEATS)),
+        _section("Terms", markdown.items(_terms(card, init_from))),
+    ]
+    return "\n".join(parts)
+
+
+def find_reports(folder: pathlib.Path, card: ModelCard) -> list[dict[str, Any]]:
+    """Returns the contents of all report.json below a folder that are about the card's weights."""
+    found = [json.loads(path.read_text()) for path in sorted(folder.rglob(REPORT_FILE))]
+    return [each for each in found if (each.get("model") or {}).get("weights") == card.weights]
+
+
+def _section(title: str, *contents: str) -> str:
+    return "\n".join([f"## {title}\n", *contents])
+
+
+def _details(card: ModelCard) -> dict[str, str]:
+    return {
+        "Kind": "a network that scores crops of faces, real or fake",
+        "Architecture": card.model_name,
+        "Arguments": _one_line(card.model_arguments),
+        "Input": f"RGB crops, resized to {card.image_size} pixels",
+        "Face crops": _one_line(card.crop_spec.to_json()),
+        "Output": f"a score in 0 to 1: the {verdict.SCORE_MEANING}",
+        "Temperature": f"{card.temperature:.4g}",
+        "Weights, SHA-256": card.weights,
+        "Updates": f"{card.step:,}",
+        "Made with": f"dfjax {versions.installed_version('dfjax')}, card format "
+        f"{compatibility.CARD.current}",
+        "Published by": "whoever publishes this export puts name, date and address here",
+    }
+
+
+def _one_line(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facts.flat(values).items())
+
+
+def _factors(datasets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield (
+        "What a score depends on beside the forgery: its method, the size, sharpness and light of "
+        "the face, compression, and who the person is."
+    )
+    columns = sorted({column for each in datasets for column in each.get("groups") or {}})
+    if columns:
+        yield f"Compared below: groups by {', '.join(columns)}."
+    else:
+        yield "No groups of people or conditions have been compared."
+
+
+def _decisions(card: ModelCard) -> Iterator[str]:
+    yield (
+        "AUC, AP and EER say how well scores separate real from fake; log loss, Brier score and ECE "
+        "how far scores are probabilities; the rest what happens at a frozen threshold."
+    )
+    yield f"The verdict on a file: {verdict.RULE}."
+    yield f"A track of a video needs {card.min_video_frames} usable faces for a verdict."
+
+
+def _limits(card: ModelCard) -> Table:
+    """What decides, for the longest tracks of each kind of input."""
+    rows = tuple(_limits_row(kind, decision) for kind, decision in card.decisions.items())
+    columns = ("Input", "Threshold", "Real below", "Fake from", "Error rate", "Real", "Fake")
+    return Table("Decisions, fitted on validation data", columns, rows)
+
+
+def _limits_row(kind: str, decision: Decision) -> Row:
+    longest, fitted_on = decision.limits[-1], decision.fitted_on
+    threshold = Estimate(decision.threshold, *decision.threshold_interval)
+    limits = Estimate(longest.low), Estimate(longest.high), f"{decision.error_rate:.1%}"
+    return Row((kind, threshold, *limits, fitted_on.get("real"), fitted_on.get("fake")))
+
+
+def _training(card: ModelCard, prepared: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Corpus: {prepared['corpus']}{', drawn by a program' if card.synthetic else ''}."
+    for split in prepared["coverage"]:
+        rows = [row for row in prepared.get("methods", ()) if row["split"] == split]
+        counts = ", ".join(f"{row['clips']:,} clips of {row['method']}" for row in rows)
+        if counts:
+            yield f"Split {split}: {counts}."
+    yield from protocol.of_model(card.protocol)
+
+
+def _evaluation(datasets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not datasets:
+        yield "Not evaluated yet."
+    for dataset in datasets:
+        notes = "; ".join(note for note in dataset["notes"] if note != "synthetic")
+        clips = f"{dataset['coverage']['clips']:,} clips"
+        yield f"{tables.name_of(dataset)}: {clips}{f'; {notes}' if notes else ''}."
+
+
+def _results(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not reports:
+        yield "Not evaluated yet.\n"
+    for report in reports:
+        yield markdown.table(tables.overview(report))
+        for dataset in report["datasets"]:
+            yield from map(markdown.table, tables.of_dataset(dataset))
+        yield "Protocol:\n"
+        yield markdown.items(protocol.shared(report["datasets"]))
+
+
+def _terms(card: ModelCard, init_from: str) -> Iterator[str]:
+    yield (
+        "Weights follow from their training data, whose terms hold for them, too; most corpora of "
+        "forgeries forbid commercial use."
+    )
+    if init_from in shipped.names():
+        yield f"They began as {init_from}, which comes with dfjax: {shipped.LICENSE}."
+    elif init_from:
+        yield f"They began as {init_from}: its terms hold as well."
+    if card.crop_spec.landmarks == 68:
+        yield f"Face crops: {crop_spec.LICENSE_OF_68_LANDMARKS}."
