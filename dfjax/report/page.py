@@ -41,7 +41,7 @@ def render_html(report: Mapping[str, Any], robustness: Mapping[str, Any] | None)
 def _template() -> jinja2.Template:
     return html_template.make_template(
         pathlib.Path(__file__).with_name("report.html.jinja"),
-        values={"none": NONE, "size": {"width": figures.WIDTH, "height": figures.HEIGHT}},
+        values={"missing": NONE, "size": {"width": figures.WIDTH, "height": figures.HEIGHT}},
     )
 
 

@@ -34,7 +34,7 @@ _USE = (
 _CAVEATS = (
     "Scores fall on methods, compressions and cameras that training did not show; the tables say "
     "how far on the data they name, and nothing about others.",
-    "A temperature that was fitted on validation data keeps probabilities honest on such data only.",
+    "The temperature was fitted on validation data: scores are probabilities on such data only.",
     "Most files that people meet are real: at 1% of fakes, most alarms are false even where few "
     "reals are called fake. The precision at that share stands in the tables.",
     "No sign of manipulation is no proof that a file is genuine.",
@@ -125,8 +125,8 @@ def _factors(datasets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _decisions(card: ModelCard) -> Iterator[str]:
     yield (
-        "AUC, AP and EER say how well scores separate real from fake; log loss, Brier score and ECE "
-        "how far scores are probabilities; the rest what happens at a frozen threshold."
+        "AUC, AP and EER say how well scores separate real from fake; log loss, Brier score and "
+        "ECE how far scores are probabilities; the rest what happens at a frozen threshold."
     )
     yield f"The verdict on a file: {verdict.RULE}."
     yield f"A track of a video needs {card.min_video_frames} usable faces for a verdict."

@@ -1,50 +1,17 @@
 """The page says in words what the report says in figures, runs nothing and loads nothing."""
 
 import copy
-import html.parser
 
 import pytest
 
 from dfjax.inference.page import clock, render_html
+from tests.html_page import Page
 from tests.inference.reports import EVIL, REPORTS, video_report
 
 
 def test_times_carry_over():
     times = [0, 9.96, 59.94, 59.96, 3601]
     assert [clock(t) for t in times] == ["0:00.0", "0:10.0", "0:59.9", "1:00.0", "60:01.0"]
-
-
-class Page(html.parser.HTMLParser):
-    """Tags with their attributes, the text, and whether every tag is closed in order."""
-
-    VOID = frozenset({"meta", "img", "br"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.texts, self._open = [], [], []
-        self.feed(text)
-        assert self._open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in self.VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append((self._open[-1] if self._open else "", " ".join(data.split())))
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def text(self):
-        return " ".join(data for tag, data in self.texts if tag != "style")
 
 
 def with_evil_text(value):

@@ -3,8 +3,10 @@
 import numpy as np
 from sklearn import metrics as sk
 
-EVIL = "<script>alert(1)</script> | `rm` **b** [x](http://e.vil) \\input{x} $a_1$ & % #\u202egnp.exe\x1b"
-_HALF = 0.5
+EVIL = (
+    "<script>alert(1)</script> | `rm` **b** [x](http://e.vil) \\input{x} $a_1$ & % # -- "
+    "\u202egnp.exe\x1b"
+)
 
 
 def make_report(datasets=None):

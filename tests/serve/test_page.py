@@ -5,32 +5,23 @@ import hashlib
 import json
 import pathlib
 import re
-import shutil
 
 import pytest
-from playwright import sync_api
 
 from dfjax import verdict
 from dfjax.inference.page import render_html
 from dfjax.serve import app
+from tests import chromium
+from tests.chromium import fits, needs_browser
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-fake-device-for-media-stream"
-)
 SETTLED = "it => it.seeking && new Promise(go => it.addEventListener('seeked', go, {once: true}))"
 PAGE = pathlib.Path(app.__file__).with_name("page")
-
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
+    with chromium.launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -60,10 +51,6 @@ def wait_for_report(page):
     with page.expect_download() as download:
         page.locator("#download").click()
     return json.loads(pathlib.Path(download.value.path()).read_text()), download.value
-
-
-def fits(page):
-    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @needs_browser
