@@ -19,9 +19,10 @@ def add_to(subcommands: options.Subcommands) -> None:
         subcommands,
         "report",
         help="measure scores that are in files, of dfjax or of other tools",
-        description="Measure scores that are in files, without the model: report.json and "
-        "metrics.json. Nothing is fitted to the scores: the threshold and the temperature are "
-        "those of a model card, or given, or 0.5 and none.",
+        description="Measure scores that are in files, without the model: report.html for "
+        "readers, report.md and report.tex for papers, report.json and metrics.json. Nothing is "
+        "fitted to the scores: the threshold and the temperature are those of a model card, or "
+        "given, or 0.5 and none.",
         run=_run,
     )
     parser.add_argument(
@@ -49,6 +50,7 @@ def add_to(subcommands: options.Subcommands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from dfjax import model_card, walk
     from dfjax.evaluators import protocol, score_table, tables
+    from dfjax.report import report
 
     files.require_writable(arguments.out)
     card = None if arguments.model is None else model_card.read(arguments.model)
@@ -65,8 +67,10 @@ def _run(arguments: argparse.Namespace) -> int:
     walk.mark_output(out)
     files.replace_json(out / protocol.FILE, protocol.make(parts, card=card))
     files.replace_json(out / protocol.METRICS_FILE, results)
+    report.write(out)
     tables.print_results(results)
-    console.print_line(f"wrote {out}: {protocol.FILE}, {protocol.METRICS_FILE}")
+    names = protocol.FILE, protocol.METRICS_FILE, *report.FILES
+    console.print_line(f"wrote {out}: {', '.join(names)}")
     return 0
 
 

@@ -1,6 +1,5 @@
 """A model with everything that was frozen, and what it makes of prepared data."""
 
-import base64
 import dataclasses
 import json
 import pathlib
@@ -18,10 +17,13 @@ from dfjax.evaluators.levels import Thresholds
 from dfjax.evaluators.score_table import ScoreTable
 from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard
+from dfjax.report import report
 
 Score = Callable[[EvalTarget], frame.Scores]
 # From a target and its scores to the AUCs of the trivial cues and of the model.
 Probe = Callable[[EvalTarget, frame.Scores], dict[str, Any]]
+
+_PICTURE = 128  # pixels, the side of a face in the report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +63,9 @@ class Judge:
             except UserError as error:
                 failures.append(f"{target.name}: {error}")
         if jax.process_index() == 0:
-            report = protocol.make(parts, card=self.card, config=self.config, devices=_devices())
-            files.replace_json(out / protocol.FILE, report)
+            content = protocol.make(parts, card=self.card, config=self.config, devices=_devices())
+            files.replace_json(out / protocol.FILE, content)
+            report.write(out)
             tables.print_results(results)
         if failures:
             raise UserError("; ".join(failures))
@@ -79,7 +82,8 @@ class Judge:
         measured = result.describe(target, judged, self.card, self.limits, overlap)
         part = _part(target, table, measured, self.limits)
         measured |= protocol.summary(part["levels"])
-        measured["trivial_cues"] = self.probe(target, scores) if self.probe else None
+        cues = self.probe(target, scores) if self.probe else None
+        measured["trivial_cues"] = part["trivial_cues"] = cues
         if jax.process_index() == 0:
             folder = _folder(out, target)
             walk.mark_output(folder)
@@ -104,8 +108,7 @@ def _part(
 
     def picture(row: int) -> str:
         image = media_image.decode_image(records[row]["image"])
-        encoded = base64.b64encode(media_image.encode_image(image, "jpeg")).decode()
-        return f"data:image/jpeg;base64,{encoded}"
+        return media_image.data_uri(image, side=_PICTURE)
 
     audit = leaks.read(target.dataset)
     found = None if audit is None else dataclasses.asdict(audit)

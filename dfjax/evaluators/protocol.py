@@ -18,8 +18,9 @@ from dfjax.evaluators.levels import Thresholds
 from dfjax.evaluators.score_table import ScoreTable
 from dfjax.metrics import bootstrap
 from dfjax.model_card import ModelCard
+from dfjax.report import results
 
-FILE = "report.json"
+FILE = results.REPORT_FILE
 METRICS_FILE = "metrics.json"
 
 _FORMAT = 1

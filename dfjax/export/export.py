@@ -23,7 +23,7 @@ from dfjax.inference import explain, manifest
 from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard
 from dfjax.models import fold
-from dfjax.report import published_card
+from dfjax.report import published_card, results
 from dfjax.run import Run
 
 FORMATS = tuple(export_formats.FORMATS)
@@ -102,7 +102,7 @@ def _published_card(run: Run, card: ModelCard) -> str:
         card,
         init_from=run.config.get("init_from", ""),
         prepared=run.dataset.metadata,
-        reports=published_card.find_reports(run.workdir / "eval", card),
+        reports=results.find(run.workdir / "eval", card.weights),
     )
 
 

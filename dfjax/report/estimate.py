@@ -63,6 +63,24 @@ class Estimate:
         return f"{self.number} ({self.interval})" if self.interval else self.number
 
 
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """A part of a whole, such as "3.1%"; of nothing, there is no number."""
+
+    part: int
+    whole: int
+
+    interval = ""
+
+    @property
+    def number(self) -> str:
+        """The share as a text."""
+        return f"{self.part / self.whole:.1%}" if self.whole else NONE
+
+    def __str__(self) -> str:
+        return self.number
+
+
 def show(value: float | None) -> str:
     """Returns a number with three digits after the point, or more: 0.9996 is not shown as 1."""
     if value is None:
@@ -72,8 +90,3 @@ def show(value: float | None) -> str:
         if float(text) == value or float(text) not in (0, 1):
             return text
     return text
-
-
-def percent(part: int, whole: int) -> str:
-    """Returns a share such as "3.1%", of nothing `NONE`."""
-    return f"{part / whole:.1%}" if whole else NONE

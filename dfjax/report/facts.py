@@ -3,11 +3,18 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dfjax.report.estimate import show
-
 Facts = dict[str, str] | str
 
-_OF_DATA = ("corpus", "clips", "seed", "frames", "strict", "boxes_from_original", "synthetic")
+_OF_DATA = (
+    "corpus",
+    "clips",
+    "seed",
+    "frames",
+    "strict",
+    "boxes_from_original",
+    "synthetic",
+    "warnings",
+)
 _OF_MODEL = ("model_name", "weights", "step", "image_size", "temperature", "min_video_frames")
 
 
@@ -18,12 +25,8 @@ def of_data(dataset: Mapping[str, Any]) -> dict[str, Facts]:
     if card is None:
         headings["Data card"] = "There is none: the data were not at hand."
     else:
-        prepared = card.get("prepared", card)
-        headings["Data card"] = flat(
-            {name: prepared[name] for name in _OF_DATA if name in prepared}
-        )
-        headings["Face crops"] = flat(prepared.get("crop_spec") or {})
-        headings["Trivial cues: AUC without looking at the face"] = _trivial_cues(card)
+        headings["Data card"] = flat({name: card[name] for name in _OF_DATA if name in card})
+        headings["Face crops"] = flat(card.get("crop_spec") or {})
         headings["Leak audit: shared by splits"] = _audit(card.get("audit"))
     headings["Shared with the training data"] = _overlap(dataset.get("overlap"))
     return {heading: facts for heading, facts in headings.items() if facts}
@@ -63,11 +66,6 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return ", ".join(map(_text, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _trivial_cues(card: Mapping[str, Any]) -> Facts:
-    probes = card.get("trivial_cues") or {}
-    return {split: show(probe["auc"]) for split, probe in probes.items() if probe}
 
 
 def _audit(audit: Mapping[str, Any] | None) -> Facts:

@@ -1,6 +1,7 @@
 """The figures of a report: numbers become lines in the coordinates of an SVG, x right, y down."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +10,13 @@ from dfjax.report import tables
 from dfjax.report.estimate import Estimate, show
 
 WIDTH, HEIGHT = 320, 240
-LEFT, RIGHT, TOP, BOTTOM = 44, 308, 10, 196  # the frame that holds the lines
+LEFT, RIGHT, TOP, BOTTOM = 52, 308, 10, 196  # the frame that holds the lines
 
+_CALIBRATED = {
+    "raw": "as scored",
+    "calibrated": "after temperature",
+    "isotonic": "after isotonic table",
+}
 _UNIT = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -75,7 +81,7 @@ def of_dataset(dataset: Mapping[str, Any]) -> list[Figure]:
     levels = tables.measured_levels(dataset)
     figures = [
         *(_curves(kind, levels) for kind in _CURVES),
-        *(_reliability(name, level) for name, level in levels.items()),
+        *(_reliability(dataset, name) for name in levels),
         *(_histogram(name, level) for name, level in levels.items()),
     ]
     return [figure for figure in figures if figure]
@@ -103,9 +109,10 @@ def _y_axis(label: str, ticks: Sequence[float] = _UNIT) -> Axis:
     return Axis(label, tuple(ticks), BOTTOM, TOP)
 
 
-def _points(x: Axis, y: Axis, xs: Sequence[float], ys: Sequence[float]) -> str:
-    places = zip(map(x.place, xs), map(y.place, ys), strict=True)
-    return " ".join(f"{across},{down}" for across, down in places)
+def _points(x: Axis, y: Axis, xs: Sequence[float], ys: Sequence[float | None]) -> str:
+    """The points as SVG has them; those without a number are left out."""
+    known = [(across, up) for across, up in zip(xs, ys, strict=True) if up is not None]
+    return " ".join(f"{x.place(across)},{y.place(up)}" for across, up in known)
 
 
 def _diagonal(x: Axis, y: Axis) -> Line:
@@ -139,24 +146,33 @@ def _band(x: Axis, y: Axis, curve: Mapping[str, Any]) -> str:
     return f"{there} {back}"
 
 
-def _reliability(name: str, level: Mapping[str, Any]) -> Figure | None:
-    found = level.get("reliability") or {}
+def _reliability(dataset: Mapping[str, Any], name: str) -> Figure | None:
+    """The share of fakes by score; None: no bin is known."""
+    level, isotonic = dataset["levels"][name], _isotonic(dataset, name)
+    bins = {**(level.get("reliability") or {}), **isotonic}
     x, y = _x_axis("Mean score of a bin"), _y_axis("Share of fakes")
-    lines = [_diagonal(x, y)]
-    for kind, title in (("raw", "as scored"), ("calibrated", "after temperature")):
-        bins = [each for each in found.get(kind) or () if each["n"]]
-        if bins:
-            scores, shares = ([each[key] for each in bins] for key in ("score", "share"))
-            dots = tuple(zip(map(x.place, scores), map(y.place, shares), strict=True))
-            lines.append(Line(title, kind, _points(x, y, scores, shares), dots=dots))
-    if len(lines) == 1:
+    lines = [_bins_line(x, y, kind, bins[kind]) for kind in _CALIBRATED if bins.get(kind)]
+    if not lines:
         return None
     errors = [Estimate.of(level["metrics"].get(key)) for key in ("ece", "ece_calibrated")]
     alt = (
         f"Reliability at the {name} level: the share of fakes by score. ECE {errors[0]}, after "
         f"temperature {errors[1]}."
     )
-    return Figure(f"Reliability, {name} level", alt, x, y, tuple(lines))
+    return Figure(f"Reliability, {name} level", alt, x, y, (_diagonal(x, y), *lines))
+
+
+def _isotonic(dataset: Mapping[str, Any], level: str) -> dict[str, Any]:
+    """The bins after the isotonic table, if the model has one."""
+    found = (dataset.get("calibration") or {}).get(level) or {}
+    return {"isotonic": found["isotonic"]["reliability"]} if "isotonic" in found else {}
+
+
+def _bins_line(x: Axis, y: Axis, kind: str, bins: Sequence[Mapping[str, Any]]) -> Line:
+    full = [each for each in bins if each["n"]]
+    scores, shares = ([each[key] for each in full] for key in ("score", "share"))
+    dots = tuple(zip(map(x.place, scores), map(y.place, shares), strict=True))
+    return Line(_CALIBRATED[kind], kind, _points(x, y, scores, shares), dots=dots)
 
 
 def _histogram(name: str, level: Mapping[str, Any]) -> Figure | None:
@@ -182,25 +198,27 @@ def _histogram(name: str, level: Mapping[str, Any]) -> Figure | None:
 
 def of_robustness(measured: Mapping[str, Any]) -> list[Figure]:
     """Returns a figure for each distortion: the AUC along its levels, all on one scale."""
-    aucs = [Estimate.of(each["auc"]) for kind in measured["types"] for each in kind["levels"]]
-    lows = [low for auc in aucs for low in (auc.low, auc.value) if low is not None]
-    low = min(0.5, *(int(10 * each) / 10 for each in lows)) if lows else 0.5
-    ticks = [low + (1 - low) * i / 5 for i in range(6)]
-    return [_distortion(kind, _y_axis("AUC", ticks)) for kind in measured["types"]]
+    clean = [{"level": 0, "auc": measured["clean"]["auc"]}] if measured.get("clean") else []
+    rows = {kind["name"]: [*clean, *kind["levels"]] for kind in measured["types"]}
+    y = _auc_axis([Estimate.of(each["auc"]) for all_levels in rows.values() for each in all_levels])
+    return [_distortion(kind, rows[kind["name"]], y) for kind in measured["types"]]
 
 
-def _distortion(kind: Mapping[str, Any], y: Axis) -> Figure:
-    found = [(each["level"], Estimate.of(each["auc"])) for each in kind["levels"]]
-    rows = [(level, auc) for level, auc in found if auc.value is not None]
-    x = _x_axis("Level", sorted({level for level, _ in found} | {0}))
-    curve = {
-        "x": [level for level, _ in rows],
-        "low": [auc.low for _, auc in rows],
-        "high": [auc.high for _, auc in rows],
-    }
-    values = [auc.value for _, auc in rows]
-    dots = tuple(zip(map(x.place, curve["x"]), map(y.place, values), strict=True))
-    line = Line("", "auc", _points(x, y, curve["x"], values), _band(x, y, curve), dots)
-    mean, worst = (Estimate.of(kind[key]).number for key in ("mean", "worst"))
-    alt = f"AUC under {kind['name']} by level: mean {mean}, worst {worst}."
-    return Figure(f"{kind['name']}: mean {mean}, worst {worst}", alt, x, y, (line,))
+def _auc_axis(aucs: Sequence[Estimate]) -> Axis:
+    """From 0.5, or the tenth below the lowest number, to 1."""
+    numbers = [number for auc in aucs for number in (auc.low, auc.value) if number is not None]
+    low = math.floor(10 * min([0.5, *numbers])) / 10
+    return _y_axis("AUC", [low + (1 - low) * step / 5 for step in range(6)])
+
+
+def _distortion(kind: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], y: Axis) -> Figure:
+    x = _x_axis("Level", sorted({0, *(each["level"] for each in rows)}))
+    found = [(each["level"], Estimate.of(each["auc"])) for each in rows]
+    levels = [level for level, auc in found if auc.value is not None]
+    aucs = [auc for _, auc in found if auc.value is not None]
+    values, lows, highs = ([getattr(a, end) for a in aucs] for end in ("value", "low", "high"))
+    dots = tuple(zip(map(x.place, levels), map(y.place, values), strict=True))
+    band = _band(x, y, {"x": levels, "low": lows, "high": highs})
+    line = Line("", "auc", _points(x, y, levels, values), band, dots)
+    title = f"{kind['name']}: mean {Estimate.of(kind['mean'])}, worst {Estimate.of(kind['worst'])}"
+    return Figure(title, f"AUC by level under {title}.", x, y, (line,))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from dfjax import console
 from dfjax.report.estimate import NONE, Estimate, show
-from dfjax.report.tables import Cell, Row, Table
+from dfjax.report.table import Cell, Row, Table
 
 PREAMBLE = r"""% Needs \usepackage{booktabs}; names beyond Latin letters need XeLaTeX or LuaLaTeX.
 % Define \interval before this file to show intervals otherwise, or not at all.
@@ -32,13 +32,13 @@ def escape(text: str) -> str:
 
 
 def table(content: Table) -> str:
-    """Returns a table with its title as the caption."""
+    """Returns a table with its title and the note as the caption."""
     columns = "".join("r" if numeric else "l" for numeric in content.numeric)
     rows = (_row(row, len(content.columns)) for row in content.rows)
     lines = [
         r"\begin{table}",
         r"\centering\footnotesize",
-        rf"\caption{{{escape(content.title)}}}",
+        rf"\caption{{{escape(_caption(content))}}}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         _line(map(escape, content.columns)),
@@ -49,6 +49,10 @@ def table(content: Table) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _caption(content: Table) -> str:
+    return f"{content.title}. {content.note}" if content.note else content.title
 
 
 def _row(row: Row, num_columns: int) -> str:

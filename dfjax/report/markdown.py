@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from dfjax import console
 from dfjax.report.estimate import NONE
-from dfjax.report.tables import Cell, Row, Table
+from dfjax.report.table import Cell, Row, Table
 
 # What could open markup; an address would become a link by itself ("://", "www.").
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>|~&#!$@]|(?<=www)\.|:(?=//)", re.IGNORECASE)
@@ -17,11 +17,12 @@ def escape(text: str) -> str:
 
 
 def table(content: Table) -> str:
-    """Returns a title and a table."""
+    """Returns a title, a table, and the note on it."""
     rules = ("---:" if numeric else ":---" for numeric in content.numeric)
     rows = (_row(row, len(content.columns)) for row in content.rows)
     head = _line(map(escape, content.columns)), _line(rules)
-    return "\n".join([f"**{escape(content.title)}**", "", *head, *rows]) + "\n"
+    note = ["", escape(content.note)] if content.note else []
+    return "\n".join([f"**{escape(content.title)}**", "", *head, *rows, *note]) + "\n"
 
 
 def items(sentences: Iterable[str]) -> str:

@@ -7,20 +7,21 @@ from typing import Any
 
 import jinja2
 
-from dfjax import html_template
+from dfjax import console, html_template
 from dfjax.corpora.clip import LABELS
-from dfjax.report import facts, figures, groups, protocol, tables
+from dfjax.report import facts, figures, protocol, tables
 from dfjax.report.estimate import NONE, show
 
-_DRAWN = "the faces of {} were drawn by a program: its numbers say nothing about real forgeries."
+_DRAWN = "{}: drawn by a program; its numbers say nothing about real forgeries."
 _KINDS = {
-    "frames": "The distortions were applied to whole frames, before faces were found.",
-    "crops": "The distortions were applied to stored crops of faces, as there were no frames.",
+    "frames": "Whole frames were distorted, before faces were found in them.",
+    "crops": "Stored crops of faces were distorted, as there were no frames.",
 }
 
 
 def render_html(report: Mapping[str, Any], robustness: Mapping[str, Any] | None) -> str:
     """Returns the page of a report.json and, if there is one, a robustness.json."""
+    report, robustness = _visible(report), _visible(robustness)
     shared = protocol.shared(report["datasets"])
     datasets = [_dataset(dataset, shared) for dataset in report["datasets"]]
     names = [dataset["name"] for dataset in datasets]
@@ -43,6 +44,15 @@ def _template() -> jinja2.Template:
         pathlib.Path(__file__).with_name("report.html.jinja"),
         values={"missing": NONE, "size": {"width": figures.WIDTH, "height": figures.HEIGHT}},
     )
+
+
+def _visible(value: Any) -> Any:
+    """The same values with texts in which no character acts: one can reverse all that follow."""
+    if isinstance(value, Mapping):
+        return {console.visible(key): _visible(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_visible(each) for each in value]
+    return console.visible(value) if isinstance(value, str) else value
 
 
 def _title(report: Mapping[str, Any]) -> str:
@@ -79,11 +89,6 @@ def _dataset(dataset: Mapping[str, Any], shared: list[str]) -> dict[str, Any]:
         "sentences": own,
         "figures": figures.of_dataset(dataset),
         "tables": tables.of_dataset(dataset),
-        "groups": [
-            table
-            for column, found in (dataset.get("groups") or {}).items()
-            for table in groups.of_column(column, found)
-        ],
         "pictures": [_face(each) for each in dataset.get("worst") or () if each["picture"]],
         "worst": tables.worst(dataset),
         "facts": facts.of_data(dataset),

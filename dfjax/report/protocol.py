@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dfjax.report.estimate import percent
+from dfjax.report.estimate import Share
 
 _UNKNOWN = (
     "How the model was trained and chosen, and what its threshold was set on, is not known: the "
@@ -11,6 +11,8 @@ _UNKNOWN = (
 )
 _FIXED = (
     "Label 0 is real, 1 is fake; a score is the probability of fake.",
+    "Frame level: each face by itself. Video level: a score for each clip that shows a face in "
+    "several frames.",
     "Each method's fakes are compared with all reals.",
     "Decisions are made at a threshold that was frozen before this data was scored; those at 0.5 "
     "are secondary.",
@@ -19,7 +21,7 @@ _FIXED = (
 
 def shared(datasets: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the sentences that hold of every dataset."""
-    first, *others = [sentences(dataset) for dataset in datasets]
+    first, *others = [sentences(dataset) for dataset in datasets] or [[]]
     return [sentence for sentence in first if all(sentence in other for other in others)]
 
 
@@ -28,6 +30,7 @@ def sentences(dataset: Mapping[str, Any]) -> list[str]:
     return [
         *of_model(dataset.get("protocol") or {}),
         *_FIXED,
+        *_frames(dataset.get("protocol") or {}),
         *(text for name, level in dataset["levels"].items() for text in _level(name, level)),
         *_missing(dataset["coverage"]),
     ]
@@ -52,13 +55,18 @@ def of_model(protocol: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _frames(protocol: Mapping[str, Any]) -> Iterator[str]:
+    if "faces_of_a_frame" in protocol:
+        yield f"The score of a frame of a video is {protocol['faces_of_a_frame']}."
+
+
 def _level(name: str, level: Mapping[str, Any]) -> Iterator[str]:
     if "rule" in level:
-        yield f"The score of a {name} is the {level['rule']} of its faces."
+        yield f"The score of a {name} is the {level['rule']} of its frames."
     if "threshold" in level:
         yield (
-            f"The threshold of the {name} level is {level['threshold']:.4f} (from the "
-            f"{level['threshold_from']})."
+            f"The threshold of the {name} level is {level['threshold']:.4f}; it comes from: "
+            f"{level['threshold_from']}."
         )
     if interval := level.get("interval"):
         yield (
@@ -73,6 +81,6 @@ def _missing(coverage: Mapping[str, Any]) -> Iterator[str]:
         yield f"Each of the {clips:,} clips shows a face."
         return
     yield (
-        f"{missing:,} of {clips:,} clips ({percent(missing, clips)}) show no face: they are left "
+        f"{missing:,} of {clips:,} clips ({Share(missing, clips)}) show no face: they are left "
         "out where a table does not say otherwise."
     )

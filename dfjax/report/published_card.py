@@ -3,8 +3,6 @@
 The sections are those of Mitchell et al., Model Cards for Model Reporting (arXiv:1810.03993).
 """
 
-import json
-import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,11 +11,10 @@ from dfjax.faces import crop_spec
 from dfjax.model_card import Decision, ModelCard
 from dfjax.report import facts, markdown, protocol, tables
 from dfjax.report.estimate import Estimate
-from dfjax.report.tables import Row, Table
+from dfjax.report.table import Row, Table
 from dfjax.weights import shipped
 
 FILE = "MODEL_CARD.md"
-REPORT_FILE = "report.json"
 
 _DRAWN = (
     "This model was trained on drawn faces. What it says about photographs means nothing; it is "
@@ -80,12 +77,6 @@ def render(
     return "\n".join(parts)
 
 
-def find_reports(folder: pathlib.Path, card: ModelCard) -> list[dict[str, Any]]:
-    """Returns the contents of all report.json below a folder that are about the card's weights."""
-    found = [json.loads(path.read_text()) for path in sorted(folder.rglob(REPORT_FILE))]
-    return [each for each in found if (each.get("model") or {}).get("weights") == card.weights]
-
-
 def _section(title: str, *contents: str) -> str:
     return "\n".join([f"## {title}\n", *contents])
 
@@ -116,7 +107,8 @@ def _factors(datasets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         "What a score depends on beside the forgery: its method, the size, sharpness and light of "
         "the face, compression, and who the person is."
     )
-    columns = sorted({column for each in datasets for column in each.get("groups") or {}})
+    parted = (each.get("groups") or {} for each in datasets)
+    columns = {c["column"]: None for by in parted for c in by.get("columns", ()) if "groups" in c}
     if columns:
         yield f"Compared below: groups by {', '.join(columns)}."
     else:
@@ -142,7 +134,7 @@ def _limits(card: ModelCard) -> Table:
 def _limits_row(kind: str, decision: Decision) -> Row:
     longest, fitted_on = decision.limits[-1], decision.fitted_on
     threshold = Estimate(decision.threshold, *decision.threshold_interval)
-    limits = Estimate(longest.low), Estimate(longest.high), f"{decision.error_rate:.1%}"
+    limits = (Estimate(each) for each in (longest.low, longest.high, decision.error_rate))
     return Row((kind, threshold, *limits, fitted_on.get("real"), fitted_on.get("fake")))
 
 

@@ -6,18 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dfjax import files
-from dfjax.report import latex, markdown, page, protocol, tables
+from dfjax.report import latex, markdown, page, protocol, results, tables
+from dfjax.report.table import Table
 
 HTML, MARKDOWN, LATEX = FILES = ("report.html", "report.md", "report.tex")
 
 
-def write(
-    folder: str | os.PathLike,
-    report: Mapping[str, Any],
-    robustness: Mapping[str, Any] | None = None,
-) -> None:
-    """Writes `FILES` into a folder, of the content of report.json and of robustness.json."""
+def write(folder: str | os.PathLike) -> None:
+    """Writes `FILES` into a folder, of its report.json and, if it is there, its robustness.json."""
     folder = pathlib.Path(folder)
+    report, robustness = results.read(folder)
     files.replace_text(folder / HTML, page.render_html(report, robustness) + "\n")
     files.replace_text(folder / MARKDOWN, _markdown(report, robustness))
     contents = (latex.table(table) for table in _tables(report, robustness))
@@ -30,9 +28,7 @@ def _markdown(report: Mapping[str, Any], robustness: Mapping[str, Any] | None) -
     return "\n".join([*parts, "## Protocol\n", markdown.items(sentences)])
 
 
-def _tables(
-    report: Mapping[str, Any], robustness: Mapping[str, Any] | None
-) -> Iterator[tables.Table]:
+def _tables(report: Mapping[str, Any], robustness: Mapping[str, Any] | None) -> Iterator[Table]:
     yield tables.overview(report)
     for dataset in report["datasets"]:
         yield from tables.of_dataset(dataset)

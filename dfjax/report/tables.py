@@ -3,14 +3,13 @@
 An entry of report.json that is null or missing gives an empty cell, or no table.
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from dfjax.corpora.clip import LABELS
-from dfjax.report.estimate import TITLES, Estimate, percent
-
-Cell = str | int | Estimate | None
+from dfjax.report import groups
+from dfjax.report.estimate import TITLES, Estimate, Share
+from dfjax.report.table import Row, Table
 
 # The metrics of tables that compare datasets, methods or rules.
 _BRIEF = ("auc", "ap", "eer", "tpr_at_fpr_0.01", "balanced_accuracy")
@@ -42,38 +41,19 @@ _GROUPS = {
     ),
 }
 _AT_HALF = "Decisions at 0.5 (secondary)"
+_CALIBRATED = {
+    "raw": "as scored",
+    "temperature": "after temperature",
+    "isotonic": "after isotonic table",
+}
+_ERRORS = ("log_loss", "brier", "ece")
+_RATES = {
+    "false_alarm": "Reals called fake",
+    "one_limit": "With the limits of one face",
+    "coverage": "Reals with a verdict",
+    "detected": "One fake face found",
+}
 _POLICIES = {"dropped": "Clips without a face left out", "half": "Clips without a face scored 0.5"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A row of a table; its first cell says what the others are about.
-
-    Attributes:
-      cells: one for each column; of a heading, the first alone.
-      kind: "heading" of the rows below it, or "quiet": of too few clips for a conclusion.
-    """
-
-    cells: tuple[Cell, ...]
-    kind: Literal["", "heading", "quiet"] = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table with its title. Texts may come from outside: whoever writes it escapes them."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-    @property
-    def numeric(self) -> tuple[bool, ...]:
-        """For each column, whether it holds numbers: those are aligned on the right."""
-        cells = [row.cells for row in self.rows if row.kind != "heading"]
-        return tuple(
-            any(isinstance(row[column], int | Estimate) for row in cells)
-            for column in range(len(self.columns))
-        )
 
 
 def name_of(dataset: Mapping[str, Any]) -> str:
@@ -93,19 +73,23 @@ def overview(report: Mapping[str, Any]) -> Table:
         for dataset in report["datasets"]
         for name, level in dataset["levels"].items()
     )
-    return Table("Results", ("Data", "Level", "Real", "Fake", *_BRIEF_TITLES), tuple(rows))
+    return Table("All datasets", ("Data", "Level", "Real", "Fake", *_BRIEF_TITLES), tuple(rows))
 
 
 def of_dataset(dataset: Mapping[str, Any]) -> list[Table]:
-    """Returns the tables of a dataset that go into a paper; none is empty."""
+    """Returns all tables of a dataset but those of single faces; none is empty."""
     levels = measured_levels(dataset)
     tables = [
         metrics(dataset),
+        *(confusion(dataset, level) for level in levels),
         *(methods(dataset, level) for level in levels),
         rules(dataset),
         missing_faces(dataset),
-        *(confusion(dataset, level) for level in levels),
         coverage(dataset),
+        calibration(dataset),
+        false_alarms(dataset),
+        trivial_cues(dataset),
+        *groups.tables(dataset),
     ]
     return [table for table in tables if table.rows]
 
@@ -161,11 +145,13 @@ def missing_faces(dataset: Mapping[str, Any]) -> Table:
 def confusion(dataset: Mapping[str, Any], level: str) -> Table:
     """Returns the confusion matrix of a level: rows are what clips are, columns the answers."""
     rows = (
-        Row((truth, *(f"{count:,} ({percent(count, sum(counts))})" for count in counts)))
-        for truth, counts in zip(LABELS, dataset["levels"][level]["confusion"], strict=True)
+        Row((truth, *counts, Share(counts[right], sum(counts))))
+        for right, (truth, counts) in enumerate(
+            zip(LABELS, dataset["levels"][level]["confusion"], strict=True)
+        )
     )
     title = f"Confusion on {name_of(dataset)}, {level} level"
-    return Table(title, ("Truth", *(f"Called {label}" for label in LABELS)), tuple(rows))
+    return Table(title, ("Truth", *(f"Called {label}" for label in LABELS), "Right"), tuple(rows))
 
 
 def coverage(dataset: Mapping[str, Any]) -> Table:
@@ -175,6 +161,41 @@ def coverage(dataset: Mapping[str, Any]) -> Table:
     rows.append(_coverage_row("All", found))
     columns = ("Method", "Clips", "Without a face", "Coverage")
     return Table(f"Coverage of {name_of(dataset)}", columns, tuple(rows))
+
+
+def calibration(dataset: Mapping[str, Any]) -> Table:
+    """Returns the table of scores as probabilities, after each way to calibrate them."""
+    found = dataset.get("calibration") or {}
+    rows = (
+        Row((f"{level} level, {_CALIBRATED[kind]}", *(Estimate(part[name]) for name in _ERRORS)))
+        for level in measured_levels(dataset)
+        for kind, part in (found.get(level) or {}).items()
+    )
+    title = f"Calibration on {name_of(dataset)}"
+    return Table(title, ("Probability", *(TITLES[name] for name in _ERRORS)), tuple(rows))
+
+
+def false_alarms(dataset: Mapping[str, Any]) -> Table:
+    """Returns the table of what becomes of files that show several faces."""
+    found = dataset.get("false_alarms") or {}
+    rows = (
+        Row((str(each["faces"]), *(Estimate.of(each.get(rate)) for rate in _RATES)))
+        for each in found.get("faces", ())
+    )
+    title = f"Verdicts on files of several faces, from {name_of(dataset)}"
+    return Table(title, ("Faces", *_RATES.values()), tuple(rows), found.get("model", ""))
+
+
+def trivial_cues(dataset: Mapping[str, Any]) -> Table:
+    """Returns the table of what file size, light and sharpness alone reach on the same crops."""
+    found = dataset.get("trivial_cues") or {"auc": {}}
+    rows = (
+        Row((name.replace("_", " "), *(Estimate(aucs.get(level)) for level in ("frame", "video"))))
+        for name, aucs in found["auc"].items()
+    )
+    title = f"AUC of trivial cues on {name_of(dataset)}"
+    note = f"{found.get('crops')} of {found.get('of')} crops; the cues were fitted to training data"
+    return Table(title, ("Scored by", "Frame level", "Video level"), tuple(rows), note)
 
 
 def worst(dataset: Mapping[str, Any]) -> Table:
@@ -190,15 +211,25 @@ def worst(dataset: Mapping[str, Any]) -> Table:
 def robustness(measured: Mapping[str, Any]) -> Table:
     """Returns the table of the AUC under each distortion, a column for each level."""
     levels = sorted({each["level"] for kind in measured["types"] for each in kind["levels"]})
-    rows = []
-    for kind in measured["types"]:
-        aucs = {each["level"]: Estimate.of(each["auc"]) for each in kind["levels"]}
-        means = Estimate.of(kind["mean"]), Estimate.of(kind["worst"])
-        rows.append(Row((kind["name"], *map(aucs.get, levels), *means)))
-    overall = Estimate.of(measured["mean"]), Estimate.of(measured["worst"])
-    rows.append(Row(("All", *(None for _ in levels), *overall)))
-    columns = ("Distortion", *(f"Level {level}" for level in levels), "Mean", "Worst")
-    return Table("AUC under distortions", columns, tuple(rows))
+    clean = Estimate.of((measured.get("clean") or {}).get("auc"))
+    rows = [
+        Row((kind["name"], clean, *_aucs(kind, levels), *_mean_and_worst(kind)))
+        for kind in measured["types"]
+    ]
+    rows.append(Row(("All", clean, *(None for _ in levels), *_mean_and_worst(measured))))
+    columns = ("Distortion", "Clean", *(f"Level {level}" for level in levels), "Mean", "Worst")
+    name = f"{measured['data']}{' (synthetic)' if measured['synthetic'] else ''}"
+    notes = "; ".join(note for note in measured["notes"] if note != "synthetic")
+    return Table(f"AUC under distortions of {name}", columns, tuple(rows), notes)
+
+
+def _aucs(kind: Mapping[str, Any], levels: Iterable[int]) -> Iterable[Estimate | None]:
+    found = {each["level"]: Estimate.of(each["auc"]) for each in kind["levels"]}
+    return map(found.get, levels)
+
+
+def _mean_and_worst(measured: Mapping[str, Any]) -> tuple[Estimate, Estimate]:
+    return Estimate.of(measured["mean"]), Estimate.of(measured["worst"])
 
 
 _BRIEF_TITLES = tuple(TITLES[name] for name in _BRIEF)
@@ -220,4 +251,4 @@ def _under(heading: str, names: Iterable[str], parts: list[Mapping[str, Any]]) -
 
 def _coverage_row(name: str, part: Mapping[str, Any]) -> Row:
     clips, missing = part["clips"], part["without_face"]
-    return Row((name, clips, missing, percent(clips - missing, clips)))
+    return Row((name, clips, missing, Share(clips - missing, clips)))

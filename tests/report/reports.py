@@ -1,5 +1,7 @@
 """Contents of report.json and robustness.json, made from random scores by scikit-learn."""
 
+import json
+
 import numpy as np
 from sklearn import metrics as sk
 
@@ -7,6 +9,15 @@ EVIL = (
     "<script>alert(1)</script> | `rm` **b** [x](http://e.vil) \\input{x} $a_1$ & % # -- "
     "\u202egnp.exe\x1b"
 )
+
+
+def write(folder, datasets=None, robustness=None):
+    """Writes report.json and, if given, robustness.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(make_report(datasets)))
+    if robustness:
+        (folder / "robustness.json").write_text(json.dumps(robustness))
+    return folder
 
 
 def make_report(datasets=None):
@@ -56,7 +67,19 @@ def make_dataset(name="data/synthetic:test", **changes):
             },
         },
         "levels": {"frame": make_level(rng, 1500, 0.9), "video": make_level(rng, 150, 1.6)},
-        "groups": {"brightness": _groups(rng), "gender": _unlabelled()},
+        "groups": {
+            "columns": [_groups(rng), {"column": "gender", "about": None, "note": "no labels"}]
+        },
+        "calibration": _calibration(),
+        "false_alarms": _false_alarms(),
+        "trivial_cues": {
+            "crops": 400,
+            "of": 3_000,
+            "auc": {
+                "file_size": {"frame": 0.53, "video": None},
+                "model": {"frame": 0.83, "video": 0.95},
+            },
+        },
         "worst": [_error(rng, row) for row in range(6)],
         "data_card": _data_card(),
         "overlap": dict(clip=0, identity=3, video=12, pair=0, origin=0, identical=1),
@@ -107,6 +130,9 @@ def one_class():
         notes=[],
         levels={"frame": level, "video": level},
         groups=None,
+        calibration={"temperature": None, "isotonic": None, "frame": None, "video": None},
+        false_alarms=None,
+        trivial_cues=None,
         worst=[],
         data_card=None,
         overlap=None,
@@ -134,9 +160,10 @@ def hostile():
     level = dataset["levels"]["video"]
     level["methods"][EVIL] = level["methods"]["reenact"]
     level["rules"][EVIL] = {"auc": None}
-    dataset["groups"] = {EVIL: _groups(np.random.default_rng(0), EVIL)}
+    groups = {**_groups(np.random.default_rng(0), EVIL), "column": EVIL, "about": EVIL}
+    dataset["groups"] = {"columns": [groups, {"column": EVIL, "about": None, "note": EVIL}]}
     dataset["worst"] = [{**each, "clip": EVIL} for each in dataset["worst"]]
-    dataset["data_card"]["prepared"]["corpus"] = EVIL
+    dataset["data_card"]["corpus"] = EVIL
     return dataset
 
 
@@ -147,19 +174,24 @@ def make_robustness():
     names = ("saturation", "contrast", "blocks", "noise", "blur", "pixelation", "H.264", "JPEG")
     return {
         "kind": "crops",
+        "data": "data/synthetic:test",
+        "synthetic": True,
+        "model": {"weights": "a" * 64},
+        "notes": ["synthetic", "blocks leaves crops of 224 px as they are"],
+        "clean": {"auc": _estimate(0.96), "without_face": 3},
         "types": [
             {
                 "name": name,
                 "levels": [
                     {"level": n, "parameter": 10 * n, "auc": auc(n, kind)} for n in range(1, 6)
                 ],
-                "mean": _estimate(0.83),
-                "worst": _estimate(0.77),
+                "mean": 0.83,
+                "worst": 0.77,
             }
             for kind, name in enumerate(names)
         ],
-        "mean": _estimate(0.84),
-        "worst": _estimate(0.55),
+        "mean": 0.84,
+        "worst": 0.55,
     }
 
 
@@ -240,6 +272,8 @@ def _groups(rng, name="dark"):
     ]
     gap = {**_estimate(0.08), "chance": 0.1}
     return {
+        "column": "brightness",
+        "about": "mean luma of the crop, 0 to 255",
         "groups": rows,
         "unlabelled": {"real": 0, "fake": 9},
         "compared": [name, "normal"],
@@ -247,9 +281,22 @@ def _groups(rng, name="dark"):
     }
 
 
-def _unlabelled():
-    counts = {"real": 150, "fake": 150}
-    return {"groups": [], "unlabelled": counts, "compared": [], "figures": None}
+def _calibration():
+    rng = np.random.default_rng(1)
+    label = rng.integers(0, 2, 200)
+    errors = {"log_loss": 0.4, "brier": 0.1, "ece": 0.03}
+    level = {
+        kind: {**errors, "reliability": _bins(label, rng.random(200))}
+        for kind in ("raw", "temperature", "isotonic")
+    }
+    return {"temperature": 1.2, "isotonic": None, "frame": level, "video": None}
+
+
+def _false_alarms():
+    rates = {"false_alarm": 0.05, "one_limit": 0.1, "coverage": 0.8, "detected": 0.7}
+    faces = {name: _estimate(value) for name, value in rates.items()}
+    rows = [{"faces": 1, **faces}, {"faces": 3, **faces, "detected": None}]
+    return {"model": "simulated files", "kind": "video", "clips": {}, "faces": rows}
 
 
 def _error(rng, row):
@@ -265,18 +312,14 @@ def _error(rng, row):
 
 def _data_card():
     return {
-        "dataset": "b" * 32,
-        "prepared": {
-            "corpus": "synthetic",
-            "clips": 640,
-            "seed": 0,
-            "frames": 32,
-            "synthetic": True,
-            "strict": None,
-            "boxes_from_original": False,
-            "crop_spec": {"crops": "align", "size": 256, "margin": 1.3, "landmarks": 81},
-        },
-        "trivial_cues": {"val": {"auc": 0.55, "light": "low", "clips": 60}, "test": None},
+        "corpus": "synthetic",
+        "clips": "640 clips, sha256 0123456789abcdef",
+        "seed": 0,
+        "frames": 32,
+        "synthetic": True,
+        "strict": None,
+        "warnings": ["test: a face is found in 90% of real frames but in 70% of fake ones"],
+        "crop_spec": {"crops": "align", "size": 256, "scale": 1.3, "landmarks": 5},
         "audit": {
             "dataset": "b" * 32,
             "findings": [{"kind": "clip", "count": 0}, {"kind": "identity", "count": 3}],

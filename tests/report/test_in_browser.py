@@ -24,7 +24,7 @@ def address(tmp_path_factory):
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     for error in whole["worst"]:
         error["picture"] = image.data_uri(pixels, side=128)
-    report.write(folder, reports.make_report([whole, *others]), reports.make_robustness())
+    report.write(reports.write(folder, [whole, *others], reports.make_robustness()))
     return (folder / report.HTML).as_uri()
 
 

@@ -7,7 +7,7 @@ import markdown_it
 
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.model_card import ModelCard
-from dfjax.report import published_card
+from dfjax.report import published_card, results
 from tests import cards
 from tests.report import reports
 
@@ -59,7 +59,7 @@ def test_the_sections_are_those_of_the_paper():
 def test_a_model_without_an_evaluation_says_so():
     text = render()
     assert text.count("Not evaluated yet") == 2
-    assert "| frame | 0.500 (0.000–1.000) | 0.400 | 0.550 | 5.0% |" in text
+    assert "| frame | 0.500 (0.000–1.000) | 0.400 | 0.550 | 0.050 |" in text
     assert "- Split train: 1,200 clips of real, 80 clips of" in text
     assert "No groups of people or conditions have been compared" in text
     assert "drawn faces" not in text
@@ -74,7 +74,7 @@ def test_scores_stand_with_their_intervals():
     assert f"{auc['value']:.3f} ({auc['low']:.3f}–{auc['high']:.3f})" in text
     assert "Not evaluated yet" not in text
     assert "- data/synthetic:test (synthetic): 320 clips; shares 3 identities" in text
-    assert "Compared below: groups by brightness, gender." in text
+    assert "Compared below: groups by brightness." in text
     assert "bootstrap draws of clips" in text
 
 
@@ -85,9 +85,9 @@ def test_reports_of_other_weights_are_left_out(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "report.json").write_text(json.dumps(report))
     (tmp_path / "scores.json").write_text("{}")
-    found = published_card.find_reports(tmp_path, CARD)
+    found = results.find(tmp_path, CARD.weights)
     assert [each["model"]["weights"] for each in found] == [CARD.weights]
-    assert published_card.find_reports(tmp_path / "nowhere", CARD) == []
+    assert results.find(tmp_path / "nowhere", CARD.weights) == []
 
 
 def test_terms_of_what_the_weights_began_with():

@@ -7,8 +7,8 @@ import pytest
 
 from dfjax import console
 from dfjax.report import latex, markdown, report, tables
-from dfjax.report.estimate import Estimate
-from dfjax.report.tables import Row, Table
+from dfjax.report.estimate import NONE, Estimate
+from dfjax.report.table import Row, Table
 from tests.html_page import Page
 from tests.report import reports
 
@@ -66,19 +66,29 @@ def test_a_table_by_hand():
 
 
 def test_all_three_files_hold_every_number(tmp_path):
-    content, measured = reports.make_report(), reports.make_robustness()
-    report.write(tmp_path, content, measured)
+    measured = reports.make_robustness()
+    report.write(reports.write(tmp_path, robustness=measured))
     page, *papers = ((tmp_path / name).read_text() for name in report.FILES)
+    content = reports.make_report()
     shown = [
         tables.overview(content),
         *tables.of_dataset(content["datasets"][0]),
         tables.robustness(measured),
     ]
     cells = [cell for table in shown for row in table.rows for cell in row.cells]
-    numbers = {cell.number for cell in cells if isinstance(cell, Estimate)}
+    numbers = {cell.number for cell in cells if isinstance(cell, Estimate)} - {NONE}
     assert len(numbers) > 30
     for text in (Page(page).text, *papers):
-        assert numbers <= set(re.findall(r"\d\.\d{3,6}|–|--", text.replace("--", "–")))
+        assert numbers <= set(re.findall(r"\d\.\d{3,6}", text))
+
+
+def test_robustness_of_another_model_is_left_out(tmp_path):
+    measured = reports.make_robustness()
+    for weights, is_shown in (("a" * 64, True), ("b" * 64, False)):
+        measured["model"]["weights"] = weights
+        report.write(reports.write(tmp_path, robustness=measured))
+        texts = [(tmp_path / name).read_text() for name in report.FILES]
+        assert [("under distortions" in text) for text in texts] == [is_shown] * 3
 
 
 def test_no_name_acts_in_markdown():
