@@ -11,8 +11,9 @@ from dfjax.report import groups
 from dfjax.report.estimate import TITLES, Estimate, Share
 from dfjax.report.table import Row, Table
 
-# The metrics of tables that compare datasets, methods or rules.
-_BRIEF = ("auc", "ap", "eer", "tpr_at_fpr_0.01", "balanced_accuracy")
+# The metrics of tables that compare ways to score, and datasets or methods.
+_OF_SCORES = ("auc", "ap", "eer", "tpr_at_fpr_0.01")
+_BRIEF = (*_OF_SCORES, "balanced_accuracy")
 _GROUPS = {
     "How well scores separate real from fake": (
         "auc",
@@ -123,10 +124,10 @@ def rules(dataset: Mapping[str, Any]) -> Table:
     """Returns the table of the ways to score a video, the one in use marked."""
     level = measured_levels(dataset).get("video", {})
     rows = (
-        Row((f"{rule} (in use)" if rule == level.get("rule") else rule, *_brief(found)))
+        Row((f"{rule} (in use)" if rule == level.get("rule") else rule, *_brief(found, _OF_SCORES)))
         for rule, found in level.get("rules", {}).items()
     )
-    columns = ("Score of a video", *_BRIEF_TITLES)
+    columns = ("Score of a video", *(TITLES[name] for name in _OF_SCORES))
     return Table(f"Ways to score a video of {name_of(dataset)}", columns, tuple(rows))
 
 
@@ -235,8 +236,8 @@ def _mean_and_worst(measured: Mapping[str, Any]) -> tuple[Estimate, Estimate]:
 _BRIEF_TITLES = tuple(TITLES[name] for name in _BRIEF)
 
 
-def _brief(found: Mapping[str, Any] | None) -> Iterable[Estimate]:
-    return (Estimate.of((found or {}).get(name)) for name in _BRIEF)
+def _brief(found: Mapping[str, Any] | None, names: Iterable[str] = _BRIEF) -> Iterable[Estimate]:
+    return (Estimate.of((found or {}).get(name)) for name in names)
 
 
 def _under(heading: str, names: Iterable[str], parts: list[Mapping[str, Any]]) -> list[Row]:
