@@ -132,7 +132,7 @@ def _sums(place: np.ndarray, num_places: int) -> Iterator[np.ndarray]:
     entries = np.ones(len(place)), (place, np.arange(len(place)))
     table = sparse.csr_array(entries, shape=(num_places, len(place)))
     yield table.sum(axis=1)[:, None]
-    yield from bootstrap.Bootstrap(len(place)).sums(table)
+    yield from bootstrap.sums(table)
 
 
 def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
