@@ -1,9 +1,9 @@
 """Results by groups of clips: by what is known of them, and by what is measured of their faces.
 
-`measure` returns plain JSON: `score` and `threshold` (what a clip is called fake by), and `columns`,
-a row for each column or intersection of columns, with its name as `column`, `about` (what a number
-is; null: of texts), and either a `note` (why there are no groups) or what `metrics.groups.measure`
-returns.
+`measure` returns plain JSON: `score` and `threshold` (by what a clip is called fake), and
+`columns`, a row for each column or intersection of columns: its name as `column`, `about` (what is
+measured; null: nothing is, a manifest says it), and either a `note` that says why there are no
+groups, or what `metrics.groups.measure` returns.
 """
 
 from collections.abc import Sequence

@@ -9,22 +9,22 @@ from sklearn import isotonic
 
 from dfjax.metrics import calibration, inputs
 
-MAX_POINTS = 64
+LEVELS = 50
 
 
 def fit(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (scores, probabilities), both rising, of at most `MAX_POINTS` points.
+    """Returns (scores, probabilities) of the points of the table, both rising.
 
-    Between the points probabilities lie on straight lines, outside they are those of the ends.
-    Targets are those of Platt, as for the temperature: no probability is 0 or 1, whatever a finite
-    set of clips shows.
+    Between points probabilities lie on straight lines, outside them they are those of the ends.
+    There are at most two points in each of `LEVELS` equal levels of probability, so that none is
+    off by more than a level. Targets are Platt's, as for the temperature: no probability is 0 or 1.
 
     Raises:
       UserError: a class is missing, or a score is not finite.
     """
     label, score = inputs.checked(label, score)
     fitted = isotonic.IsotonicRegression().fit(score, calibration.platt_targets(label))
-    # These are the ends of each step already; of too many, evenly spread ones say nearly as much.
-    count = len(fitted.X_thresholds_)
-    kept = np.unique(np.linspace(0, count - 1, min(count, MAX_POINTS)).round().astype(int))
-    return fitted.X_thresholds_[kept], fitted.y_thresholds_[kept]
+    score, probability = fitted.X_thresholds_, fitted.y_thresholds_
+    changes = np.diff((probability * LEVELS).astype(int)) > 0
+    ends = np.append(True, changes) | np.append(changes, True)
+    return score[ends], probability[ends]

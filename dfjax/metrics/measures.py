@@ -48,7 +48,9 @@ class Sample:
     def joined(self, other: "Sample") -> "Sample":
         """Returns the rows of this one, then those of another."""
         names = [field.name for field in dataclasses.fields(self)]
-        return Sample(*(np.concatenate([getattr(s, name) for s in (self, other)]) for name in names))
+        return Sample(
+            *(np.concatenate([getattr(s, name) for s in (self, other)]) for name in names)
+        )
 
     @property
     def has_both_classes(self) -> bool:
