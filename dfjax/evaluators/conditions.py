@@ -17,11 +17,12 @@ from dfjax.evaluators.video import Clips
 from dfjax.metrics import groups
 
 CONDITIONS = {
-    "face_size": "width of the face, pixels of the frame",
-    "sharpness": "variance of the Laplacian of the face crop",
-    "brightness": "mean luma of the face crop, 0 to 255",
-    "compression": "bits per pixel of the stored crop; few of a picture that was compressed hard, "
-    "or is smooth (how its file was compressed is not recorded: a manifest can say it)",
+    "face_size": "side of a square as large as the box of the face, pixels of the frame",
+    "sharpness": "variance of the Laplacian of the crop at 128 px",
+    "brightness": "mean luma of the crop, 0 to 255",
+    "bits_per_pixel": "of the stored crop: they stand for compression, which leaves less to store; "
+    "smooth pictures have few as well (how a file was compressed is not recorded, unless a manifest "
+    "says it)",
 }
 """Columns that every prepared dataset has."""
 

@@ -77,7 +77,7 @@ def test_what_is_measured_of_faces_is_cut_into_thirds_of_the_clips():
     names = [row["group"] for row in found["groups"]]
     assert names == ["low (to 59.7)", "middle (59.7 to 119)", "high (above 119)"]
     assert [row["real"] + row["fake"] for row in found["groups"]] == [60, 60, 60]
-    assert found["about"] == "width of the face, pixels of the frame"
+    assert found["about"] == conditions.CONDITIONS["face_size"]
 
 
 def test_few_numbers_are_groups_and_unknown_ones_are_none():
