@@ -21,7 +21,7 @@ CONDITIONS = {
     "sharpness": "variance of the Laplacian of the crop at 128 px",
     "brightness": "mean luma of the crop, 0 to 255",
     "bits_per_pixel": "of the stored crop: they stand for compression, which leaves less to store; "
-    "smooth pictures have few as well (how a file was compressed is not recorded, unless a manifest "
+    "smooth pictures have few as well (how a file was compressed is not recorded unless a manifest "
     "says it)",
 }
 """Columns that every prepared dataset has."""
