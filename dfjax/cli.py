@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dfjax.commands import (
     audit,
+    compare,
     convert_weights,
     evaluate,
     export,
@@ -13,6 +14,7 @@ from dfjax.commands import (
     predict,
     prepare,
     process,
+    report,
     serve,
     train,
 )
@@ -31,7 +33,18 @@ def _make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subcommands = parser.add_subparsers(metavar="command", required=True)
-    for command in (prepare, audit, train, evaluate, predict, export, serve, convert_weights):
+    for command in (
+        prepare,
+        audit,
+        train,
+        evaluate,
+        report,
+        compare,
+        predict,
+        export,
+        serve,
+        convert_weights,
+    ):
         command.add_to(subcommands)
     return parser
 

@@ -47,3 +47,16 @@ def interval(values: np.ndarray) -> tuple[float, float]:
         return np.nan, np.nan
     low, high = np.quantile(values, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return float(low), float(high)
+
+
+def p_value(differences: np.ndarray) -> float | None:
+    """Returns the two-sided p of no difference, from the differences [B] of paired resamples.
+
+    Twice the share of resamples on the less likely side of 0 (Efron & Tibshirani, 1993, ch. 15),
+    at least 2 / (B + 1); None where no resample has both classes.
+    """
+    differences = differences[~np.isnan(differences)]
+    if not len(differences):
+        return None
+    beyond = min((differences <= 0).sum(), (differences >= 0).sum())
+    return float(min(1.0, 2 * (beyond + 1) / (len(differences) + 1)))
