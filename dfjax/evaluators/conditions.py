@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dfjax.evaluators import score_table, video
+from dfjax.evaluators.levels import Thresholds
 from dfjax.evaluators.score_table import ScoreTable
 from dfjax.evaluators.video import Clips
 from dfjax.metrics import groups
@@ -41,16 +42,18 @@ class _Groups(NamedTuple):
 
 
 def measure(
-    table: ScoreTable, columns: Sequence[str], threshold: float, rng: np.random.Generator
+    table: ScoreTable, columns: Sequence[str], limits: Thresholds, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Returns what the module describes, by `CONDITIONS` and by `columns`.
 
     A column is one of the table's, or several joined by commas: the groups of "gender,age" are the
     intersections of those of both. Texts are groups as they are. Numbers are too, if there are few
     different ones; otherwise they are cut into thirds of the clips. What is measured of faces is
-    averaged over a clip. The score of a clip is its mean probability, as everywhere.
+    averaged over a clip. The score of a clip is its mean probability, as everywhere; the threshold
+    is that of videos, or of crops where there are only pictures.
     """
     clips = Clips.of(table.faces)
+    threshold = limits.video if len(clips.videos) else limits.frame
     names = dict.fromkeys([*CONDITIONS, *columns])
     return {
         "score": video.RULE,

@@ -5,6 +5,7 @@ import pytest
 
 from dfjax import logistic
 from dfjax.evaluators import conditions
+from dfjax.evaluators.levels import Thresholds
 from dfjax.evaluators.score_table import ScoreTable
 
 
@@ -34,7 +35,7 @@ def texts(*values) -> np.ndarray:
 
 
 def measure(table, *columns) -> dict:
-    found = conditions.measure(table, columns, 0.5, np.random.default_rng(0))
+    found = conditions.measure(table, columns, Thresholds(), np.random.default_rng(0))
     return {row["column"]: row for row in found["columns"]}
 
 
