@@ -53,44 +53,53 @@ def measure(
     is that of videos, or of crops where there are only pictures.
     """
     clips = Clips.of(table.faces)
+    _, clip = score_table.factorize(table.faces.clip)  # in the order of `clips`
     threshold = limits.video if len(clips.videos) else limits.frame
-    names = dict.fromkeys([*CONDITIONS, *columns])
+
+    def of_column(column: str) -> dict[str, Any]:
+        parts = [_groups(table.faces, clip, clips.row, name) for name in _names(column)]
+        return {
+            "column": column,
+            "about": CONDITIONS.get(column),
+            **_measure(clips, _intersect(parts), threshold, rng),
+        }
+
     return {
         "score": video.RULE,
         "threshold": threshold,
-        "columns": [_measure(table.faces, clips, name, threshold, rng) for name in names],
+        "columns": [of_column(column) for column in dict.fromkeys([*CONDITIONS, *columns])],
     }
 
 
+def _names(column: str) -> list[str]:
+    return [name.strip().lower() for name in column.split(",")]
+
+
 def _measure(
-    faces: ScoreTable, clips: Clips, column: str, threshold: float, rng: np.random.Generator
+    clips: Clips, found: _Groups, threshold: float, rng: np.random.Generator
 ) -> dict[str, Any]:
-    found = {"column": column, "about": CONDITIONS.get(column)}
-    parts = [_groups(faces, clips, name.strip().lower()) for name in column.split(",")]
-    together = _intersect(parts)
-    if not together.names:
-        return {**found, "note": NO_LABELS}
-    if len(together.names) > _MAX_GROUPS:
-        count = len(together.names)
-        return {**found, "note": f"{count:,} different values: over {_MAX_GROUPS} are no groups"}
-    measured = groups.measure(
-        clips.label, clips.scores(), together.member, together.names, threshold, rng
-    )
-    return {**found, **measured}
+    if not found.names:
+        return {"note": NO_LABELS}
+    if len(found.names) > _MAX_GROUPS:
+        count = len(found.names)
+        return {"note": f"{count:,} different values: over {_MAX_GROUPS} are no groups"}
+    return groups.measure(clips.label, clips.scores(), found.member, found.names, threshold, rng)
 
 
-def _groups(faces: ScoreTable, clips: Clips, name: str) -> _Groups:
-    """The groups of one column; none where it is absent or empty."""
+def _groups(faces: ScoreTable, clip: np.ndarray, row: np.ndarray, name: str) -> _Groups:
+    """The groups of one column, none where it is absent or empty.
+
+    `clip` is the clip of each face, int [N], and `row` a face of each clip, int [C].
+    """
     known = {"corpus": faces.corpus, "method": faces.method, **faces.extra}
     if name not in known:
-        return _Groups([], np.full(len(clips), -1))
+        return _Groups([], np.full(len(row), -1))
     values = _numbers(known[name])
     if values is None:
-        return _groups_of_texts(known[name][clips.row])
-    _, clip = score_table.factorize(faces.clip)  # in the order of `clips`
+        return _groups_of_texts(known[name][row])
     is_known = ~np.isnan(values)
-    count = np.bincount(clip[is_known], minlength=len(clips))
-    total = np.bincount(clip[is_known], values[is_known], minlength=len(clips))
+    count = np.bincount(clip[is_known], minlength=len(row))
+    total = np.bincount(clip[is_known], values[is_known], minlength=len(row))
     return _groups_of_numbers(np.where(count, total / np.maximum(count, 1), np.nan))
 
 

@@ -60,9 +60,8 @@ def measure(
     large = np.flatnonzero(by_class.min(1) >= FEW)
     figures = None
     if len(large) > 1:
-        kept = np.isin(member, large)
-        dealt = _dealt_counts(np.searchsorted(large, member[kept]), label[kept], called[kept], rng)
-        figures = _compare(counts[:, large], dealt)
+        counts = counts[:, large]
+        figures = _compare(counts, _dealt_counts(counts[0].astype(int), rng))
     return {
         "groups": [
             {
@@ -95,18 +94,18 @@ def _resampled_counts(
     return np.concatenate(list(sums), axis=1).T.reshape(-1, num_groups, 2, 2)
 
 
-def _dealt_counts(
-    member: np.ndarray, label: np.ndarray, called: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """The same with the clips of each class dealt out to the groups anew: [draws, G, 2, 2]."""
-    num_groups = member.max() + 1
-    member = member.copy()
-    counts = []
-    for _ in range(bootstrap.DRAWS):
-        for value in (0, 1):
-            member[label == value] = rng.permutation(member[label == value])
-        counts.append(np.bincount(_place(member, label, called), minlength=4 * num_groups))
-    return np.stack(counts).reshape(-1, num_groups, 2, 2)
+def _dealt_counts(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Counts [G, 2, 2] if the clips of each class are dealt out to the groups anew, [draws, ...].
+
+    Groups keep their sizes; which of the clips are called fake falls as it may.
+    """
+    dealt = np.empty((bootstrap.DRAWS, *counts.shape))
+    for label in (0, 1):
+        sizes = counts[:, label].sum(1)
+        num_called = counts[:, label, 1].sum()
+        dealt[:, :, label, 1] = rng.multivariate_hypergeometric(sizes, num_called, len(dealt))
+        dealt[:, :, label, 0] = sizes - dealt[:, :, label, 1]
+    return dealt
 
 
 def _resampled_aucs(member: np.ndarray, label: np.ndarray, score: np.ndarray) -> np.ndarray:
