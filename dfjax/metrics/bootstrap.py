@@ -30,11 +30,10 @@ def sums(table: sparse.csr_array, draws: int = DRAWS, seed: int = 0) -> Iterator
 
 def _times_drawn(num_clusters: int, draws: int, rng: np.random.Generator) -> np.ndarray:
     """How often each resample has each cluster, float64 [num_clusters, draws]."""
-    times = np.empty((draws, num_clusters))
-    for row in times:
-        drawn = rng.integers(num_clusters, size=num_clusters, dtype=np.int32)
-        row[:] = np.bincount(drawn, minlength=num_clusters)
-    return np.ascontiguousarray(times.T)
+    drawn = rng.integers(num_clusters, size=(draws, num_clusters), dtype=np.int32)
+    place = drawn + num_clusters * np.arange(draws)[:, None]
+    times = np.bincount(place.ravel(), minlength=draws * num_clusters)
+    return times.reshape(draws, num_clusters).T.astype(np.float64, order="C")
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
