@@ -80,7 +80,7 @@ class Judge:
         table = tabulate.tabulate(scores, judged, target)
         measured = result.describe(target, judged, self.card, self.limits, overlap)
         part = self._part(target, table, measured)
-        measured |= {"notes": part["notes"], **protocol.summary(part["levels"])}
+        measured |= protocol.of_part(part)
         measured["trivial_cues"] = self.probe(target, scores) if self.probe else None
         if jax.process_index() == 0:
             folder = _folder(out, target)

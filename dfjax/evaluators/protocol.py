@@ -119,8 +119,9 @@ def make(
 
 def of_part(part: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what metrics.json and the terminal show of a part of report.json (`dataset`)."""
+    names = "protocol", "notes", "coverage", "groups", "false_alarms"
     return {
-        **{name: part[name] for name in ("protocol", "notes", "coverage")},
+        **{name: part[name] for name in names},
         **summary(part["levels"]),
     }
 
