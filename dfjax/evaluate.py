@@ -35,8 +35,8 @@ from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.evaluators.judge import Judge, Probe, Score
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import scorer as inference_scorer
-from dfjax.metrics import calibration
-from dfjax.model_card import ModelCard, QualityLimits
+from dfjax.metrics import calibration, isotonic
+from dfjax.model_card import Isotonic, ModelCard, QualityLimits
 from dfjax.run import Run
 
 DEFAULT_ERROR_RATE = 0.05
@@ -100,6 +100,7 @@ def evaluate(
         lambda target: leaks.overlap(target.dataset, target.split, run.dataset, trained_splits),
         _fit_probe(training, config.eval.trivial_cues),
         run.config.to_dict(),
+        tuple(config.eval.by),
     )
     return judge.score_all(targets, out)
 
@@ -122,6 +123,7 @@ def evaluate_export(
     runtime: str | None = None,
     expect: str | None = None,
     allow_other_crops: bool = False,
+    by: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Scores prepared data, "DIR:SPLIT", with an export, by the decisions of its model card.
 
@@ -148,7 +150,7 @@ def evaluate_export(
     batch_size = inference_scorer.MAX_BATCH * mesh.size
     scorer = frame.FrameScorer(predict, mesh, batch_size, train.make_reading(dfjax_config.base()))
     score = functools.partial(_score_target, scorer, None)
-    judge = Judge(model.card, score, lambda target: None, None, None)
+    judge = Judge(model.card, score, lambda target: None, None, None, by)
     return judge.score_all(targets, pathlib.Path(out))
 
 
@@ -235,6 +237,11 @@ def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
         "video_score": video.RULE,
         "verdict": verdict.RULE,
         "trained_on": f"{run.dataset.path}:{run.config.data.train_split}",
+        "data": {
+            "digest": run.dataset.digest,
+            "train_split": run.config.data.train_split,
+            "val_split": run.config.data.val_split,
+        },
         "seed": run.config.seed,
     }
 
@@ -257,7 +264,14 @@ def _fit_card(
     decisions = verdicts.fit_decisions(
         scores, quality, error_rate=error_rate, min_video_frames=ModelCard.min_video_frames
     )
-    return ModelCard(decisions=decisions, temperature=temperature, quality=quality, **fields)
+    points = (each.tolist() for each in isotonic.fit(scores.label, scores.score))
+    return ModelCard(
+        decisions=decisions,
+        temperature=temperature,
+        quality=quality,
+        isotonic=Isotonic(*map(tuple, points)),
+        **fields,
+    )
 
 
 def _fit_probe(training: EvalTarget, limit: int) -> Probe | None:

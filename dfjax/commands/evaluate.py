@@ -26,6 +26,7 @@ def add_to(subcommands: options.Subcommands) -> None:
         help="splits of prepared datasets (of a run: its own test split)",
     )
     parser.add_argument("--out", metavar="DIR", help="for the results (of a run: RUN/eval)")
+    options.add_by(parser)
     parser.add_argument(
         "--abstain-error-rate",
         metavar="R",
@@ -53,6 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.expect is not None:
         raise UserError(f"{arguments.model} is a run, and --expect is for exports: leave it out")
     base.eval.data = tuple(arguments.data or ())
+    base.eval.by = tuple(arguments.by)
     base.eval.abstain_error_rate = arguments.abstain_error_rate
     base.eval.allow_other_crops = arguments.allow_other_crops
     evaluate.evaluate(base, arguments.model, arguments.out)
@@ -73,5 +75,6 @@ def _evaluate_export(arguments: argparse.Namespace) -> int:
         runtime=arguments.runtime,
         expect=arguments.expect,
         allow_other_crops=arguments.allow_other_crops,
+        by=arguments.by,
     )
     return 0

@@ -72,6 +72,18 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_by(parser: argparse.ArgumentParser) -> None:
+    """Declares --by: what results are parted by."""
+    parser.add_argument(
+        "--by",
+        metavar="COLUMN[,COLUMN]",
+        nargs="+",
+        default=(),
+        help="part results by a column of the manifest or of the scores, by two for their "
+        "intersections (besides size, sharpness, brightness and compression of the faces)",
+    )
+
+
 def num_cores() -> int:
     """Returns the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -33,6 +33,7 @@ def add_to(subcommands: options.Subcommands) -> None:
         "columns clip, label, and score or logit; one for each dataset",
     )
     parser.add_argument("--out", metavar="DIR", required=True, help="for the results")
+    options.add_by(parser)
     parser.add_argument(
         "--model", metavar="M", help="take thresholds and temperature from the card in this folder"
     )
@@ -61,7 +62,9 @@ def _run(arguments: argparse.Namespace) -> int:
         if temperature is not None:
             table = table.at_temperature(temperature)
         how = {} if card is None else protocol.of_card(card, limits)
-        parts.append(protocol.dataset(path, table, limits, protocol=how))
+        parts.append(
+            protocol.dataset(path, table, limits, protocol=how, card=card, by=arguments.by)
+        )
     results = {part["name"]: protocol.of_part(part) for part in parts}
     out = pathlib.Path(arguments.out)
     walk.mark_output(out)

@@ -98,11 +98,13 @@ def decode_record(record: dict[str, Any]) -> dict[str, Any]:
 
     `steps.predict` resizes, as part of the model: every runtime then does it alike. `brightness`
     and `sharpness` are added: what a verdict asks of a face is asked in evaluation too. So are the
-    `bits_per_pixel` of the stored crop, of which compression before it has left few.
+    `bits_per_pixel` of the stored crop, of which compression before it has left few. Records from
+    before `time` get one that is unknown.
     """
     image = media_image.decode_image(record["image"])
     brightness, sharpness = quality.measure(image)
     return {
+        "time": np.float32(np.nan),
         **record,
         "image": image,
         "brightness": brightness,

@@ -15,10 +15,10 @@ from dfjax.model_card import LABELS, Decision, ModelCard
 
 FACES = (1, 3, 5)
 MODEL = (
-    "simulated files: each face is one whole track of a real clip, drawn with replacement and every "
-    "clip as likely as another, so that the frames of a face depend on each other as they do in "
-    "its clip; the faces of a file are independent of each other. Faces that share a camera or a "
-    "compression depend on each other, and then raise fewer false alarms than this"
+    "simulated files: each face is one whole track of a real clip, drawn with replacement and "
+    "every clip as likely as another, so that the frames of a face depend on each other as they do "
+    "in its clip; the faces of a file are independent of each other. Faces that share a camera or "
+    "a compression depend on each other, and then raise fewer false alarms than this"
 )
 
 _FILES = 20_000  # for a value
@@ -32,8 +32,9 @@ def measure(table: ScoreTable, card: ModelCard, rng: np.random.Generator) -> dic
     """Returns what becomes of simulated files of `FACES` faces, by the decision of the card.
 
     The scores of the table are after the card's temperature. The keys: `model` (the text above),
-    `kind` ("video", or "image" where there is no real video), `clips` (the numbers of real and fake
-    ones with a face), and `faces`, a row for each number of them, of rates {"value", "low", "high"}:
+    `kind` ("video", or "image" where there is no real video), `clips` (the numbers of `real` and
+    `fake` ones that show a face), and `faces`, a row for each number of `faces` in a file, with
+    rates as {"value", "low", "high"}:
 
         false_alarm  the share of the files of real faces that are called fake
         one_limit    the same if each face had the limits of a file of one face
@@ -129,7 +130,7 @@ def _is_video(faces: ScoreTable) -> np.ndarray:
 
 
 def _outcome(score: np.ndarray, num_frames: np.ndarray, decision: Decision) -> np.ndarray:
-    """What `Decision.decide` says of tracks [T] among 1 to max(FACES), as places; [max(FACES), T]."""
+    """What `Decision.decide` says of tracks [T] in files of 1 to max(FACES): [max(FACES), T]."""
     counts, count_of = np.unique(num_frames, return_inverse=True)
     bounds = np.array(
         [[decision.bounds(int(n), m) for n in counts] for m in range(1, max(FACES) + 1)]

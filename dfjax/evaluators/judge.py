@@ -36,6 +36,7 @@ class Judge:
       overlap: what a target shares with the training data; None: they are not at hand.
       probe: what trivial cues reach; None: it is off.
       config: of the run; None: it is an export.
+      by: columns that results are parted by.
     """
 
     card: ModelCard
@@ -43,6 +44,7 @@ class Judge:
     overlap: Callable[[EvalTarget], leaks.Overlap | None]
     probe: Probe | None
     config: dict[str, Any] | None
+    by: Sequence[str]
 
     @property
     def limits(self) -> Thresholds:
@@ -66,6 +68,7 @@ class Judge:
             content = protocol.make(parts, card=self.card, config=self.config, devices=_devices())
             files.replace_json(out / protocol.FILE, content)
             report.write(out)
+            console.print_line(f"wrote {out}: {', '.join((protocol.FILE, *report.FILES))}")
             tables.print_results(results)
         if failures:
             raise UserError("; ".join(failures))
@@ -80,8 +83,8 @@ class Judge:
         judged = verdicts.files(scores, self.card.quality)
         table = tabulate.tabulate(scores, judged, target)
         measured = result.describe(target, judged, self.card, self.limits, overlap)
-        part = _part(target, table, measured, self.limits)
-        measured |= protocol.summary(part["levels"])
+        part = self._part(target, table, measured)
+        measured |= protocol.of_part(part)
         cues = self.probe(target, scores) if self.probe else None
         measured["trivial_cues"] = part["trivial_cues"] = cues
         if jax.process_index() == 0:
@@ -95,34 +98,35 @@ class Judge:
             console.print_line(f"wrote {folder}: {', '.join(result.FILES)}")
         return measured, part
 
+    def _part(
+        self, target: EvalTarget, table: ScoreTable, measured: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What report.json says of a target."""
+        records = target.records  # in the order of the faces of the table
+
+        def picture(row: int) -> str:
+            image = media_image.decode_image(records[row]["image"])
+            return media_image.data_uri(image, side=_PICTURE)
+
+        audit = leaks.read(target.dataset)
+        found = None if audit is None else dataclasses.asdict(audit)
+        return protocol.dataset(
+            target.name,
+            table,
+            self.limits,
+            protocol=measured["protocol"],
+            synthetic=measured["synthetic"],
+            notes=measured["notes"],
+            data_card={**measured["prepared"], "audit": found},
+            overlap=measured["shared_with_training"],
+            card=self.card,
+            by=self.by,
+            picture=picture,
+        )
+
 
 def _devices() -> str:
     return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
-
-
-def _part(
-    target: EvalTarget, table: ScoreTable, measured: dict[str, Any], limits: Thresholds
-) -> dict[str, Any]:
-    """What report.json says of a target."""
-    records = target.records  # in the order of the faces of the table
-
-    def picture(row: int) -> str:
-        image = media_image.decode_image(records[row]["image"])
-        return media_image.data_uri(image, side=_PICTURE)
-
-    audit = leaks.read(target.dataset)
-    found = None if audit is None else dataclasses.asdict(audit)
-    return protocol.dataset(
-        target.name,
-        table,
-        limits,
-        protocol=measured["protocol"],
-        synthetic=measured["synthetic"],
-        notes=measured["notes"],
-        data_card={**measured["prepared"], "audit": found},
-        overlap=measured["shared_with_training"],
-        picture=picture,
-    )
 
 
 def _folder(out: pathlib.Path, target: EvalTarget) -> pathlib.Path:

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 
 from dfjax import versions
-from dfjax.evaluators import levels, score_table, video
+from dfjax.evaluators import (
+    calibrated,
+    cautions,
+    conditions,
+    false_alarms,
+    levels,
+    score_table,
+    video,
+)
 from dfjax.evaluators.levels import Thresholds
 from dfjax.evaluators.score_table import ScoreTable
 from dfjax.metrics import bootstrap
@@ -58,21 +66,29 @@ def dataset(
     notes: Sequence[str] = (),
     data_card: Mapping[str, Any] | None = None,
     overlap: Mapping[str, int] | None = None,
+    card: ModelCard | None = None,
+    by: Sequence[str] = (),
     picture: Callable[[int], str] | None = None,
     draws: int = bootstrap.DRAWS,
 ) -> dict[str, Any]:
     """Returns what report.json says of one dataset.
 
-    `protocol` is how the model was chosen; `picture` returns a face of `table.faces` by its row, as
-    a data URI.
+    `protocol` is how the model was chosen, `card` what it decides by; `by` are columns that results
+    are parted by (`conditions.measure`); `picture` returns a face of `table.faces` by its row, as a
+    data URI.
     """
+    measured = levels.measure(table, limits, draws)
+    rng = np.random.default_rng(0)
     return {
         "name": name,
         "synthetic": synthetic,
-        "notes": list(notes),
+        "notes": [*notes, *cautions.of_levels(measured)],
         "protocol": {**(protocol or {}), **_RULES},
         "coverage": _coverage(table),
-        "levels": levels.measure(table, limits, draws),
+        "levels": measured,
+        "calibration": calibrated.measure(table, card),
+        "groups": conditions.measure(table, by, limits, rng),
+        "false_alarms": false_alarms.measure(table, card, rng) if card else None,
         "worst": _worst(table.faces, picture),
         "data_card": data_card,
         "overlap": overlap,
@@ -104,8 +120,9 @@ def make(
 
 def of_part(part: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what metrics.json and the terminal show of a part of report.json (`dataset`)."""
+    names = "protocol", "notes", "coverage", "groups", "false_alarms"
     return {
-        **{name: part[name] for name in ("protocol", "notes", "coverage")},
+        **{name: part[name] for name in names},
         **summary(part["levels"]),
     }
 

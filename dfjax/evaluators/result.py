@@ -9,7 +9,7 @@ import pathlib
 from typing import Any
 
 from dfjax.data import builder, leaks
-from dfjax.evaluators import figures, levels, protocol, score_table, verdicts
+from dfjax.evaluators import cautions, figures, levels, protocol, score_table, verdicts
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.evaluators.levels import Thresholds
 from dfjax.evaluators.score_table import ScoreTable
@@ -42,7 +42,7 @@ def describe(
         "prepared": metadata,
         "boxes_from_original": target.dataset.boxes_from_original,
         "shared_with_training": None if overlap is None else dataclasses.asdict(overlap),
-        "notes": notes(target.dataset, overlap),
+        "notes": [*cautions.of_own_split(target, card), *notes(target.dataset, overlap)],
         "pictures": sum(file.kind == "image" for file in judged),
         "videos": sum(file.kind == "video" for file in judged),
         "verdicts": verdicts.measure(judged, card, without_face),

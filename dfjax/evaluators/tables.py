@@ -5,7 +5,8 @@ from typing import Any
 import rich.table
 
 from dfjax import console
-from dfjax.evaluators import video
+from dfjax.evaluators import conditions, video
+from dfjax.metrics import groups
 
 _COLUMNS = ("auc", "ap", "eer", "log_loss", "accuracy", "precision", "recall", "f1")
 
@@ -13,7 +14,7 @@ _COLUMNS = ("auc", "ap", "eer", "log_loss", "accuracy", "precision", "recall", "
 def print_results(results: dict[str, dict[str, Any]]) -> None:
     """Prints scores and verdicts of every target, and what a reader has to know of them."""
     output = console.make_console()
-    for table in (_scores_table(results), _verdicts_table(results)):
+    for table in (_scores_table(results), _groups_table(results), _verdicts_table(results)):
         if table.rows:
             output.print(table)
     for target, result in results.items():
@@ -54,6 +55,38 @@ def _add_trivial_cues(table: rich.table.Table, cues: dict[str, Any]) -> None:
         for level, auc in aucs.items():
             if auc is not None:
                 table.add_row(used, f"  {name}, {level}", "", "", f"{auc:.4f}")
+
+
+def _groups_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:
+    """Results by what is known of clips; those by conditions of faces are in the report alone."""
+    table = rich.table.Table(title=f"groups of clips (under {groups.FEW} of a class: in brackets)")
+    for column in ("data", "group", "real", "fake", *groups.RATES):
+        table.add_column(column, justify="left" if column in ("data", "group") else "right")
+    for target, result in results.items():
+        for found in result["groups"]["columns"]:
+            if found["column"] not in conditions.CONDITIONS:
+                _add_column(table, target, found)
+    return table
+
+
+def _add_column(table: rich.table.Table, target: str, found: dict[str, Any]) -> None:
+    table.add_row(target, f"{found['column']}{': ' * ('note' in found)}{found.get('note', '')}")
+    for row in found.get("groups", ()):
+        rates = [_rate(row[rate]) for rate in groups.RATES]
+        name = f"({row['group']})" if row["small"] else row["group"]
+        table.add_row("", f"  {name}", str(row["real"]), str(row["fake"]), *rates)
+    if figures := found.get("figures"):
+        above = [f"{n} {each['value']:.3f}" for n, each in figures.items() if _is_above(each)]
+        table.add_row("", f"  gaps above chance: {', '.join(above) or 'none'}")
+
+
+def _is_above(figure: dict[str, float]) -> bool:
+    """Whether a gap is larger than 95 % of random groupings make it."""
+    return figure["value"] > figure["chance"]
+
+
+def _rate(measured: dict[str, float] | None) -> str:
+    return "-" if measured is None else f"{measured['value']:.3f}"
 
 
 def _verdicts_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:

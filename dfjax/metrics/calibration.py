@@ -56,15 +56,22 @@ def reliability(label: np.ndarray, score: np.ndarray) -> list[dict[str, float | 
     ]
 
 
+def platt_targets(label: np.ndarray) -> np.ndarray:
+    """What a fitted probability is to be of each label [N], float64 [N]: never 0 or 1.
+
+    (n + 1) / (n + 2) for n fakes and 1 / (n + 2) for n reals (Platt, 1999).
+    """
+    num_fake, num_real = (label == 1).sum(), (label == 0).sum()
+    return np.where(label == 1, (num_fake + 1) / (num_fake + 2), 1 / (num_real + 2))
+
+
 def fit_temperature(label: np.ndarray, logit: np.ndarray) -> float:
     """The temperature of the lowest log loss, 0.05 to 20 (Guo et al., arXiv:1706.04599).
 
-    Targets are those of Platt (1999), (n + 1) / (n + 2) for a class of n examples: classes that lie
-    apart would otherwise ask for a temperature of 0.
+    Of `platt_targets`: classes that lie apart would otherwise ask for a temperature of 0.
     """
     label, logit = inputs.checked(label, logit)
-    num_fake, num_real = (label == 1).sum(), (label == 0).sum()
-    target = np.where(label == 1, (num_fake + 1) / (num_fake + 2), 1 / (num_real + 2))
+    target = platt_targets(label)
 
     def loss(log_temperature: float) -> float:
         scaled = logit / np.exp(log_temperature)

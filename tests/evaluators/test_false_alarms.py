@@ -5,25 +5,16 @@ import itertools
 import numpy as np
 import pytest
 
-from dfjax import logistic, model_card, verdict
+from dfjax import logistic, verdict
 from dfjax.evaluators import false_alarms
 from dfjax.evaluators.score_table import ScoreTable
-from dfjax.faces.crop_spec import CropSpec
 from tests import cards
 
-CARD = model_card.ModelCard(
-    model_name="m",
-    model_arguments={},
-    image_size=32,
-    crop_spec=CropSpec(),
+CARD = cards.make_card(
     decisions={
         "frame": cards.make_threshold(0.6),
         "video": cards.make_decision((3, 0.3, 0.7, 0.5), (5, 0.4, 0.6, 0.4)),
-    },
-    weights="",
-    step=0,
-    synthetic=False,
-    protocol={},
+    }
 )
 # The scores of the faces of each clip, a row for each track; those of nan are too dark to count.
 DARK = np.nan
