@@ -80,21 +80,23 @@ def take_screenshot(
 def write_captions(
     frames: Sequence[np.ndarray], lines: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Writes so many captions into all frames, each at the same random place in every frame."""
+    """Writes so many captions below each other, at the same random places in every frame."""
     texts = rng.choice(_CAPTIONS, lines).tolist()
-    places = rng.uniform((0.0, _LETTERS), (0.3, 1.0), (lines, 2)).tolist()
-    return [functools.reduce(_write, zip(texts, places, strict=True), each) for each in frames]
+    lefts = rng.uniform(0.0, 0.3, lines)
+    bottoms = np.arange(lines) / lines + rng.uniform(_LETTERS, 1 / lines, lines)
+    captions = list(zip(texts, lefts.tolist(), bottoms.tolist(), strict=True))
+    return [functools.reduce(_write, captions, frame) for frame in frames]
 
 
-def _write(image: np.ndarray, caption: tuple[str, tuple[float, float]]) -> np.ndarray:
-    """A picture with a caption, white with a black edge, whose lower left corner is at (x, y)."""
-    text, (x, y) = caption
-    height, width = image.shape[:2]
-    image, corner = image.copy(), (round(x * width), round(y * height))
+def _write(image: np.ndarray, caption: tuple[str, float, float]) -> np.ndarray:
+    """A picture with a caption, white with a black shadow, from its left end and lower edge on."""
+    text, left, bottom = caption
+    image, (height, width, _) = image.copy(), image.shape
     size = _LETTERS * height / _FONT_HEIGHT
     stroke = max(1, round(2 * size))
-    for thickness, value in ((3 * stroke, 0), (stroke, 255)):
-        cv2.putText(image, text, corner, _FONT, size, (value,) * 3, thickness, cv2.LINE_AA)
+    for shift, value in ((stroke, 0), (0, 255)):
+        corner = round(left * width) + shift, round(bottom * height) + shift
+        cv2.putText(image, text, corner, _FONT, size, (value,) * 3, stroke, cv2.LINE_AA)
     return image
 
 
