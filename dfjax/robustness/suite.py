@@ -1,6 +1,8 @@
 """All distortions by name, in groups."""
 
-from collections.abc import Sequence
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -48,24 +50,36 @@ def require_levels(levels: Sequence[int]) -> list[int]:
     return sorted(set(levels))
 
 
-def distort(
-    frames: Sequence[np.ndarray], *, name: str, level: int, seed: int, record: str
-) -> list[np.ndarray]:
-    """Returns the frames of a record made worse, the same ones every time.
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """A distortion at a level, of which equal seeds draw the same; `str` names it in paths.
 
-    Frames RGB uint8 [H, W, 3] of another size than the one before begin a clip of their own.
+    Attributes:
+      name: of the distortion; "clean" at level 0.
+      level: 1 to 5, or 0: pictures stay as they are.
+      seed: of what is random.
     """
-    rng, distortion = make_rng(seed, name, level, record), _BY_NAME[name]
-    distorted: list[np.ndarray] = []
-    for clip in _of_one_size(frames):
-        distorted += distortion(clip, level, rng)
-    return distorted
+
+    name: str = "clean"
+    level: int = 0
+    seed: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.level}"
+
+    def distort(self, frames: Sequence[np.ndarray], record: str) -> list[np.ndarray]:
+        """Returns the frames of a record made worse, the same ones every time.
+
+        Frames RGB uint8 [H, W, 3] of another size than those before begin a film of their own.
+        """
+        if not self.level:
+            return list(frames)
+        rng = make_rng(self.seed, self.name, self.level, record)
+        films = [_BY_NAME[self.name](film, self.level, rng) for film in _films(frames)]
+        return [frame for film in films for frame in film]
 
 
-def _of_one_size(frames: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
-    runs: list[list[np.ndarray]] = []
-    for frame in frames:
-        if not runs or runs[-1][0].shape != frame.shape:
-            runs.append([])
-        runs[-1].append(frame)
-    return runs
+def _films(frames: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    """Runs of frames of one size."""
+    for _, film in itertools.groupby(frames, key=lambda frame: frame.shape):
+        yield list(film)
