@@ -67,8 +67,13 @@ def replace_csv(
     """
     with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(columns)
+        table.writerow(_inert(columns))
         table.writerows(map(_inert, rows))
+
+
+def original_cell(cell: str) -> str:
+    """Returns a text as it was before `replace_csv` wrote it."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA else cell
 
 
 def require_writable(folder: str | os.PathLike) -> None:

@@ -114,6 +114,32 @@ class Decision:
 
 
 @dataclasses.dataclass(frozen=True)
+class Isotonic:
+    """P(fake) by score as validation crops show it; straight between points, level beyond them.
+
+    It holds for the share of fakes of the validation split, and decides nothing.
+
+    Attributes:
+      score, probability: of each point; neither ever falls.
+
+    Raises:
+      ValueError: they are no such table.
+    """
+
+    score: tuple[float, ...]
+    probability: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        points = np.array([self.score, self.probability], np.float64)
+        if not (points.size and (np.diff(points) >= 0).all() and np.ptp([0, 1, *points.flat]) == 1):
+            raise ValueError("isotonic is no rising table from 0..1 to 0..1")
+
+    def __call__(self, score: np.ndarray) -> np.ndarray:
+        """Returns P(fake), float64, of scores (`ModelCard.score`)."""
+        return np.interp(score, self.score, self.probability)
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelCard:
     """The identity of a model and everything a verdict needs in addition to its weights.
 
@@ -131,6 +157,7 @@ class ModelCard:
       quality: what a face needs to count.
       min_video_frames: usable faces that a track of a video needs for a verdict.
       embedding: statistics of the training data's embeddings; None: the model has none.
+      isotonic: what share of crops with a score is fake; None: not fitted, as of earlier cards.
     """
 
     model_name: str
@@ -146,6 +173,7 @@ class ModelCard:
     quality: QualityLimits = QualityLimits()
     min_video_frames: int = 3
     embedding: dict[str, Any] | None = None
+    isotonic: Isotonic | None = None
 
     def score(self, logit: np.ndarray) -> np.ndarray:
         """Returns P(fake) in 0..1, float64, of logits."""
@@ -182,7 +210,7 @@ class ModelCard:
           UserError: another format, a field missing or unknown, or labels that mean something else;
             the message says what to do.
         """
-        fields = dict(value)
+        fields = {"isotonic": None, **value}
         compatibility.CARD.require(fields.pop("format", None), where)
         labels = fields.pop("labels", None)
         if labels != list(LABELS):
@@ -194,6 +222,7 @@ class ModelCard:
             fields["crop_spec"] = CropSpec.from_json(fields["crop_spec"])
             fields["decisions"] = {k: _read_decision(v) for k, v in fields["decisions"].items()}
             fields["quality"] = QualityLimits(**fields["quality"])
+            fields["isotonic"] = _read_isotonic(fields["isotonic"])
         except (ValueError, TypeError, KeyError) as error:
             raise compatibility.CARD.unreadable(where, error) from error
         return cls(**fields)
@@ -207,6 +236,10 @@ def _read_decision(value: dict[str, Any]) -> Decision:
     limits = tuple(Limits(**fields) for fields in value["limits"])
     interval = tuple(value["threshold_interval"])
     return Decision(**{**value, "limits": limits, "threshold_interval": interval})
+
+
+def _read_isotonic(value: dict[str, Any] | None) -> Isotonic | None:
+    return None if value is None else Isotonic(**{k: tuple(v) for k, v in value.items()})
 
 
 def read(folder: str | os.PathLike) -> ModelCard:

@@ -24,6 +24,7 @@ class Clip:
         one split.
       original: key of the real clip that a fake was made from; "" if unknown or absent.
       orphan: whether it is known what a fake was made from, and that is absent.
+      attributes: what else is known of it, as (name, value): results can be parted by them.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Clip:
     origin_ids: tuple[str, ...]
     original: str = ""
     orphan: bool = dataclasses.field(default=False, compare=False)
+    attributes: tuple[tuple[str, str], ...] = dataclasses.field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if "".join((self.key, self.method, self.original, *self.origin_ids)).isascii():

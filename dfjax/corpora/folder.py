@@ -2,7 +2,7 @@
 
 Columns of the manifest: `path` (relative to its folder) and `label` (real, fake, 0 or 1), and if
 known `split` (train, val or test), `method` (of a fake), `group` (ids of people or originals,
-joined by ";") and `pair` (shared by an original and its fakes). Other columns are ignored.
+joined by ";") and `pair` (shared by an original and its fakes). Other columns are attributes.
 `dfjax.lists` says what form it may have.
 
 Trees: `real/` and `fake/`, of any depth, or the same in folders of splits (`train/real/`), in the
@@ -29,6 +29,8 @@ from dfjax.media import suffix
 
 MANIFEST = "manifest.csv"
 
+_COLUMNS = ("path", "label", "split", "method", "group", "pair")
+
 
 @dataclasses.dataclass(frozen=True)
 class _Entry:
@@ -40,6 +42,7 @@ class _Entry:
     groups: tuple[str, ...]
     pair: str
     split: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 @registry.register("corpus", "folder")
@@ -77,6 +80,7 @@ def read_folder(
             split=split,
             origin_ids=_origin_ids(entry),
             original=originals.get(entry.pair, "") if entry.label else "",
+            attributes=entry.attributes,
         )
         for entry, split in zip(entries, _splits(root, entries, seed, shares), strict=True)
     ]
@@ -207,6 +211,7 @@ def _entry(row: dict[str, str], where: str, finder: lists.Finder) -> _Entry:
         groups=tuple(dict.fromkeys(map(_id, filter(None, groups)))),
         pair=_id(row.get("pair", "")),
         split=class_folders.SPLITS.get(split, ""),
+        attributes=tuple(each for each in row.items() if each[0] not in _COLUMNS),
     )
 
 

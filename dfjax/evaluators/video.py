@@ -1,63 +1,145 @@
-"""From crops to clips: one score per video."""
+"""From the scores of faces to one score per clip, by one of several rules.
+
+With several faces in a frame the most suspicious one speaks for the frame. A clip is a video if a
+face was found in two of its frames or more.
+"""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
+from dfjax import logistic
 from dfjax.errors import UserError
-from dfjax.evaluators import frame
+from dfjax.evaluators import score_table
 
-RULE = "mean over frames of the largest score among the frame's faces"
+FACES_OF_A_FRAME = "the largest score among its faces"
+RULE = "mean probability"
+TOP = 8  # frames of the rule "mean of the 8 highest"
+
+
+class Scored(Protocol):
+    """What has a row per face: `frame.Scores`, a `ScoreTable`; arrays [N]."""
+
+    clip: np.ndarray
+    method: np.ndarray
+    frame: np.ndarray
+    label: np.ndarray
+    logit: np.ndarray
+    score: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
-class ClipScores:
-    """One row per clip, sorted by its key.
+class Clips:
+    """Clips sorted by their keys, and their frames that show a face.
 
     Attributes:
-      clip, method: N texts.
-      label: int [N], 0 real, 1 fake.
-      score: float64 [N], P(fake) by `RULE`.
-      frames: int [N], frames that had a face.
+      clip, method: C texts.
+      label: int [C], 0 real, 1 fake.
+      row: int [C], a row of each clip in what was scored.
+      member: int [F], the clip of each frame.
+      score: float64 [F], P(fake) of each frame.
+      logit: float64 [F], before the temperature.
     """
 
     clip: np.ndarray
     method: np.ndarray
     label: np.ndarray
+    row: np.ndarray
+    member: np.ndarray
     score: np.ndarray
-    frames: np.ndarray
+    logit: np.ndarray
+
+    @classmethod
+    def of(cls, scored: Scored) -> "Clips":
+        """Returns the clips of what was scored.
+
+        Clips are distinguished by their whole key (corpus/method/name): names alone repeat between
+        forgery methods.
+
+        Raises:
+          UserError: faces of one clip disagree about its label.
+        """
+        clips, member = score_table.factorize(scored.clip)
+        row = np.empty(len(clips), int)
+        row[member[::-1]] = np.arange(len(member))[::-1]  # the first one of each
+        label = scored.label[row]
+        if (label[member] != scored.label).any():
+            mixed = clips[member[np.argmax(label[member] != scored.label)]]
+            raise UserError(f"clip {str(mixed)!r} has faces of both labels: prepare it again")
+        order = np.lexsort((scored.frame, member))
+        clip_of, frame = member[order], scored.frame[order]
+        starts = np.flatnonzero(np.r_[True, (np.diff(clip_of) != 0) | (np.diff(frame) != 0)])
+        return cls(
+            clip=clips,
+            method=scored.method[row],
+            label=label,
+            row=row,
+            member=clip_of[starts],
+            score=np.maximum.reduceat(scored.score[order], starts),
+            logit=np.maximum.reduceat(scored.logit[order], starts),
+        )
 
     def __len__(self) -> int:
         return len(self.clip)
 
     @property
-    def videos(self) -> "ClipScores":
+    def frames(self) -> np.ndarray:
+        """The number of frames of each clip that show a face, int [C]."""
+        return np.bincount(self.member, minlength=len(self))
+
+    @property
+    def videos(self) -> "Clips":
         """The clips that are videos: those of which a face was found in two frames or more."""
-        rows = self.frames > 1
-        columns = (getattr(self, field.name)[rows] for field in dataclasses.fields(self))
-        return ClipScores(*columns)
+        video = self.frames > 1
+        number = np.cumsum(video) - 1
+        kept = video[self.member]
+        return Clips(
+            *(each[video] for each in (self.clip, self.method, self.label, self.row)),
+            number[self.member][kept],
+            *(each[kept] for each in (self.score, self.logit)),
+        )
+
+    def mean(self, value: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+        """Returns the mean of a value [F] over the frames of each clip, [C]; weights are [F]."""
+        weight = np.ones(len(self.member)) if weight is None else weight
+        totals = (np.bincount(self.member, each, len(self)) for each in (value * weight, weight))
+        return np.divide(*totals)
+
+    def scores(self, rule: str = RULE) -> np.ndarray:
+        """Returns P(fake) of each clip by a rule of `RULES`, float64 [C]."""
+        return RULES[rule](self)
+
+    def raw_scores(self) -> np.ndarray:
+        """Returns P(fake) before the temperature, by `RULE`."""
+        return self.mean(logistic.to_score(self.logit))
 
 
-def clip_scores(scores: frame.Scores) -> ClipScores:
-    """The mean score of each clip over its frames.
+def _mean_probability(clips: Clips) -> np.ndarray:
+    return clips.mean(clips.score)
 
-    Clips are distinguished by their whole key (corpus/method/name): names alone repeat between
-    forgery methods. With several faces in a frame the most suspicious one speaks for the frame.
 
-    Raises:
-      UserError: crops of one clip disagree about its label.
-    """
-    clips, first, member = np.unique(scores.clip, return_index=True, return_inverse=True)
-    label = scores.label[first]
-    if (label[member] != scores.label).any():
-        mixed = clips[member[np.argmax(label[member] != scores.label)]]
-        raise UserError(f"clip {str(mixed)!r} has crops of both labels: prepare the corpus again")
-    _, frame_of = np.unique(np.stack([member, scores.frame]), axis=1, return_inverse=True)
-    frame_of = frame_of.ravel()
-    frame_score = np.full(frame_of.max() + 1, -np.inf)
-    np.maximum.at(frame_score, frame_of, scores.score)
-    clip_of_frame = np.zeros(len(frame_score), int)
-    clip_of_frame[frame_of] = member
-    frames = np.bincount(clip_of_frame, minlength=len(clips))
-    total = np.bincount(clip_of_frame, weights=frame_score, minlength=len(clips))
-    return ClipScores(clips, scores.method[first], label, total / frames, frames)
+def _mean_logit(clips: Clips) -> np.ndarray:
+    return logistic.to_score(clips.mean(clips.logit))
+
+
+def _confidence_weighted_mean(clips: Clips) -> np.ndarray:
+    """Weights are |2 score - 1|; a clip whose frames all score 0.5 scores that."""
+    return clips.mean(clips.score, np.maximum(np.abs(2 * clips.score - 1), 1e-9))
+
+
+def _mean_of_highest(clips: Clips) -> np.ndarray:
+    order = np.lexsort((-clips.score, clips.member))  # clips stay in their places
+    first = np.r_[0, np.cumsum(clips.frames)[:-1]]
+    place = np.arange(len(order)) - first[clips.member]
+    return clips.mean(clips.score[order], (place < TOP).astype(float))
+
+
+RULES: dict[str, Callable[[Clips], np.ndarray]] = {
+    RULE: _mean_probability,
+    "mean logit": _mean_logit,
+    "confidence-weighted mean": _confidence_weighted_mean,
+    f"mean of the {TOP} highest": _mean_of_highest,
+}
+"""What makes P(fake) of a clip; the mean logit is that before the temperature."""

@@ -3,7 +3,8 @@
 In the output folder, `work/` holds the crops of finished clips until the dataset is complete,
 `face_crops/` appears when it is complete, and `errors.jsonl` names every clip that gave no crop. A
 run may end at any moment: the next one continues, and the records are the same. At the end,
-`audit.json` says what the splits share, and `dataset_card.html` shows the dataset.
+`audit.json` says what the splits share, `attributes.csv` what else the manifest says of clips, and
+`dataset_card.html` shows the dataset.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 
 from dfjax import files, progress, versions
 from dfjax.corpora.clip import Clip
-from dfjax.data import builder, leaks
+from dfjax.data import attributes, builder, leaks
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import FaceDetector
@@ -58,7 +59,7 @@ def prepare(
     cropping = _cropping(clips, settings)
     dataset = _open_finished(out, settings.identity(clips), overwrite)
     if dataset is not None:
-        return _complete(dataset, is_new=False)
+        return _complete(dataset, clips, is_new=False)
     installed = versions.installed()
     _begin(out, {**settings.of_crops(), "versions": installed}, overwrite)
     with CropStore(out / _WORK / "crops") as store:
@@ -87,7 +88,7 @@ def prepare(
     shutil.rmtree(out / _WORK)
     rows = ((clip.split, clip.key, clip.origin_ids) for clip in usable)
     leaks.audit_ids(dataset, rows).write(dataset)
-    return _complete(dataset, is_new=True)
+    return _complete(dataset, clips, is_new=True)
 
 
 def _cropping(clips: Sequence[Clip], settings: Settings) -> Cropping:
@@ -245,8 +246,14 @@ def _counts(clips: Sequence[Clip], outcomes: Mapping[str, Outcome]) -> dict[str,
     }
 
 
-def _complete(dataset: builder.Dataset, *, is_new: bool) -> PreparationSummary:
-    """The summary of a dataset; writes the audit and the card if they are missing or outdated."""
+def _complete(
+    dataset: builder.Dataset, clips: Sequence[Clip], *, is_new: bool
+) -> PreparationSummary:
+    """The summary of a dataset; writes the audit and the card if they are missing or outdated.
+
+    The attributes of its clips are written again: they may have come since.
+    """
+    attributes.write(dataset.path, clips)
     audit = leaks.read(dataset)
     if audit is None:
         audit = leaks.audit_ids(dataset, leaks.rows(dataset))

@@ -39,7 +39,9 @@ def test_a_manifest_gives_exactly_these_clips(tmp_path):
         """,
     )
     original, ids = "corpus/real/a.mp4", ("id1", "id2", "pair:p1")
-    assert read_folder(root) == [
+    clips = read_folder(root)
+    assert [dict(clip.attributes)["comment"] for clip in clips] == ["", "x", "", "y"]
+    assert clips == [
         Clip(original, f"{root}/a.mp4", 0, "real", "test", ("id1", "pair:p1")),
         Clip("corpus/swap/b.mp4", f"{root}/b.mp4", 1, "swap", "test", ids, original),
         Clip("corpus/fake/c.png", f"{root}/c.png", 1, "fake", "val", ("c.png",)),

@@ -1,0 +1,49 @@
+"""Intervals by the bootstrap over clusters: clips, or the identities that clips show.
+
+The frames of a clip are alike, so resampling them one by one would promise too much. A metric is
+computed from sums over rows; a resample needs but the sums of each cluster, times how often the
+cluster was drawn. All resamples of a cell of sums are one row of a product of matrices.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import sparse
+
+LEVEL = 0.95
+DRAWS = 1000
+
+_BLOCK = 1 << 23  # numbers at a time
+
+
+def sums(table: sparse.csr_array, draws: int = DRAWS, seed: int = 0) -> Iterator[np.ndarray]:
+    """Yields the sums of all resamples of C clusters, [cells, b] of b resamples at a time.
+
+    `table`, [cells, C], holds the sums of each cluster. Clusters are drawn with replacement; equal
+    numbers of clusters, draws and equal seeds draw the same.
+    """
+    rng = np.random.default_rng(seed)
+    block = max(1, _BLOCK // max(table.shape))
+    for start in range(0, draws, block):
+        yield table @ _times_drawn(table.shape[1], min(block, draws - start), rng)
+
+
+def _times_drawn(num_clusters: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each resample has each cluster, float64 [num_clusters, draws]."""
+    times = np.empty((draws, num_clusters))
+    for row in times:
+        drawn = rng.integers(num_clusters, size=num_clusters, dtype=np.int32)
+        row[:] = np.bincount(drawn, minlength=num_clusters)
+    return np.ascontiguousarray(times.T)
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Returns (low, high) of `LEVEL` of the values [B] of resamples: the percentile interval.
+
+    Resamples that lack a class, NaN, do not count; both are NaN where all do.
+    """
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return np.nan, np.nan
+    low, high = np.quantile(values, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return float(low), float(high)
