@@ -13,6 +13,7 @@ from dfjax.commands import (
     predict,
     prepare,
     process,
+    robustness,
     serve,
     train,
 )
@@ -31,7 +32,17 @@ def _make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subcommands = parser.add_subparsers(metavar="command", required=True)
-    for command in (prepare, audit, train, evaluate, predict, export, serve, convert_weights):
+    for command in (
+        prepare,
+        audit,
+        train,
+        evaluate,
+        robustness,
+        predict,
+        export,
+        serve,
+        convert_weights,
+    ):
         command.add_to(subcommands)
     return parser
 
