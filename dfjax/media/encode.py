@@ -15,6 +15,7 @@ from dfjax.media.film import Film
 _OPENCV_QUALITY = {"jpeg": cv2.IMWRITE_JPEG_QUALITY, "webp": cv2.IMWRITE_WEBP_QUALITY}
 _AVIF = {"speed": 8, "max_threads": 1}  # a tenth of the time of the slowest, and the same bytes
 _FPS = 25
+_MIN_SIDE = 64  # pixels: libx265 overwrites memory where the width is less
 
 
 def encode_picture(image: np.ndarray, codec: str, quality: int) -> bytes:
@@ -38,13 +39,13 @@ def recode_picture(image: np.ndarray, codec: str, quality: int) -> np.ndarray:
 def encode_film(frames: Sequence[np.ndarray], codec: str, crf: int) -> bytes:
     """Returns the .mp4 of RGB uint8 [H, W, 3] frames in "h264" or "h265" (`video.write_video`).
 
-    An odd side grows by one pixel, that at its end once more, as chroma has half the sides.
+    Sides grow to an even number, as chroma has half of it, and to 64 pixels at least.
 
     Raises:
       ValueError: there is no frame, or frames differ in size.
     """
     file = io.BytesIO()
-    video.write_video(file, map(_to_even, frames), fps=_FPS, crf=crf, codec=codec)
+    video.write_video(file, map(_extended, frames), fps=_FPS, crf=crf, codec=codec)
     return file.getvalue()
 
 
@@ -56,6 +57,7 @@ def recode_film(frames: Sequence[np.ndarray], codec: str, crf: int) -> list[np.n
     return [image[:height, :width] for image in shown]
 
 
-def _to_even(image: np.ndarray) -> np.ndarray:
-    height, width, _ = image.shape
-    return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+def _extended(image: np.ndarray) -> np.ndarray:
+    """The picture with its last row and column repeated."""
+    missing = [(0, max(side + side % 2, _MIN_SIDE) - side) for side in image.shape[:2]]
+    return np.pad(image, (*missing, (0, 0)), mode="edge")

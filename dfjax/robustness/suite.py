@@ -44,9 +44,7 @@ def require_levels(levels: Sequence[int]) -> list[int]:
       UserError: one is not 1 to 5.
     """
     if wrong := [str(level) for level in levels if level not in LEVELS]:
-        raise UserError(
-            f"unknown level {', '.join(wrong)}: use some of {', '.join(map(str, LEVELS))}"
-        )
+        raise UserError(f"unknown level {', '.join(wrong)}: use {LEVELS[0]} to {LEVELS[-1]}")
     return sorted(set(levels))
 
 
