@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dfjax.commands import (
     audit,
+    compare,
     convert_weights,
     evaluate,
     export,
@@ -13,6 +14,7 @@ from dfjax.commands import (
     predict,
     prepare,
     process,
+    report,
     robustness,
     serve,
     train,
@@ -37,6 +39,8 @@ def _make_parser() -> argparse.ArgumentParser:
         audit,
         train,
         evaluate,
+        report,
+        compare,
         robustness,
         predict,
         export,

@@ -1,4 +1,4 @@
-"""A finished run, or an export of one, on prepared data: scores.csv, metrics.json, curves.png.
+"""A finished run, or an export of one, on prepared data: scores, metrics, curves, report.json.
 
 The checkpoint, the temperature and everything that decides are chosen on the run's validation split
 and then frozen; the data to report is scored once.
@@ -6,10 +6,9 @@ and then frozen; the data to report is scored once.
 
 import dataclasses
 import functools
-import json
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -20,7 +19,6 @@ from dfjax import config as dfjax_config
 from dfjax import (
     console,
     files,
-    metrics,
     model_card,
     models,
     progress,
@@ -29,41 +27,19 @@ from dfjax import (
     train,
     tree,
     verdict,
-    walk,
 )
 from dfjax.data import builder, leaks
 from dfjax.errors import UserError
-from dfjax.evaluators import decisions, frame, result, tables, trivial_cues, verdicts, video
+from dfjax.evaluators import decisions, frame, trivial_cues, verdicts, video
 from dfjax.evaluators.eval_target import EvalTarget
+from dfjax.evaluators.judge import Judge, Probe, Score
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import scorer as inference_scorer
+from dfjax.metrics import calibration
 from dfjax.model_card import ModelCard, QualityLimits
 from dfjax.run import Run
 
 DEFAULT_ERROR_RATE = 0.05
-
-_Score = Callable[[EvalTarget], frame.Scores]
-# From a target and its scores to the AUCs of the trivial cues and of the model.
-_Probe = Callable[[EvalTarget, frame.Scores], dict[str, Any]]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Judge:
-    """A model with everything that was frozen before a target is scored.
-
-    Attributes:
-      card: what decides.
-      thresholds: of the metrics, by level.
-      score: what scores a target.
-      overlap: what a target shares with the training data; None: they are not at hand.
-      probe: what trivial cues reach; None: it is off.
-    """
-
-    card: ModelCard
-    thresholds: dict[str, float]
-    score: _Score
-    overlap: Callable[[EvalTarget], leaks.Overlap | None]
-    probe: _Probe | None
 
 
 def evaluate(
@@ -75,8 +51,9 @@ def evaluate(
 
     Only `config.eval` is read; everything else comes from the run itself. Returns, and writes to
     OUT/NAME-SPLIT/ (`out` None: WORKDIR/eval), what was measured of each dataset; where two have
-    one name, the later gets its parent folder's name too. Writes the run's model card; a card that
-    is there keeps its error rate unless `config.eval.abstain_error_rate` is set.
+    one name, the later gets its parent folder's name too. OUT/report.json has all of them with
+    intervals. Writes the run's model card; a card that is there keeps its error rate unless
+    `config.eval.abstain_error_rate` is set.
 
     Raises:
       UserError: no run or no checkpoint in `workdir`; data cut out by another CropSpec, or without
@@ -96,7 +73,7 @@ def evaluate(
     error_rate = config.eval.abstain_error_rate
     if error_rate is None:
         error_rate = _error_rate_of(card_before)
-    card, thresholds = _fit_card(
+    card = _fit_card(
         score(validation),
         error_rate=error_rate,
         model_name=run.config.model.name,
@@ -117,14 +94,14 @@ def evaluate(
             console.print_line(f"{workdir}: {_changes(card_before, card)}")
         card.write(workdir)
     trained_splits = run.config.data.train_split, run.config.data.val_split
-    judge = _Judge(
+    judge = Judge(
         card,
-        thresholds,
         score,
         lambda target: leaks.overlap(target.dataset, target.split, run.dataset, trained_splits),
         _fit_probe(training, config.eval.trivial_cues),
+        run.config.to_dict(),
     )
-    return _score_all(targets, judge, out)
+    return judge.score_all(targets, out)
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -149,7 +126,7 @@ def evaluate_export(
     """Scores prepared data, "DIR:SPLIT", with an export, by the decisions of its model card.
 
     Returns and writes what `evaluate` does, except for the trivial cues, which are fitted to
-    training data. Thresholds of metrics are those of the card: of a video, that of its files.
+    training data.
 
     Raises:
       UserError: no export at `path`, or another than `expect` (`scorer.load`); data cut out by
@@ -163,7 +140,6 @@ def evaluate_export(
     model = inference_scorer.load(path, runtime, expect=expect)
     if not allow_other_crops:
         _require_crops(model.card.crop_spec, targets)
-    thresholds = {level: model.card.decision(level).threshold for level in ("frame", "video")}
     mesh = sharding.make_mesh()
 
     def predict(_: None, image: jax.Array) -> jax.Array:
@@ -172,8 +148,8 @@ def evaluate_export(
     batch_size = inference_scorer.MAX_BATCH * mesh.size
     scorer = frame.FrameScorer(predict, mesh, batch_size, train.make_reading(dfjax_config.base()))
     score = functools.partial(_score_target, scorer, None)
-    judge = _Judge(model.card, thresholds, score, lambda target: None, None)
-    return _score_all(targets, judge, pathlib.Path(out))
+    judge = Judge(model.card, score, lambda target: None, None, None)
+    return judge.score_all(targets, pathlib.Path(out))
 
 
 def _open(data: Sequence[str], chosen_by: str) -> list[EvalTarget]:
@@ -231,7 +207,7 @@ def _changes(before: ModelCard, after: ModelCard) -> str:
     )
 
 
-def _load_scorer(run: Run, batch_size: int) -> tuple[_Score, dict[str, Any], int]:
+def _load_scorer(run: Run, batch_size: int) -> tuple[Score, dict[str, Any], int]:
     """(a function from a target to its scores, the variables as numpy arrays, their step)."""
     mesh = sharding.make_mesh()
     variables, step = run.variables()
@@ -254,8 +230,8 @@ def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
         "checkpoint_step": step,
         "selected_by": run.config.select_by,
         "decisions": f"fitted on {validation.name}, then frozen",
-        "threshold_rule": "highest balanced accuracy on the validation split (of crops: within "
-        "the band of the error rate), then frozen",
+        "threshold_rule": "highest balanced accuracy on the validation split, within the band of "
+        "the error rate, then frozen",
         "video_score": video.RULE,
         "verdict": verdict.RULE,
         "trained_on": f"{run.dataset.path}:{run.config.data.train_split}",
@@ -274,27 +250,17 @@ def _quality_limits(run: Run) -> QualityLimits:
 
 def _fit_card(
     scores: frame.Scores, *, error_rate: float, quality: QualityLimits, **fields: Any
-) -> tuple[ModelCard, dict[str, float]]:
-    """(the card, the threshold of each level) that follow from the validation scores.
-
-    The levels' thresholds are for metrics of everything that was scored; the card's decisions, for
-    files as users give them.
-    """
-    temperature = metrics.fit_temperature(scores.label, scores.logit)
+) -> ModelCard:
+    """The card that follows from the validation scores."""
+    temperature = calibration.fit_temperature(scores.label, scores.logit)
     scores = dataclasses.replace(scores, temperature=temperature)
     decisions = verdicts.fit_decisions(
         scores, quality, error_rate=error_rate, min_video_frames=ModelCard.min_video_frames
     )
-    # Where no video chose the model, its threshold of crops serves for both.
-    thresholds = dict.fromkeys(("frame", "video"), decisions["frame"].threshold)
-    videos = result.levels(scores)["video"]
-    if videos.has_both_classes:
-        thresholds["video"] = metrics.choose_threshold(videos.label, videos.score)
-    card = ModelCard(decisions=decisions, temperature=temperature, quality=quality, **fields)
-    return card, thresholds
+    return ModelCard(decisions=decisions, temperature=temperature, quality=quality, **fields)
 
 
-def _fit_probe(training: EvalTarget, limit: int) -> _Probe | None:
+def _fit_probe(training: EvalTarget, limit: int) -> Probe | None:
     """What trivial cues reach where the model is scored, on the same crops, at most `limit`.
 
     The probes learn from as many crops of the run's own training split.
@@ -316,54 +282,3 @@ def _fit_probe(training: EvalTarget, limit: int) -> _Probe | None:
 def _read_cues(target: EvalTarget, limit: int) -> trivial_cues.Crops:
     records = target.records
     return trivial_cues.read(records, limit, records.labels)
-
-
-def _score_all(targets: Sequence[EvalTarget], judge: _Judge, out: pathlib.Path) -> dict[str, Any]:
-    """Returns the results by target; one that fails does not keep the others from being scored."""
-    results, failures = {}, []
-    for target in targets:
-        try:
-            results[target.name] = _report(target, judge, out)
-        except UserError as error:
-            failures.append(f"{target.name}: {error}")
-    if jax.process_index() == 0:
-        tables.print_results(results)
-    if failures:
-        raise UserError("; ".join(failures))
-    return results
-
-
-def _report(target: EvalTarget, judge: _Judge, out: pathlib.Path) -> dict[str, Any]:
-    """Scores one target and writes what was measured; the scores first, as metrics may fail."""
-    overlap = judge.overlap(target)
-    scores = dataclasses.replace(judge.score(target), temperature=judge.card.temperature)
-    judged = verdicts.files(scores, judge.card.quality)
-    folder = _folder(out, target)
-    measured = result.describe(target, judged, judge.card, judge.thresholds, overlap)
-    writes = jax.process_index() == 0
-    if writes:
-        walk.mark_output(folder)
-        result.write_scores(folder, scores, judged)
-        files.replace_json(folder / result.METRICS_FILE, measured)
-    measured |= result.measure(scores, judge.thresholds)
-    measured["trivial_cues"] = judge.probe(target, scores) if judge.probe else None
-    if writes:
-        files.replace_json(folder / result.METRICS_FILE, measured)
-        synthetic = " (synthetic)" if measured["synthetic"] else ""
-        title = f"{target.name}{synthetic}, step {judge.card.step}"
-        result.write_curves(folder, title, scores, judge.thresholds)
-        console.print_line(f"wrote {folder}: {', '.join(result.FILES)}")
-    return measured
-
-
-def _folder(out: pathlib.Path, target: EvalTarget) -> pathlib.Path:
-    """Where the results on a target go: no other dataset's are there."""
-    path = target.dataset.path.absolute()
-    names = [part for part in path.parts if part != path.anchor]
-    for depth in range(1, len(names) + 1):
-        folder = out / f"{'-'.join(names[-depth:])}-{target.split}"
-        if not (folder / result.METRICS_FILE).exists():
-            return folder
-        if json.loads((folder / result.METRICS_FILE).read_text()).get("path") == str(path):
-            return folder
-    raise UserError(f"{out} holds results of other datasets named {path}: move them away")

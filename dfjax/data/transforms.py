@@ -97,8 +97,15 @@ def decode_record(record: dict[str, Any]) -> dict[str, Any]:
     """Record → the same record with its image decoded, uint8 [S, S, 3] at the stored size.
 
     `steps.predict` resizes, as part of the model: every runtime then does it alike. `brightness`
-    and `sharpness` are added: what a verdict asks of a face is asked in evaluation too.
+    and `sharpness` are added: what a verdict asks of a face is asked in evaluation too. So are the
+    `bits_per_pixel` of the stored crop, of which compression before it has left few.
     """
     image = media_image.decode_image(record["image"])
     brightness, sharpness = quality.measure(image)
-    return {**record, "image": image, "brightness": brightness, "sharpness": sharpness}
+    return {
+        **record,
+        "image": image,
+        "brightness": brightness,
+        "sharpness": sharpness,
+        "bits_per_pixel": 8 * len(record["image"]) / (image.shape[0] * image.shape[1]),
+    }

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dfjax import logistic, metrics
+from dfjax import logistic
 from dfjax.errors import UserError
+from dfjax.metrics import thresholds
 from dfjax.model_card import Decision, Limits
 
 _FRAMES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -52,8 +53,8 @@ def fit_decision(tracks: Tracks, error_rate: float, *, min_frames: int = 1) -> D
     """Returns a decision that calls `error_rate` of the reals fake at most, and of the fakes real.
 
     Within that it leaves undecided as little as it can: with one face in each file its limits are
-    those of `metrics.choose_band`. `min_frames` is the smallest number of usable faces that tracks
-    are judged by, also later.
+    those of `thresholds.choose_band`. `min_frames` is the smallest number of usable faces that
+    tracks are judged by, also later.
 
     Raises:
       UserError: `error_rate` is not between 0 and 0.5, or a class is missing.
@@ -62,7 +63,7 @@ def fit_decision(tracks: Tracks, error_rate: float, *, min_frames: int = 1) -> D
     mean = tracks.mean
     file_score = np.full(len(tracks.label), -np.inf)
     np.maximum.at(file_score, tracks.file, mean)
-    threshold = metrics.choose_threshold(tracks.label, file_score)
+    threshold = thresholds.choose_threshold(tracks.label, file_score)
     decision = Decision(
         error_rate=error_rate,
         threshold=threshold,
@@ -109,7 +110,7 @@ def _fit_limits(
             [_subset_means(tracks.scores[i], count, num_subsets) for i in chosen[long_enough]]
         )
         drawn_label = np.repeat(label[long_enough], num_subsets)
-        low, high = metrics.choose_band(drawn_label, drawn, error_rate)
+        low, high = thresholds.choose_band(drawn_label, drawn, error_rate)
         if limits:  # fewer frames are never judged with more confidence
             low, high = min(low, limits[-1].low), max(high, limits[-1].high)
         limits.append(Limits(count, low, high, _spread(drawn[drawn_label == 0], high, error_rate)))
@@ -221,15 +222,15 @@ def _interval(tracks: Tracks, file_score: np.ndarray) -> tuple[float, float]:
     num_clips = len(clips)
     score, rank = np.unique(-file_score, return_inverse=True)
     score = -score  # falling
-    thresholds = []
+    chosen = []
     for _ in range(_RESAMPLES):
         drawn = rng.integers(0, num_clips, num_clips)
         weight = np.bincount(drawn, minlength=num_clips)[clip]
         fake, real = weight * (tracks.label == 1), weight * (tracks.label == 0)
         if fake.any() and real.any():
-            # What `metrics.choose_threshold` maximises, for a threshold at each score.
+            # What `thresholds.choose_threshold` maximises, for a threshold at each score.
             gain = np.bincount(rank, fake / fake.sum() - real / real.sum())
             best = int(np.cumsum(gain).argmax())
-            thresholds.append(score[best : best + 2].mean())
-    low, high = np.quantile(thresholds, (0.025, 0.975)) if thresholds else (0.0, 1.0)
+            chosen.append(score[best : best + 2].mean())
+    low, high = np.quantile(chosen, (0.025, 0.975)) if chosen else (0.0, 1.0)
     return float(low), float(high)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sklearn.metrics
 
-from dfjax import metrics
 from dfjax.corpora.clip import LABELS
+from dfjax.metrics import ranking, thresholds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,14 +34,14 @@ def draw_curves(title: str, levels: dict[str, tuple[np.ndarray, np.ndarray, floa
     axes = figure.subplots(1, len(levels) + 2)
     roc, pr = axes[-2:]
     for ax, (level, (label, score, threshold)) in zip(axes, levels.items(), strict=False):
-        counts = metrics.confusion(label, score, threshold)
+        counts = thresholds.confusion(label, score, threshold)
         display = sklearn.metrics.ConfusionMatrixDisplay(counts, display_labels=LABELS)
         display.plot(ax=ax, colorbar=False, cmap="Blues")
         ax.set_title(f"{level}s at threshold {threshold:.3f}")
         fpr, tpr, _ = sklearn.metrics.roc_curve(label, score)
-        roc.plot(fpr, tpr, label=f"{level} (AUC {metrics.auc(label, score):.3f})")
+        roc.plot(fpr, tpr, label=f"{level} (AUC {ranking.auc(label, score):.3f})")
         precision, recall, _ = sklearn.metrics.precision_recall_curve(label, score)
-        ap = metrics.average_precision(label, score)
+        ap = ranking.average_precision(label, score)
         pr.plot(recall, precision, drawstyle="steps-post", label=f"{level} (AP {ap:.3f})")
     roc.plot([0, 1], [0, 1], color="0.7", linestyle=":")
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")

@@ -18,26 +18,33 @@ class Scores:
 
     Attributes:
       index, frame, face: int [N]; the record, the frame of its clip, the face in its frame.
-      clip, method: N texts.
+      time: float [N], seconds from the start of the clip; NaN: a picture.
+      clip, method, origin_ids: N texts.
       label: int [N], 0 real, 1 fake.
       logit: float64 [N]; `score` is P(fake).
       box: float [N, 4], of the face in pixels of the frame.
       scale: float [N], crop pixels per frame pixel.
+      padded: float [N], the share of the crop beyond the frame.
       brightness, sharpness: float [N], see `faces.quality`.
+      bits_per_pixel: float [N], of the stored crop.
       temperature: what logits are divided by before they become scores.
     """
 
     index: np.ndarray
     clip: np.ndarray
     frame: np.ndarray
+    time: np.ndarray
     face: np.ndarray
     method: np.ndarray
+    origin_ids: np.ndarray
     label: np.ndarray
     logit: np.ndarray
     box: np.ndarray
     scale: np.ndarray
+    padded: np.ndarray
     brightness: np.ndarray
     sharpness: np.ndarray
+    bits_per_pixel: np.ndarray
     temperature: float = 1.0
 
     @property

@@ -42,35 +42,35 @@ def measure(
 
     A level that lacks a class has its counts and a note. Numbers that do not exist are None.
     """
-    resampled, clusters = _clusters(table)
+    resampled, cluster = clusters(table)
     interval = {"level": bootstrap.LEVEL, "resampled": resampled, "draws": draws}
-    faces, cluster = table.faces, clusters[table.frame != score_table.NO_FACE]
-    raw = logistic.to_score(faces.logit)
-    crops = Sample(faces.label, faces.score, raw, faces.method, cluster)
-    clips = video.Clips.of(faces).videos
-    cluster = cluster[clips.row]
-    videos = Sample(clips.label, clips.scores(), clips.raw_scores(), clips.method, cluster)
-    levels = {
-        "frame": _level(crops, limits.frame, limits.source, interval),
-        "video": _level(videos, limits.video, limits.source, interval),
+    sample = samples(table)
+    found = {
+        name: _level(sample[name], getattr(limits, name), limits.source, interval) for name in NAMES
     }
-    if videos.has_both_classes:
-        metrics = levels["video"]["metrics"]
-        samples = {rule: videos.with_score(clips.scores(rule)) for rule in video.RULES}
-        half = _with_missing(videos, table, clusters)
-        levels["video"] |= {
-            "rule": video.RULE,
-            "rules": {rule: _ranking(sample, interval) for rule, sample in samples.items()},
-            "missing_faces": {
-                "dropped": metrics,
-                "half": _metrics(half, limits.video, interval) if half else metrics,
-            },
-        }
-    return levels
+    if sample["video"].has_both_classes:
+        found["video"] |= _other_rules(table, sample["video"], interval)
+        missing = _with_missing(sample["video"], table, cluster)
+        dropped = found["video"]["metrics"]
+        half = _metrics(missing, limits.video, interval) if missing else dropped
+        found["video"]["missing_faces"] = {"dropped": dropped, "half": half}
+    return found
 
 
-def _clusters(table: ScoreTable) -> tuple[str, np.ndarray]:
-    """(what is resampled, the number of each row's cluster, int [N]).
+def samples(table: ScoreTable) -> dict[str, Sample]:
+    """Returns the scores of the crops, "frame", and of the videos, "video"."""
+    faces = table.faces
+    cluster = clusters(table)[1][table.frame != score_table.NO_FACE]
+    clips = video.Clips.of(faces).videos
+    crops = Sample(faces.label, faces.score, logistic.to_score(faces.logit), faces.method, cluster)
+    videos = Sample(
+        clips.label, clips.scores(), clips.raw_scores(), clips.method, cluster[clips.row]
+    )
+    return {"frame": crops, "video": videos}
+
+
+def clusters(table: ScoreTable) -> tuple[str, np.ndarray]:
+    """Returns (what is resampled, the number of each row's cluster, int [N]).
 
     An identity is whom or what a clip shows: its fakes and itself are no independent cases.
     """
@@ -82,6 +82,14 @@ def _clusters(table: ScoreTable) -> tuple[str, np.ndarray]:
         if len(np.unique(cluster)) < len(clips):
             return "identities", cluster
     return "clips", clip
+
+
+def _other_rules(table: ScoreTable, videos: Sample, interval: dict[str, Any]) -> dict[str, Any]:
+    """How each rule ranks the videos."""
+    clips = video.Clips.of(table.faces).videos
+    by_rule = {rule: videos.with_score(clips.scores(rule)) for rule in video.RULES}
+    rules = {rule: _ranking(sample, interval) for rule, sample in by_rule.items()}
+    return {"rule": video.RULE, "rules": rules}
 
 
 def _level(
@@ -153,13 +161,13 @@ def _ranking(sample: Sample, interval: dict[str, Any]) -> dict[str, Any]:
     return {name: found[name] for name in ranking.NAMES}
 
 
-def _with_missing(videos: Sample, table: ScoreTable, clusters: np.ndarray) -> Sample | None:
+def _with_missing(videos: Sample, table: ScoreTable, cluster: np.ndarray) -> Sample | None:
     """The videos, and with score 0.5 the clips that gave no face; None: there are none."""
     missing = table.missing
     if not len(missing):
         return None
     half = np.full(len(missing), MISSING_SCORE)
-    cluster = clusters[table.frame == score_table.NO_FACE]
+    cluster = cluster[table.frame == score_table.NO_FACE]
     return videos.joined(Sample(missing.label, half, half, missing.method, cluster))
 
 

@@ -4,9 +4,17 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from dfjax import metrics, registry
+from dfjax import registry
 from dfjax.data import builder
 from dfjax.evaluators import frame, video
+from dfjax.metrics import calibration, ranking
+
+_OF_CROPS = {
+    "auc": ranking.auc,
+    "ap": ranking.average_precision,
+    "eer": ranking.eer,
+    "log_loss": calibration.log_loss,
+}
 
 
 @registry.register("evaluator", "ranking")
@@ -24,17 +32,18 @@ class Ranking:
 
     def metrics(self) -> Iterator[str]:
         """Yields the metrics that `run` yields; for the last it reads the names of clips."""
-        yield from metrics.RANKING
+        yield from _OF_CROPS
         if self._has_videos():
             yield "video_auc"
 
     def run(self, variables: Any) -> Iterator[tuple[str, float]]:
         """Yields (metric, value)."""
         scores = self.scorer.scores(variables, self.records)
-        yield from metrics.ranking_metrics(scores.label, scores.score).items()
-        videos = video.clip_scores(scores).videos
+        for name, metric in _OF_CROPS.items():
+            yield name, metric(scores.label, scores.score)
+        videos = video.Clips.of(scores).videos
         if set(videos.label.tolist()) == {0, 1}:
-            yield "video_auc", metrics.auc(videos.label, videos.score)
+            yield "video_auc", ranking.auc(videos.label, videos.scores())
 
     def _has_videos(self) -> bool:
         """Whether there are clips of both classes with faces in two frames or more."""

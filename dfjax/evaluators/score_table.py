@@ -82,6 +82,11 @@ class ScoreTable:
         taken = {name: getattr(self, name)[chosen] for name in COLUMNS}
         return ScoreTable(**taken, extra={name: each[chosen] for name, each in self.extra.items()})
 
+    def at_temperature(self, temperature: float) -> "ScoreTable":
+        """Returns the same logits with the scores that a temperature gives."""
+        score = logistic.to_score(self.logit, temperature)
+        return dataclasses.replace(self, score=score)
+
     @functools.cached_property
     def faces(self) -> "ScoreTable":
         """The rows that have a score."""

@@ -5,7 +5,7 @@ from typing import Any
 import rich.table
 
 from dfjax import console
-from dfjax.evaluators import verdicts
+from dfjax.evaluators import video
 
 _COLUMNS = ("auc", "ap", "eer", "log_loss", "accuracy", "precision", "recall", "f1")
 
@@ -22,14 +22,14 @@ def print_results(results: dict[str, dict[str, Any]]) -> None:
 
 
 def _scores_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:
-    table = rich.table.Table(title="the model on prepared data (* see the notes)")
+    table = rich.table.Table(title=f"scores; of a video: {video.RULE} (* see the notes)")
     for column in ("data", "level", "real", "fake", *_COLUMNS):
         table.add_column(column, justify="left" if column in ("data", "level") else "right")
     for target, result in results.items():
         for level in ("frame", "video"):
             if level in result:
                 _add_level(table, _marked(target, result), level, result[level])
-        if result["trivial_cues"]:
+        if result.get("trivial_cues"):
             _add_trivial_cues(table, result["trivial_cues"])
     return table
 
@@ -44,7 +44,7 @@ def _add_level(table: rich.table.Table, name: str, level: str, measured: dict[st
 
 
 def _numbers(measured: dict[str, Any]) -> list[str]:
-    return [f"{measured[column]:.4f}" for column in _COLUMNS]
+    return ["-" if measured[name] is None else f"{measured[name]:.4f}" for name in _COLUMNS]
 
 
 def _add_trivial_cues(table: rich.table.Table, cues: dict[str, Any]) -> None:
@@ -62,8 +62,8 @@ def _verdicts_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:
         table.add_column(column, justify="left" if column in ("data", "kind") else "right")
     table.add_column("fakes called real", justify="right")
     for target, result in results.items():
-        by_kind = result["verdicts"]
-        for kind in (kind for kind in verdicts.KINDS if kind in by_kind):
+        by_kind = result.get("verdicts", {})
+        for kind in (kind for kind in by_kind if kind != "no_face"):
             measured = by_kind[kind]
             rates = [
                 "-" if measured[name] is None else f"{measured[name]:.1%}"

@@ -70,7 +70,9 @@ class Clips:
             raise UserError(f"clip {str(mixed)!r} has faces of both labels: prepare it again")
         order = np.lexsort((scored.frame, member))
         clip_of, frame = member[order], scored.frame[order]
-        starts = np.flatnonzero(np.r_[True, (np.diff(clip_of) != 0) | (np.diff(frame) != 0)])
+        is_new = np.ones(len(order), bool)
+        is_new[1:] = (np.diff(clip_of) != 0) | (np.diff(frame) != 0)
+        starts = np.flatnonzero(is_new)
         return cls(
             clip=clips,
             method=scored.method[row],

@@ -30,11 +30,10 @@ def sums(table: sparse.csr_array, draws: int = DRAWS, seed: int = 0) -> Iterator
 
 def _times_drawn(num_clusters: int, draws: int, rng: np.random.Generator) -> np.ndarray:
     """How often each resample has each cluster, float64 [num_clusters, draws]."""
-    times = np.empty((draws, num_clusters))
-    for row in times:
-        drawn = rng.integers(num_clusters, size=num_clusters, dtype=np.int32)
-        row[:] = np.bincount(drawn, minlength=num_clusters)
-    return np.ascontiguousarray(times.T)
+    drawn = rng.integers(num_clusters, size=(draws, num_clusters), dtype=np.int32)
+    place = drawn + num_clusters * np.arange(draws)[:, None]
+    times = np.bincount(place.ravel(), minlength=draws * num_clusters)
+    return times.reshape(draws, num_clusters).T.astype(np.float64, order="C")
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
@@ -47,3 +46,16 @@ def interval(values: np.ndarray) -> tuple[float, float]:
         return np.nan, np.nan
     low, high = np.quantile(values, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return float(low), float(high)
+
+
+def p_value(differences: np.ndarray) -> float | None:
+    """Returns the two-sided p of no difference, from the differences [B] of paired resamples.
+
+    Twice the share of resamples on the less likely side of 0 (Efron & Tibshirani, 1993, ch. 15),
+    at least 2 / (B + 1); None where no resample has both classes.
+    """
+    differences = differences[~np.isnan(differences)]
+    if not len(differences):
+        return None
+    beyond = min((differences <= 0).sum(), (differences >= 0).sum())
+    return float(min(1.0, 2 * (beyond + 1) / (len(differences) + 1)))

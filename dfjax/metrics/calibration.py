@@ -44,7 +44,7 @@ def ece(label: np.ndarray, score: np.ndarray) -> float:
 
 
 def reliability(label: np.ndarray, score: np.ndarray) -> list[dict[str, float | None]]:
-    """Returns for each bin `n`, its mean `score`, and the `share` of fakes; None in an empty bin."""
+    """Returns for each bin `n`, its mean `score` and the `share` of fakes; None in an empty one."""
     label, score = inputs.checked(label, score)
     bins = bin_of(score)
     count, total, fakes = (

@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves at fixed places, so that resamples can be laid over each other."""
+"""ROC and precision-recall curves at fixed places, so that those of resamples make a band."""
 
 import numpy as np
 

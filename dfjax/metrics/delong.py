@@ -18,20 +18,19 @@ class Comparison:
 
     Attributes:
       auc: of either.
-      standard_error: of their difference.
-      p_value: two-sided, of the AUCs being equal; NaN where nothing varies and they differ.
+      standard_error: of their difference; None: a class has one case.
+      p_value: two-sided, of the AUCs being equal; None where nothing varies and they differ.
     """
 
     auc: tuple[float, float]
-    standard_error: float
-    p_value: float
+    standard_error: float | None
+    p_value: float | None
 
 
 def aucs(label: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns (the AUCs [M], their covariance [M, M]) of scores [M, N] of the same cases.
 
-    Raises:
-      UserError: as `inputs.checked`, or a class has one case.
+    Raises as `inputs.checked`; the covariance is NaN where a class has one case.
     """
     checked = [inputs.checked(label, score) for score in scores]
     label, scores = checked[0][0], np.stack([score for _, score in checked])
@@ -53,12 +52,12 @@ def _covariance(placements: np.ndarray) -> np.ndarray:
 
 def compare(label: np.ndarray, one: np.ndarray, other: np.ndarray) -> Comparison:
     """Returns the comparison of two scores [N] of cases with labels [N]; raises as `aucs`."""
-    found, covariance = aucs(label, np.stack([one, other]))
+    auc, covariance = aucs(label, np.stack([one, other]))
+    auc = tuple(auc.tolist())
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    error = float(np.sqrt(max(variance, 0))) if variance == variance else float("nan")
-    difference = abs(float(found[0] - found[1]))
-    if error > 0 or np.isnan(error):
-        p_value = float(2 * special.ndtr(-difference / error))
-    else:
-        p_value = 1.0 if difference == 0 else float("nan")
-    return Comparison((float(found[0]), float(found[1])), error, p_value)
+    if np.isnan(variance):
+        return Comparison(auc, None, None)
+    error, difference = float(np.sqrt(max(variance, 0))), abs(auc[0] - auc[1])
+    if error > 0:
+        return Comparison(auc, error, float(2 * special.ndtr(-difference / error)))
+    return Comparison(auc, error, None if difference else 1.0)

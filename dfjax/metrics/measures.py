@@ -48,7 +48,9 @@ class Sample:
     def joined(self, other: "Sample") -> "Sample":
         """Returns the rows of this one, then those of another."""
         names = [field.name for field in dataclasses.fields(self)]
-        return Sample(*(np.concatenate([getattr(s, name) for s in (self, other)]) for name in names))
+        return Sample(
+            *(np.concatenate([getattr(s, name) for s in (self, other)]) for name in names)
+        )
 
     @property
     def has_both_classes(self) -> bool:
@@ -215,7 +217,7 @@ class _Layout:
             np.cumsum([4, calibration.BINS, calibration.BINS]),
         )
         log_loss, brier, log_loss_calibrated, brier_calibrated = losses
-        of_bins = {
+        sums = {
             "log_loss": log_loss,
             "brier": brier,
             "ece": np.abs(raw_bins).sum(axis=0),
@@ -227,14 +229,12 @@ class _Layout:
             thresholds.metrics_of_confusion([[num_real - fp, fp], [num_fake - tp, tp]])
             for fp, tp in zip(real[-2:], fake[-2:], strict=True)
         )
-        share = exists / (num_real + num_fake)
+        count = np.maximum(num_real + num_fake, 1)
+        means = {name: total / count for name, total in sums.items()}
+        metrics = {**ranked.metrics(), **means, **at_threshold}
         return Measured(
-            metrics={
-                **ranked.metrics(),
-                **{name: share * total for name, total in of_bins.items()},
-                **at_threshold,
-            },
-            at_half=at_half,
-            roc=curves.roc(ranked),
-            pr=curves.precision_recall(ranked),
+            metrics={name: exists * value for name, value in metrics.items()},
+            at_half={name: exists * value for name, value in at_half.items()},
+            roc=exists * curves.roc(ranked),
+            pr=exists * curves.precision_recall(ranked),
         )

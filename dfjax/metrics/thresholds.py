@@ -24,18 +24,17 @@ def confusion(label: np.ndarray, score: np.ndarray, threshold: float) -> np.ndar
 def metrics_of_confusion(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Returns all of `NAMES` of what `confusion` counts: [2, 2] or, of B resamples, [2, 2, B].
 
-    Precision is NaN where nothing is called fake, and everything where a class is missing.
+    Precision is NaN where nothing is called fake.
     """
     (tn, fp), (fn, tp) = np.asarray(counts, np.float64)
     with np.errstate(invalid="ignore"):
         tpr, fpr = tp / (tp + fn), fp / (fp + tn)
-        exists = 1 + 0 * (tpr + fpr)
         values = (
-            exists * (tp + tn) / (tp + tn + fp + fn),
+            (tp + tn) / (tp + tn + fp + fn),
             (tpr + 1 - fpr) / 2,
-            exists * tp / (tp + fp),
+            tp / (tp + fp),
             tpr,
-            exists * 2 * tp / (2 * tp + fp + fn),
+            2 * tp / (2 * tp + fp + fn),
             *(precision_at_prevalence(tpr, fpr, prevalence) for prevalence in PREVALENCES),
         )
     return dict(zip(NAMES, values, strict=True))

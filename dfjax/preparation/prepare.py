@@ -16,7 +16,7 @@ from typing import Any
 
 from dfjax import files, progress, versions
 from dfjax.corpora.clip import Clip
-from dfjax.data import attributes, builder, leaks
+from dfjax.data import attributes, builder, leaks, unusable
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.faces.detect import FaceDetector
@@ -64,7 +64,7 @@ def prepare(
     _begin(out, {**settings.of_crops(), "versions": installed}, overwrite)
     with CropStore(out / _WORK / "crops") as store:
         outcomes = _crop_all(
-            clips, store, cropping, out / summary.ERRORS_FILE, jobs=jobs, beam_options=beam_options
+            clips, store, cropping, out / unusable.FILE, jobs=jobs, beam_options=beam_options
         )
         usable = [clip for clip in clips if outcomes[clip.key].crops]
         counts = _counts(clips, outcomes)

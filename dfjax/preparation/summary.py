@@ -8,11 +8,9 @@ from typing import Any
 
 from dfjax.corpora.clip import LABELS, Clip
 from dfjax.corpora.splits import SPLITS
-from dfjax.data import builder, leaks
+from dfjax.data import builder, leaks, unusable
 from dfjax.preparation import dataset_card
 from dfjax.preparation.crop_store import Outcome
-
-ERRORS_FILE = "errors.jsonl"
 
 _COUNTS = ("clips", "failed", "no_face", "damaged", "frames", "frames_with_face", "crops")
 _UNEVEN_ABOVE = 0.05  # a difference in coverage between the classes that a model could exploit
@@ -51,7 +49,7 @@ class PreparationSummary:
     @property
     def errors_file(self) -> pathlib.Path:
         """The file with a row for each clip that gave no crop."""
-        return self.out / ERRORS_FILE
+        return self.out / unusable.FILE
 
     @property
     def page(self) -> pathlib.Path:

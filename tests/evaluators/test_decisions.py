@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from dfjax import logistic, metrics, model_card
+from dfjax import logistic, model_card
 from dfjax.evaluators import decisions
+from dfjax.metrics import calibration, thresholds
 
 
 def single_faces(label, score) -> decisions.Tracks:
@@ -51,7 +52,7 @@ def test_no_set_of_scores_breaks_a_rate_or_leaves_more_undecided_than_its_band(m
         false_alarms, misses = num_wrong(found, label)
         assert false_alarms <= 0.05 * (label == 0).sum()
         assert misses <= 0.05 * (label == 1).sum()
-        low, high = metrics.choose_band(label, score, 0.05)
+        low, high = thresholds.choose_band(label, score, 0.05)
         num_empty += low >= high
         assert (found == "inconclusive").sum() <= ((low <= score) & (score < high)).sum()
         # A forced verdict by the threshold agrees with every verdict that was given.
@@ -130,7 +131,7 @@ def fitted():
     first = Simulation(0, 1.0)
     logits = np.concatenate([first.logits(mean, 2_000, 32) for mean in (-1.5, 1.5)])
     label = np.repeat([0, 1], 2_000)
-    temperature = metrics.fit_temperature(np.repeat(label, 32), logits.ravel())
+    temperature = calibration.fit_temperature(np.repeat(label, 32), logits.ravel())
     scores = logistic.to_score(logits, temperature)
     files = np.arange(len(label))
     tracks = decisions.Tracks(list(scores), files, label, files)
@@ -170,7 +171,7 @@ def test_the_threshold_s_interval_covers_what_other_draws_choose():
     for _ in range(40):
         decision = decisions.fit_decision(single_faces(*draw()), 0.05)
         low, high = decision.threshold_interval
-        inside += low <= metrics.choose_threshold(*draw()) <= high
+        inside += low <= thresholds.choose_threshold(*draw()) <= high
     assert inside >= 28  # wide enough to say how little 60 scores say
 
 

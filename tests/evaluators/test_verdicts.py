@@ -19,14 +19,18 @@ def make_scores(rows) -> frame.Scores:
         index=np.arange(count),
         clip=np.array(clip),
         frame=np.array(frames),
+        time=np.array(frames) / 25,
         face=np.arange(count),
         method=np.where(np.array(label) == 1, "swap", "real"),
+        origin_ids=np.array(clip),
         label=np.array(label),
         logit=logistic.to_logit(np.array(score)),
         box=np.array(box, float),
         scale=np.full(count, 1.0),
+        padded=np.zeros(count),
         brightness=np.full(count, 120.0),
         sharpness=np.full(count, 50.0),
+        bits_per_pixel=np.full(count, 3.0),
     )
 
 
