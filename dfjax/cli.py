@@ -15,6 +15,7 @@ from dfjax.commands import (
     prepare,
     process,
     report,
+    robustness,
     serve,
     train,
 )
@@ -40,6 +41,7 @@ def _make_parser() -> argparse.ArgumentParser:
         evaluate,
         report,
         compare,
+        robustness,
         predict,
         export,
         serve,

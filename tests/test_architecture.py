@@ -54,7 +54,7 @@ FLOORS = [
     {"evaluators", "report"},
     {"preparation", "train"},
     {"inference"},
-    {"evaluate"},
+    {"evaluate", "robustness"},
     {"export", "serve"},
     {"commands"},
     {"cli", "main"},

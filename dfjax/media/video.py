@@ -23,8 +23,13 @@ from dfjax.media.film import Film, Frame
 
 DECODING = 2  # rises when the same file gives other frames
 
-# By default libx264 chooses instructions by the processor, and the split of work by its threads.
-_SAME_BYTES = {"x264-params": "cpu-independent=1"}
+# By default libx264 chooses instructions by the processor, and both split work by its threads.
+# With B-frames, libx265 gives random times to the frames of a film of one or two.
+_X265 = "bframes=0:pools=none:frame-threads=1:log-level=none"
+_ENCODERS = {
+    "h264": ("libx264", {"x264-params": "cpu-independent=1"}),
+    "h265": ("libx265", {"x265-params": _X265}),
+}
 _TICKS = 90_000  # of a second, in files with times of their own
 _RATE_TOLERANCE = 0.02
 _SAME_TIME = 0.005  # seconds: times are rounded to the ticks of a container
@@ -86,19 +91,24 @@ def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
 
 
 def write_video(
-    path: str | os.PathLike | BinaryIO, frames: Iterable[np.ndarray], *, fps: float, crf: int
+    path: str | os.PathLike | BinaryIO,
+    frames: Iterable[np.ndarray],
+    *,
+    fps: float,
+    crf: int,
+    codec: str = "h264",
 ) -> None:
-    """Writes RGB uint8 [H, W, 3] frames as H.264 (yuv420p, BT.601) .mp4: equal frames, equal bytes.
+    """Writes RGB uint8 [H, W, 3] frames as .mp4 (yuv420p, BT.601): equal frames, equal bytes.
 
-    `path` may also be a file that is open for writing. `crf` is libx264's quality, 0 (lossless) to
-    51; FaceForensics++ names 23 "c23" and 40 "c40".
+    `path` may also be a file that is open for writing. `codec` is "h264" or "h265". `crf` is the
+    quality of libx264 or libx265, 0 to 51; FaceForensics++ names 23 of H.264 "c23" and 40 "c40".
 
     Raises:
       UserError: the height or the width is odd.
       ValueError: there is no frame, or frames differ in size.
     """
     rate = fractions.Fraction(fps).limit_denominator(1001)
-    _write(path, enumerate(frames), crf=crf, rate=rate, time_base=1 / rate)
+    _write(path, enumerate(frames), codec=codec, crf=crf, rate=rate, time_base=1 / rate)
 
 
 def write_timed(
@@ -113,13 +123,15 @@ def write_timed(
     The last frame is shown for 1 / `fps` seconds.
     """
     rate = fractions.Fraction(fps).limit_denominator(1001)
-    _write(path, _at_ticks(frames), crf=crf, rate=rate, time_base=fractions.Fraction(1, _TICKS))
+    ticks = fractions.Fraction(1, _TICKS)
+    _write(path, _at_ticks(frames), codec="h264", crf=crf, rate=rate, time_base=ticks)
 
 
 def _write(
     path: str | os.PathLike | BinaryIO,
     frames: Iterable[tuple[int, np.ndarray]],
     *,
+    codec: str,
     crf: int,
     rate: fractions.Fraction,
     time_base: fractions.Fraction,
@@ -134,8 +146,8 @@ def _write(
         raise UserError(f"frames are {width}x{height}: yuv420p needs even sides")
     target = path if isinstance(path, io.IOBase) else os.fspath(path)
     with av.open(target, "w", format="mp4", options={"fflags": "+bitexact"}) as file:
-        options = {"crf": str(crf), **_SAME_BYTES}
-        stream = file.add_stream("libx264", rate=rate, options=options)
+        encoder, options = _ENCODERS[codec]
+        stream = file.add_stream(encoder, rate=rate, options={"crf": str(crf), **options})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = time_base
         stream.codec_context.thread_count = 1

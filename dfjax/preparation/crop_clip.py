@@ -8,7 +8,7 @@ import math
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from dfjax.media import image as media_image
 from dfjax.media import kind
 from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
+
+Change = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 _CROWD = f"a frame has {MAX_FACES} faces, the most that are looked for: more were left out"
 
@@ -51,7 +53,11 @@ class ClipCrops:
 
 
 def crop_clip(
-    clip: Clip, spec: CropSpec, num_frames: int, originals: Mapping[str, str] | None = None
+    clip: Clip,
+    spec: CropSpec,
+    num_frames: int,
+    originals: Mapping[str, str] | None = None,
+    change: Change | None = None,
 ) -> ClipCrops:
     """Returns the crops of one clip, a pure function of its files and of the other arguments.
 
@@ -63,12 +69,17 @@ def crop_clip(
     scene. The fake itself is searched, and `own_boxes` is True, if its original is not in
     `originals`, cannot be read, has frames at other positions or of another size, or shows no face.
 
+    `change` makes other frames of the clip's, RGB uint8 [H, W, 3] in order, before they are
+    searched.
+
     Raises:
       MediaError: the file cannot be used.
     """
     borrows = originals is not None and clip.label == 1
     lent = _lend_faces(originals.get(clip.original), spec, num_frames) if borrows else {}
     frames = _read_frames(clip.path, num_frames)
+    if change is not None:
+        frames = dataclasses.replace(frames, images=change(frames.images))
     fits = list(lent) == frames.places
     faces = lent.values() if fits else _find_faces(frames, spec)
     cuts = [cut_faces(*pair, spec) for pair in zip(frames.images, faces, strict=True)]

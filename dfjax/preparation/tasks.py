@@ -20,11 +20,19 @@ def crop_clip(
     arguments: dict[str, Any], _: Sequence[bytes], __: Caller
 ) -> tuple[dict[str, Any], Arrays]:
     """Returns what `crop_clip.crop_clip` does; the crops are `crop_rows`, as bytes."""
+    return crop(arguments)
+
+
+def crop(
+    arguments: dict[str, Any], change: cropping.Change | None = None
+) -> tuple[dict[str, Any], Arrays]:
+    """Returns the answer of `crop_clip`, whose frames `change` makes others of first."""
     made = cropping.crop_clip(
         Clip(**arguments["clip"]),
         CropSpec.from_json(arguments["spec"]),
         arguments["num_frames"],
         arguments["originals"],
+        change,
     )
     reply = {
         "num_crops": len(made.crops),

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from dfjax import console, files
 from dfjax.corpora.clip import Clip
@@ -31,12 +32,14 @@ class Cropping:
 
     Attributes:
       module: has the task "crop_clip", see `preparation.tasks`.
+      distortion: a further argument of the task of another module, plain JSON.
     """
 
     spec: CropSpec
     num_frames: int
     originals: Mapping[str, str] | None = None
     module: str = "dfjax.preparation.tasks"
+    distortion: Mapping[str, Any] | None = None
 
 
 def crop_clips(
@@ -99,11 +102,17 @@ def _run(clip: Clip, sandbox: Sandbox, cropping: Cropping) -> ClipCrops:
         "spec": cropping.spec.to_json(),
         "num_frames": cropping.num_frames,
         "originals": originals,
+        "distortion": cropping.distortion,
     }
     reads = [path, *(originals or {}).values()]
     try:
         reply, arrays = sandbox.run(
-            "crop_clip", arguments, seconds=_SECONDS, reads=reads, max_bytes=_MAX_BYTES
+            "crop_clip",
+            arguments,
+            seconds=_SECONDS,
+            reads=reads,
+            max_bytes=_MAX_BYTES,
+            threads=cropping.distortion is not None,  # for the encoders of AVIF and H.265
         )
     except MediaError as error:
         message = str(error).replace(files.legible(path), files.legible(clip.path))

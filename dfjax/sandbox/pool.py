@@ -105,6 +105,7 @@ class Sandbox:
         seconds: float,
         reads: Sequence[str] = (),
         max_bytes: int = MAX_BYTES,
+        threads: bool = False,
         progress: Callable[[float], None] | None = None,
         answer: Callable[[np.ndarray], np.ndarray] | None = None,
         cancellation: Cancellation | None = None,
@@ -112,8 +113,9 @@ class Sandbox:
         """Runs a task in a new process; returns its JSON reply and its arrays.
 
         The task may take `seconds` of wall time and of processor time, read the files at or below
-        the paths `reads`, and return arrays of `max_bytes`. `progress` is called in this thread
-        with each share (0 to 1) that it reports, and `answer` with each array that it asks about.
+        the paths `reads`, return arrays of `max_bytes`, and with `threads` start threads, as some
+        encoders do. `progress` is called in this thread with each share (0 to 1) that it reports,
+        and `answer` with each array that it asks about.
 
         Raises:
           MediaError: the task raised it, or the bytes crashed the decoder.
@@ -127,6 +129,7 @@ class Sandbox:
             "num_blobs": len(blobs),
             "reads": [os.path.abspath(path) for path in reads],
             "seconds": seconds,
+            "threads": threads,
         }
         cancellation = cancellation or Cancellation()
         worker = self._take_worker()

@@ -166,7 +166,9 @@ class _Zygote:
 
     def _answer(self, connection: socket.socket) -> None:
         header = messages.receive_json(connection)
-        layers = self._layers + self._confine(seconds=header["seconds"], readable=header["reads"])
+        layers = self._layers + self._confine(
+            seconds=header["seconds"], readable=header["reads"], threads=header["threads"]
+        )
         blobs = [messages.receive(connection, _MAX_BLOB) for _ in range(header["num_blobs"])]
         if header["task"] == LAYERS:
             reply, arrays = {"layers": layers}, {}

@@ -1,0 +1,115 @@
+"""The results as files and as a table on the terminal."""
+
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import rich.table
+
+from dfjax import console, files
+from dfjax.robustness import suite
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+JSON_FILE = "robustness.json"
+CSV_FILE = "robustness.csv"
+PLOT_FILE = "robustness.png"
+FILES = (JSON_FILE, CSV_FILE, PLOT_FILE)
+
+_COLUMNS = ("kind", "type", "level", "parameter", "auc", "low", "high", "without_face")
+_KINDS = {"frames": "full frames", "crops": "stored crops"}
+_PANELS = {
+    "deeperforensics": "distortions of DeeperForensics",
+    "real_world": "what pictures meet in the world",
+}
+
+
+def write(out: pathlib.Path, result: Mapping[str, Any]) -> None:
+    """Writes robustness.json, robustness.csv with a row per level, and the plot of both."""
+    files.replace_json(out / JSON_FILE, result)
+    files.replace_csv(out / CSV_FILE, _COLUMNS, _rows(result))
+    with files.replacing(out / PLOT_FILE) as unfinished:
+        draw(result).savefig(unfinished, dpi=100)
+
+
+def _rows(result: Mapping[str, Any]) -> Iterator[list[Any]]:
+    for name, row in _with_clean(result):
+        auc = [row["auc"][each] for each in ("value", "low", "high")]
+        place = [result["kind"], name, row["level"], _text(row["parameter"])]
+        yield [*place, *auc, row["without_face"]]
+
+
+def _with_clean(result: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name of the type and the numbers of each level, level 0 first."""
+    yield "clean", {"level": 0, "parameter": "", **result["clean"]}
+    for each in result["types"]:
+        for level in each["levels"]:
+            yield each["name"], level
+
+
+def _text(parameter: Any) -> str:
+    """A parameter, which may be several numbers, in one cell."""
+    several = isinstance(parameter, Sequence) and not isinstance(parameter, str)
+    return " ".join(map(str, parameter)) if several else str(parameter)
+
+
+def title(result: Mapping[str, Any]) -> str:
+    """Returns the heading of the table and of the plot."""
+    synthetic = " (synthetic)" if result["synthetic"] else ""
+    return f"AUC of clips of {result['data']}{synthetic}, {_KINDS[result['kind']]} distorted"
+
+
+def print_table(result: Mapping[str, Any]) -> None:
+    """Prints the AUC of each type and level, the means and the worst, and the notes."""
+    output = console.make_console()
+    table = rich.table.Table(title=title(result))
+    levels = [level["level"] for level in result["types"][0]["levels"]]
+    table.add_column("type")
+    for column in ("clean", *map(str, levels), "mean", "worst"):
+        table.add_column(column, justify="right")
+    clean = _number(result["clean"]["auc"]["value"])
+    for each in result["types"]:
+        values = [_number(level["auc"]["value"]) for level in each["levels"]]
+        table.add_row(each["name"], clean, *values, _number(each["mean"]), _number(each["worst"]))
+    table.add_section()
+    table.add_row(
+        "all", clean, *[""] * len(levels), _number(result["mean"]), _number(result["worst"])
+    )
+    output.print(table)
+    for note in result["notes"]:
+        output.print(note)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def draw(result: Mapping[str, Any]) -> "Figure":
+    """Returns the curves of all types over the levels, a panel for each group, with intervals."""
+    from matplotlib.figure import Figure  # takes long to load
+
+    group_of = {each.name: group for group, members in suite.GROUPS.items() for each in members}
+    panels: dict[str, list[dict[str, Any]]] = {}
+    for each in result["types"]:
+        panels.setdefault(group_of.get(each["name"], "deeperforensics"), []).append(each)
+    figure = Figure(figsize=(6.5 * len(panels), 5.0), layout="constrained")
+    figure.suptitle(title(result))
+    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for ax, (group, types) in zip(axes, panels.items(), strict=True):
+        ax.set(title=_PANELS[group], xlabel="level (0: clean)", ylabel="AUC")
+        _draw_types(ax, types, result["clean"])
+    return figure
+
+
+def _draw_types(ax: "Axes", types: Sequence[dict[str, Any]], clean: dict[str, Any]) -> None:
+    for number, each in enumerate(types):
+        rows = [{"level": 0, **clean}, *each["levels"]]
+        at = [row["level"] for row in rows]
+        value, low, high = ([row["auc"][name] for row in rows] for name in ("value", "low", "high"))
+        style = ("-", "--")[number // 6 % 2]
+        (line,) = ax.plot(at, value, marker=".", linestyle=style, label=each["name"])
+        ax.fill_between(at, low, high, color=line.get_color(), alpha=0.06, linewidth=0)
+    ax.axhline(0.5, color="0.7", linestyle=":")
+    ax.legend(loc="lower left", ncols=2, fontsize="small")
