@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import rich.table
 
 from dfjax import console, files
+from dfjax.report import report as evaluation
+from dfjax.report import results
 from dfjax.robustness import suite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-JSON_FILE = "robustness.json"
+JSON_FILE = results.ROBUSTNESS_FILE
 CSV_FILE = "robustness.csv"
 PLOT_FILE = "robustness.png"
 FILES = (JSON_FILE, CSV_FILE, PLOT_FILE)
@@ -27,11 +29,16 @@ _PANELS = {
 
 
 def write(out: pathlib.Path, result: Mapping[str, Any]) -> None:
-    """Writes robustness.json, robustness.csv with a row per level, and the plot of both."""
+    """Writes robustness.json, robustness.csv with a row per level, and the plot of both.
+
+    In the folder of an evaluation, its report is written again, to show them.
+    """
     files.replace_json(out / JSON_FILE, result)
     files.replace_csv(out / CSV_FILE, _COLUMNS, _rows(result))
     with files.replacing(out / PLOT_FILE) as unfinished:
         draw(result).savefig(unfinished, dpi=100)
+    if (out / results.REPORT_FILE).is_file():
+        evaluation.write(out)
 
 
 def _rows(result: Mapping[str, Any]) -> Iterator[list[Any]]:
