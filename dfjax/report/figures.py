@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 320, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 308, 10, 196  # the frame that holds the lines
 
 _CALIBRATED = {
-    "raw": "as scored",
+    "raw": "before temperature",
     "calibrated": "after temperature",
     "isotonic": "after isotonic table",
 }

@@ -75,7 +75,7 @@ def _cautions(report: Mapping[str, Any]) -> list[str]:
         ]
         cautions += [
             f"{dataset['name']}, {name} level: {level['note']}"
-            for name, level in dataset["levels"].items()
+            for name, level in tables.filled_levels(dataset).items()
             if level.get("note")
         ]
     return cautions

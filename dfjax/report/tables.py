@@ -43,7 +43,7 @@ _GROUPS = {
 }
 _AT_HALF = "Decisions at 0.5 (secondary)"
 _CALIBRATED = {
-    "raw": "as scored",
+    "raw": "before temperature",
     "temperature": "after temperature",
     "isotonic": "after isotonic table",
 }
@@ -54,6 +54,7 @@ _RATES = {
     "coverage": "Reals with a verdict",
     "detected": "One fake face found",
 }
+_PREPARED = ("clips", "failed", "no_face", "crops")
 _POLICIES = {"dropped": "Clips without a face left out", "half": "Clips without a face scored 0.5"}
 
 
@@ -67,12 +68,18 @@ def measured_levels(dataset: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: level for name, level in dataset["levels"].items() if level.get("metrics")}
 
 
+def filled_levels(dataset: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Returns the levels of a dataset that have clips: pictures alone give no videos."""
+    levels = dataset["levels"].items()
+    return {name: level for name, level in levels if level["real"] or level["fake"]}
+
+
 def overview(report: Mapping[str, Any]) -> Table:
     """Returns the table of all datasets, a row for each level."""
     rows = (
         Row((name_of(dataset), name, level["real"], level["fake"], *_brief(level.get("metrics"))))
         for dataset in report["datasets"]
-        for name, level in dataset["levels"].items()
+        for name, level in filled_levels(dataset).items()
     )
     return Table("All datasets", ("Data", "Level", "Real", "Fake", *_BRIEF_TITLES), tuple(rows))
 
@@ -91,6 +98,7 @@ def of_dataset(dataset: Mapping[str, Any]) -> list[Table]:
         false_alarms(dataset),
         trivial_cues(dataset),
         *groups.tables(dataset),
+        prepared(dataset),
     ]
     return [table for table in tables if table.rows]
 
@@ -197,6 +205,17 @@ def trivial_cues(dataset: Mapping[str, Any]) -> Table:
     title = f"AUC of trivial cues on {name_of(dataset)}"
     note = f"{found.get('crops')} of {found.get('of')} crops; the cues were fitted to training data"
     return Table(title, ("Scored by", "Frame level", "Video level"), tuple(rows), note)
+
+
+def prepared(dataset: Mapping[str, Any]) -> Table:
+    """Returns the table of what all splits of the prepared data hold."""
+    counts = (dataset.get("data_card") or {}).get("methods", ())
+    rows = (
+        Row((f"{row['split']}, {row['method']}", *(row[name] for name in _PREPARED)))
+        for row in counts
+    )
+    columns = ("Split and method", *(name.replace("_", " ").capitalize() for name in _PREPARED))
+    return Table(f"Prepared data of {name_of(dataset)}", columns, tuple(rows))
 
 
 def worst(dataset: Mapping[str, Any]) -> Table:

@@ -12,6 +12,7 @@ from dfjax import model_card
 from dfjax.errors import UserError
 from dfjax.export import export
 from dfjax.models import fold
+from dfjax.report.estimate import Estimate
 from dfjax.run import Run
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -36,6 +37,11 @@ def test_export_holds_every_artefact_and_says_how_near_it_is(run, exported):
     }
     assert (exported / "saved_model" / "1" / "saved_model.pb").is_file()
     assert model_card.read(exported) == model_card.read(run)
+    card = (exported / "MODEL_CARD.md").read_text()
+    assert json.loads((exported / "model_card.json").read_text())["weights"] in card
+    evaluated = json.loads((run / "eval" / "report.json").read_text())["datasets"][0]
+    auc = evaluated["levels"]["frame"]["metrics"]["auc"]
+    assert f"| AUC | {Estimate.of(auc)} |" in card
     deviations = json.loads((exported / "export.json").read_text())["deviations"]
     assert {name: sorted(by_runtime) for name, by_runtime in deviations.items()} == {
         "model.onnx": ["onnx", "openvino"],

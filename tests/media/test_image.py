@@ -1,5 +1,6 @@
 """Pictures come out the same however they were stored, and hostile ones are refused cheaply."""
 
+import base64
 import io
 import os
 import resource
@@ -91,6 +92,19 @@ def test_encodings_return_the_picture():
         image_lib.encode_image(image, "gif")
     with pytest.raises(ValueError, match="give RGB uint8"):
         image_lib.encode_image(image[..., 0], "png")
+
+
+def test_a_picture_within_a_text_is_a_small_jpeg():
+    rows = np.linspace(0, 255, 64).astype(np.uint8)
+    image = np.broadcast_to(rows[:, None, None], (64, 64, 3)).copy()
+    prefix, data = image_lib.data_uri(image, side=16).split(",")
+    assert prefix == "data:image/jpeg;base64"
+    shown = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert (shown.format, shown.size) == ("JPEG", (16, 16))
+    means = image.reshape(16, 4, 64, 3).mean((1, 2, 3))
+    np.testing.assert_allclose(np.asarray(shown).mean((1, 2)), means, atol=2)
+    whole = Image.open(io.BytesIO(base64.b64decode(image_lib.data_uri(image).split(",")[1])))
+    assert whole.size == (64, 64)
 
 
 def test_a_huge_picture_is_refused_before_it_is_decoded():
