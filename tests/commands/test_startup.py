@@ -36,7 +36,8 @@ def get_config():
 FACES = {"numpy", "cv2", "av", "dlib"}
 DATA = {"numpy", "cv2", "dlib", "tensorflow_datasets", "sklearn"}
 NETWORK = {"numpy", "jax", "flax", "orbax"}
-EVALUATION = DATA | NETWORK | {"grain", "h5py", "matplotlib"}
+SCORES = {"numpy", "pyarrow", "matplotlib"}
+EVALUATION = DATA | NETWORK | SCORES | {"grain", "h5py"}
 HEAVY = FACES | EVALUATION | {"tensorflow", "onnxruntime", "openvino", "fastapi", "apache_beam"}
 MAY_LOAD = {
     "--help": set(),
@@ -48,6 +49,8 @@ MAY_LOAD = {
     "prepare --corpus folder --root {pictures} --crops as-is --out {out}": FACES | DATA,
     "export --model {run} --formats stablehlo --out {out}": NETWORK | DATA - {"sklearn", "dlib"},
     "evaluate --model {run}": EVALUATION,
+    "report {scores} --out {out}": SCORES,
+    "compare {scores} {scores}": SCORES - {"matplotlib"},
     "train --config {config} --workdir {out}": EVALUATION | {"tensorflow"},
 }
 
@@ -80,6 +83,7 @@ def start(run, exported, prepared, tmp_path) -> Callable[..., Ended]:
         places = {"exported": exported, "picture": picture, "out": folder / "out"}
         places |= {name: tmp_path / name for name in ("run", "data", "pictures")}
         places["config"] = tmp_path / "config.py"
+        (places["scores"],) = run.glob("eval/*/scores.csv")
         done = python(COMMAND, *command.format(**places).split(), home=tmp_path, cwd=folder)
         assert done.returncode == 0, done.stderr
         names = set(re.search(r"^loaded (.*)$", done.stderr, re.M)[1].split())
