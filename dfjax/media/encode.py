@@ -15,7 +15,7 @@ from dfjax.media.film import Film
 _OPENCV_QUALITY = {"jpeg": cv2.IMWRITE_JPEG_QUALITY, "webp": cv2.IMWRITE_WEBP_QUALITY}
 _AVIF = {"speed": 8, "max_threads": 1}  # a tenth of the time of the slowest, and the same bytes
 _FPS = 25
-_MIN_SIDE = 64  # pixels: libx265 overwrites memory where the width is less
+_MIN_SIDE = 66  # pixels: within one block of 64, libx265 leaves its own memory
 
 
 def encode_picture(image: np.ndarray, codec: str, quality: int) -> bytes:
@@ -39,7 +39,7 @@ def recode_picture(image: np.ndarray, codec: str, quality: int) -> np.ndarray:
 def encode_film(frames: Sequence[np.ndarray], codec: str, crf: int) -> bytes:
     """Returns the .mp4 of RGB uint8 [H, W, 3] frames in "h264" or "h265" (`video.write_video`).
 
-    Sides grow to an even number, as chroma has half of it, and to 64 pixels at least.
+    Sides grow to an even number, as chroma has half of it, and to 66 pixels at least.
 
     Raises:
       ValueError: there is no frame, or frames differ in size.

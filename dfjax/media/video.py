@@ -25,10 +25,9 @@ DECODING = 2  # rises when the same file gives other frames
 
 # By default libx264 chooses instructions by the processor, and both split work by its threads.
 # With B-frames, libx265 gives random times to the frames of a film of one or two.
-_X265 = "bframes=0:pools=none:frame-threads=1:log-level=none"
 _ENCODERS = {
     "h264": ("libx264", {"x264-params": "cpu-independent=1"}),
-    "h265": ("libx265", {"x265-params": _X265}),
+    "h265": ("libx265", {"x265-params": "bframes=0:pools=none:frame-threads=1:log-level=none"}),
 }
 _TICKS = 90_000  # of a second, in files with times of their own
 _RATE_TOLERANCE = 0.02
@@ -100,15 +99,16 @@ def write_video(
 ) -> None:
     """Writes RGB uint8 [H, W, 3] frames as .mp4 (yuv420p, BT.601): equal frames, equal bytes.
 
-    `path` may also be a file that is open for writing. `codec` is "h264" or "h265". `crf` is the
-    quality of libx264 or libx265, 0 to 51; FaceForensics++ names 23 of H.264 "c23" and 40 "c40".
+    `path` may also be a file that is open for writing. `codec` is "h264", or "h265" for frames of
+    more than 64 pixels. `crf` is the quality of libx264 or libx265, 0 to 51; FaceForensics++ names
+    23 of H.264 "c23" and 40 "c40".
 
     Raises:
       UserError: the height or the width is odd.
       ValueError: there is no frame, or frames differ in size.
     """
     rate = fractions.Fraction(fps).limit_denominator(1001)
-    _write(path, enumerate(frames), codec=codec, crf=crf, rate=rate, time_base=1 / rate)
+    _write(path, enumerate(frames), crf=crf, rate=rate, time_base=1 / rate, codec=codec)
 
 
 def write_timed(
@@ -123,18 +123,17 @@ def write_timed(
     The last frame is shown for 1 / `fps` seconds.
     """
     rate = fractions.Fraction(fps).limit_denominator(1001)
-    ticks = fractions.Fraction(1, _TICKS)
-    _write(path, _at_ticks(frames), codec="h264", crf=crf, rate=rate, time_base=ticks)
+    _write(path, _at_ticks(frames), crf=crf, rate=rate, time_base=fractions.Fraction(1, _TICKS))
 
 
 def _write(
     path: str | os.PathLike | BinaryIO,
     frames: Iterable[tuple[int, np.ndarray]],
     *,
-    codec: str,
     crf: int,
     rate: fractions.Fraction,
     time_base: fractions.Fraction,
+    codec: str = "h264",
 ) -> None:
     """Writes frames at so many units of `time_base`; `rate` is what the header states."""
     frames = iter(frames)
