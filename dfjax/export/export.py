@@ -102,7 +102,7 @@ def _published_card(run: Run, card: ModelCard) -> str:
         card,
         init_from=run.config.get("init_from", ""),
         prepared=run.dataset.metadata,
-        reports=results.find(run.workdir / "eval", card.weights),
+        results=results.find(run.workdir / "eval", card.weights),
     )
 
 

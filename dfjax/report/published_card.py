@@ -11,6 +11,7 @@ from dfjax.faces import crop_spec
 from dfjax.model_card import Decision, ModelCard
 from dfjax.report import facts, markdown, protocol, tables
 from dfjax.report.estimate import Estimate
+from dfjax.report.results import Results
 from dfjax.report.table import Row, Table
 from dfjax.weights import shipped
 
@@ -49,7 +50,7 @@ def render(
     *,
     init_from: str,
     prepared: Mapping[str, Any],
-    reports: Sequence[Mapping[str, Any]],
+    results: Sequence[Results],
 ) -> str:
     """Returns the card of a model as Markdown.
 
@@ -57,9 +58,9 @@ def render(
       card: what it is and how it decides.
       init_from: what its weights began with, as in its config; "" is nothing.
       prepared: the metadata of the dataset that it was trained on.
-      reports: contents of report.json about these weights; none is "not evaluated yet".
+      results: what was measured of these weights; nothing is "not evaluated yet".
     """
-    datasets = [dataset for report in reports for dataset in report["datasets"]]
+    datasets = [dataset for report, _ in results for dataset in report["datasets"]]
     parts = [
         f"# Model card: {markdown.escape(card.model_name)}\n",
         *([f"> {_DRAWN}\n"] if card.synthetic else []),
@@ -69,7 +70,7 @@ def render(
         _section("Metrics", markdown.items(_decisions(card)), markdown.table(_limits(card))),
         _section("Training data", markdown.items(_training(card, prepared))),
         _section("Evaluation data", markdown.items(_evaluation(datasets))),
-        _section("Quantitative analyses", *_results(reports)),
+        _section("Quantitative analyses", *_analyses(results)),
         _section("Ethical considerations", markdown.items(_ETHICS)),
         _section("Caveats and recommendations", markdown.items(_CAVEATS)),
         _section("Terms", markdown.items(_terms(card, init_from))),
@@ -140,11 +141,12 @@ def _limits_row(kind: str, decision: Decision) -> Row:
 
 def _training(card: ModelCard, prepared: Mapping[str, Any]) -> Iterator[str]:
     yield f"Corpus: {prepared['corpus']}{', drawn by a program' if card.synthetic else ''}."
-    for split in prepared["coverage"]:
+    own = card.protocol.get("data", {})
+    for split in (own.get("train_split", "train"), own.get("val_split", "val")):
         rows = [row for row in prepared.get("methods", ()) if row["split"] == split]
-        counts = ", ".join(f"{row['clips']:,} clips of {row['method']}" for row in rows)
-        if counts:
-            yield f"Split {split}: {counts}."
+        if rows:
+            counts = ", ".join(f"{row['clips']:,} {row['method']}" for row in rows)
+            yield f"Clips of the split {split}: {counts}."
     yield from protocol.of_model(card.protocol)
 
 
@@ -157,13 +159,15 @@ def _evaluation(datasets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{tables.name_of(dataset)}: {clips}{f'; {notes}' if notes else ''}."
 
 
-def _results(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    if not reports:
+def _analyses(results: Sequence[Results]) -> Iterator[str]:
+    if not results:
         yield "Not evaluated yet.\n"
-    for report in reports:
+    for report, robustness in results:
         yield markdown.table(tables.overview(report))
         for dataset in report["datasets"]:
             yield from map(markdown.table, tables.of_dataset(dataset))
+        if robustness:
+            yield markdown.table(tables.robustness(robustness))
         yield "Protocol:\n"
         yield markdown.items(protocol.shared(report["datasets"]))
 

@@ -5,12 +5,15 @@ import os
 import pathlib
 from typing import Any
 
+Results = tuple[dict[str, Any], dict[str, Any] | None]
+"""The contents of report.json and of robustness.json."""
+
 REPORT_FILE = "report.json"
 ROBUSTNESS_FILE = "robustness.json"
 
 
-def read(folder: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Returns report.json and robustness.json of a folder; None: there is none of this model."""
+def read(folder: str | os.PathLike) -> Results:
+    """Returns the results in a folder; None: there is no robustness.json of the same weights."""
     report = _read(pathlib.Path(folder, REPORT_FILE))
     path = pathlib.Path(folder, ROBUSTNESS_FILE)
     robustness = _read(path) if path.is_file() else None
@@ -19,10 +22,10 @@ def read(folder: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any] | No
     return report, robustness
 
 
-def find(folder: str | os.PathLike, weights: str) -> list[dict[str, Any]]:
-    """Returns every report.json below a folder that is about these weights."""
-    found = [_read(path) for path in sorted(pathlib.Path(folder).rglob(REPORT_FILE))]
-    return [report for report in found if _weights(report) == weights]
+def find(folder: str | os.PathLike, weights: str) -> list[Results]:
+    """Returns all results below a folder whose report.json is about these weights."""
+    found = [read(path.parent) for path in sorted(pathlib.Path(folder).rglob(REPORT_FILE))]
+    return [each for each in found if _weights(each[0]) == weights]
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

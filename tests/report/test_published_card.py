@@ -13,11 +13,11 @@ from tests.report import reports
 
 PREPARED = {
     "corpus": reports.EVIL,
-    "coverage": {"train": {}, "val": {}},
     "methods": [
         {"split": "train", "method": "real", "clips": 1200},
         {"split": "train", "method": reports.EVIL, "clips": 80},
         {"split": "val", "method": "real", "clips": 100},
+        {"split": "test", "method": "real", "clips": 100},
     ],
 }
 CARD = ModelCard(
@@ -34,7 +34,7 @@ CARD = ModelCard(
 
 
 def render(card=CARD, init_from="", found=()):
-    return published_card.render(card, init_from=init_from, prepared=PREPARED, reports=found)
+    return published_card.render(card, init_from=init_from, prepared=PREPARED, results=found)
 
 
 def test_the_sections_are_those_of_the_paper():
@@ -60,7 +60,9 @@ def test_a_model_without_an_evaluation_says_so():
     text = render()
     assert text.count("Not evaluated yet") == 2
     assert "| frame | 0.500 (0.000–1.000) | 0.400 | 0.550 | 0.050 |" in text
-    assert "- Split train: 1,200 clips of real, 80 clips of" in text
+    assert "- Clips of the split train: 1,200 real, 80 " in text
+    assert "- Clips of the split val: 100 real." in text
+    assert "split test" not in text
     assert "No groups of people or conditions have been compared" in text
     assert "drawn faces" not in text
     drawn = render(dataclasses.replace(CARD, synthetic=True))
@@ -69,13 +71,14 @@ def test_a_model_without_an_evaluation_says_so():
 
 def test_scores_stand_with_their_intervals():
     found = reports.make_report()
-    text = render(found=[found])
+    text = render(found=[(found, reports.make_robustness())])
     auc = found["datasets"][0]["levels"]["video"]["metrics"]["auc"]
     assert f"{auc['value']:.3f} ({auc['low']:.3f}–{auc['high']:.3f})" in text
     assert "Not evaluated yet" not in text
     assert "- data/synthetic:test (synthetic): 320 clips; shares 3 identities" in text
     assert "Compared below: groups by brightness." in text
     assert "bootstrap draws of clips" in text
+    assert "AUC under distortions of data/synthetic:test" in text
 
 
 def test_reports_of_other_weights_are_left_out(tmp_path):
@@ -86,7 +89,7 @@ def test_reports_of_other_weights_are_left_out(tmp_path):
         (tmp_path / name / "report.json").write_text(json.dumps(report))
     (tmp_path / "scores.json").write_text("{}")
     found = results.find(tmp_path, CARD.weights)
-    assert [each["model"]["weights"] for each in found] == [CARD.weights]
+    assert [(each["model"]["weights"], more) for each, more in found] == [(CARD.weights, None)]
     assert results.find(tmp_path / "nowhere", CARD.weights) == []
 
 
