@@ -25,7 +25,9 @@ def of_data(dataset: Mapping[str, Any]) -> dict[str, Facts]:
     if card is None:
         headings["Data card"] = "There is none: the data were not at hand."
     else:
-        headings["Data card"] = flat({name: card[name] for name in _OF_DATA if name in card})
+        headings["Data card"] = flat(
+            {_words(name): card[name] for name in _OF_DATA if name in card}
+        )
         headings["Face crops"] = flat(card.get("crop_spec") or {})
         headings["Leak audit: shared by splits"] = _audit(card.get("audit"))
     headings["Shared with the training data"] = _overlap(dataset.get("overlap"))
@@ -36,7 +38,7 @@ def of_model(report: Mapping[str, Any]) -> dict[str, Facts]:
     """Returns what made the numbers of a report.json, by heading."""
     model = report.get("model") or {}
     headings: dict[str, Facts] = {
-        "Model": flat({name: model[name] for name in _OF_MODEL if name in model})
+        "Model": flat({_words(name): model[name] for name in _OF_MODEL if name in model})
         or "Not known: the scores came without a model card.",
         "Arguments of the model": flat(model.get("model_arguments") or {}),
         "Its face crops": flat(model.get("crop_spec") or {}),
@@ -57,7 +59,7 @@ def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]
         if isinstance(value, Mapping):
             yield from _flatten(value, f"{prefix}{name}.")
         elif value is not None and value != "" and value != []:
-            yield _words(f"{prefix}{name}"), _text(value)
+            yield f"{prefix}{name}", _text(value)
 
 
 def _text(value: Any) -> str:
