@@ -120,14 +120,15 @@ def flipped(tmp_path_factory) -> pathlib.Path:
     return out
 
 
-def test_no_label_or_score_of_what_is_scored_decides_anything(prepared, run, flipped):
+def test_no_label_or_score_of_what_is_scored_decides_anything(prepared, run, flipped, tmp_path):
     before = model_card.read(run)
-    found = {
-        name: evaluate.evaluate(tiny_run.make_config(prepared, **{"eval.data": (name,)}), run)[name]
-        for name in (f"{prepared}:test", f"{flipped}:test")
-    }
+    targets = f"{prepared}:test", f"{flipped}:test"
+    found = [
+        evaluate.evaluate(tiny_run.make_config(prepared, **{"eval.data": (name,)}), run, tmp_path)
+        for name in targets
+    ]
     assert model_card.read(run) == before
-    one, other = (each["protocol"] for each in found.values())
+    one, other = (each[name]["protocol"] for each, name in zip(found, targets, strict=True))
     assert one == other
     assert one["thresholds"]["frame"] == before.decision("frame").threshold
     assert one["decisions"] == f"fitted on {prepared}:val, then frozen"
@@ -137,7 +138,8 @@ def test_a_split_that_trained_or_chose_the_model_is_named(
     prepared, run, exported, tmp_path, capsys
 ):
     targets = tuple(f"{prepared}:{split}" for split in ("train", "val", "test"))
-    of_run = evaluate.evaluate(tiny_run.make_config(prepared, **{"eval.data": targets}), run)
+    config = tiny_run.make_config(prepared, **{"eval.data": targets})
+    of_run = evaluate.evaluate(config, run, tmp_path / "run")
     printed = capsys.readouterr().out
     of_export = evaluate.evaluate_export(exported, targets, tmp_path, runtime="onnx")
     for found in (of_run, of_export):
