@@ -38,6 +38,7 @@ DATA = {"numpy", "cv2", "dlib", "tensorflow_datasets", "sklearn"}
 NETWORK = {"numpy", "jax", "flax", "orbax"}
 EVALUATION = DATA | NETWORK | {"grain", "h5py", "matplotlib"}
 HEAVY = FACES | EVALUATION | {"tensorflow", "onnxruntime", "openvino", "fastapi", "apache_beam"}
+ROBUSTNESS = "robustness --data {data}:test --types jpeg --levels 1 --out {out}"
 MAY_LOAD = {
     "--help": set(),
     "prepare --help": set(),
@@ -48,6 +49,9 @@ MAY_LOAD = {
     "prepare --corpus folder --root {pictures} --crops as-is --out {out}": FACES | DATA,
     "export --model {run} --formats stablehlo --out {out}": NETWORK | DATA - {"sklearn", "dlib"},
     "evaluate --model {run}": EVALUATION,
+    "robustness --help": set(),
+    ROBUSTNESS + " --model {exported} --runtime onnx": FACES | EVALUATION | {"onnxruntime"},
+    ROBUSTNESS + " --model {run}": FACES | EVALUATION,
     "train --config {config} --workdir {out}": EVALUATION | {"tensorflow"},
 }
 
