@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from dfjax import logistic, losses, models, sharding, steps
+from dfjax.metrics import calibration, ranking
 from tests.models import small
 
 IMAGE_SIZE = 32

@@ -21,6 +21,7 @@ from configs import resnet
 from dfjax import checkpoint, losses, sharding, train, tree
 from dfjax.data import builder, pipeline, transforms
 from dfjax.errors import UserError
+from dfjax.evaluators import score_table
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS = 12
@@ -119,16 +120,16 @@ def test_run_leaves_metrics_checkpoints_and_a_report(uninterrupted):
     kept = {p.name for p in (uninterrupted / "checkpoints").iterdir()}
     assert {"8", "12"} <= kept <= {"6", "8", "12"}  # the latest two, and the best
     assert list((uninterrupted / "tensorboard").iterdir())
-    (report,) = (uninterrupted / "eval").iterdir()
+    (report,) = (path for path in (uninterrupted / "eval").iterdir() if path.is_dir())
     written = {path.name for path in report.iterdir() if path.name[0] != "."}
-    assert written == {"scores.csv", "metrics.json", "curves.png"}
+    assert written == {"scores.parquet", "scores.csv", "metrics.json", "curves.png"}
     found = json.loads((report / "metrics.json").read_text())
-    scores = np.genfromtxt(report / "scores.csv", delimiter=",", names=True, dtype=None)
+    scores = score_table.read(report / "scores.csv")
     assert len(scores) == 9
-    fake = scores["label"] == 1
-    pairs = scores["score"][fake][:, None] - scores["score"][~fake]
+    fake = scores.label == 1
+    pairs = scores.score[fake][:, None] - scores.score[~fake]
     assert found["frame"]["auc"] == pytest.approx(((pairs > 0) + 0.5 * (pairs == 0)).mean())
-    called = scores["score"] >= found["protocol"]["thresholds"]["frame"]
+    called = scores.score >= found["protocol"]["thresholds"]["frame"]
     assert found["frame"]["accuracy"] == pytest.approx((called == fake).mean())
 
 

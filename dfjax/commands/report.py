@@ -85,6 +85,7 @@ def _decisions(
     if arguments.temperature is not None and not arguments.temperature > 0:
         raise UserError(f"--temperature {arguments.temperature:g}: use a number above 0")
     if arguments.threshold is None:
+        console.print_line("neither --model nor --threshold: a score of 0.5 or more is fake")
         return Thresholds(), arguments.temperature
     if not 0 <= arguments.threshold <= 1:
         raise UserError(f"--threshold {arguments.threshold:g}: use a score from 0 to 1")

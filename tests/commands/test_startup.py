@@ -36,7 +36,8 @@ def get_config():
 FACES = {"numpy", "cv2", "av", "dlib"}
 DATA = {"numpy", "cv2", "dlib", "tensorflow_datasets", "sklearn"}
 NETWORK = {"numpy", "jax", "flax", "orbax"}
-EVALUATION = DATA | NETWORK | {"grain", "h5py", "matplotlib"}
+SCORES = {"numpy", "pyarrow", "matplotlib"}
+EVALUATION = DATA | NETWORK | SCORES | {"grain", "h5py"}
 HEAVY = FACES | EVALUATION | {"tensorflow", "onnxruntime", "openvino", "fastapi", "apache_beam"}
 ROBUSTNESS = "robustness --data {data}:test --types jpeg --levels 1 --out {out}"
 MAY_LOAD = {
@@ -52,6 +53,8 @@ MAY_LOAD = {
     "robustness --help": set(),
     ROBUSTNESS + " --model {exported} --runtime onnx": FACES | EVALUATION | {"onnxruntime"},
     ROBUSTNESS + " --model {run}": FACES | EVALUATION,
+    "report {scores} --out {out}": SCORES,
+    "compare {scores} {scores}": SCORES - {"matplotlib"},
     "train --config {config} --workdir {out}": EVALUATION | {"tensorflow"},
 }
 
@@ -84,6 +87,7 @@ def start(run, exported, prepared, tmp_path) -> Callable[..., Ended]:
         places = {"exported": exported, "picture": picture, "out": folder / "out"}
         places |= {name: tmp_path / name for name in ("run", "data", "pictures")}
         places["config"] = tmp_path / "config.py"
+        (places["scores"],) = run.glob("eval/*/scores.csv")
         done = python(COMMAND, *command.format(**places).split(), home=tmp_path, cwd=folder)
         assert done.returncode == 0, done.stderr
         names = set(re.search(r"^loaded (.*)$", done.stderr, re.M)[1].split())
