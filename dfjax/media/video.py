@@ -99,9 +99,8 @@ def write_video(
 ) -> None:
     """Writes RGB uint8 [H, W, 3] frames as .mp4 (yuv420p, BT.601): equal frames, equal bytes.
 
-    `path` may also be a file that is open for writing. `codec` is "h264", or "h265" for frames of
-    more than 64 pixels. `crf` is the quality of libx264 or libx265, 0 to 51; FaceForensics++ names
-    23 of H.264 "c23" and 40 "c40".
+    `path` may also be a file open for writing. `codec` is "h264", or "h265" if frames are over 64
+    pixels wide. `crf` is the encoder's quality, 0 to 51; FaceForensics++ calls 23 "c23", 40 "c40".
 
     Raises:
       UserError: the height or the width is odd.

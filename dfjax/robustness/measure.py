@@ -61,7 +61,7 @@ def measure(
         "video_score": summary.VIDEO_SCORE,
         "interval": summary.INTERVAL,
         **summary.summarize(distortions, levels, measured),
-        "notes": _notes(target, source, distortions),
+        "notes": _notes(model, target, source, distortions),
         "versions": versions.installed(),
     }
     report.write(out, result)
@@ -128,10 +128,17 @@ def _show(
         bar.update(done, distortion=str(condition))
 
 
-def _notes(target: EvalTarget, source: Source, distortions: Sequence[Distortion]) -> list[str]:
+def _notes(
+    model: Scorer, target: EvalTarget, source: Source, distortions: Sequence[Distortion]
+) -> list[str]:
     """What a reader has to know before believing a number."""
-    notes = ["synthetic"] if target.dataset.metadata["synthetic"] else []
-    notes.append(source.note)
+    notes = [source.note]
+    if target.dataset.metadata["synthetic"]:
+        notes.append("the clips are synthetic")
+    if model.card.synthetic:
+        notes.append("the model was trained on synthetic clips")
+    if target.dataset.boxes_from_original:
+        notes.append("the stored fakes were cut out where their originals show a face")
     size = target.dataset.crop_spec.size
     if source.kind == "crops" and size < 256 and any(each.name == "blocks" for each in distortions):
         notes.append(f"blocks leaves crops of {size} px as they are: see blocks_by_area")

@@ -9,7 +9,7 @@ import rich.table
 from dfjax import console, files
 from dfjax.report import report as evaluation
 from dfjax.report import results
-from dfjax.robustness import suite
+from dfjax.robustness.distortion import LEVELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,10 +22,7 @@ FILES = (JSON_FILE, CSV_FILE, PLOT_FILE)
 
 _COLUMNS = ("kind", "type", "level", "parameter", "auc", "low", "high", "without_face")
 _KINDS = {"frames": "full frames", "crops": "stored crops"}
-_PANELS = {
-    "deeperforensics": "distortions of DeeperForensics",
-    "real_world": "what pictures meet in the world",
-}
+_PANELS_IN_A_ROW = 6
 
 
 def write(out: pathlib.Path, result: Mapping[str, Any]) -> None:
@@ -94,29 +91,30 @@ def _number(value: float) -> str:
 
 
 def draw(result: Mapping[str, Any]) -> "Figure":
-    """Returns the curves of all types over the levels, a panel for each group, with intervals."""
+    """Returns the curve of each type over the levels, with its intervals, in a panel of its own."""
     from matplotlib.figure import Figure  # takes long to load
 
-    group_of = {each.name: group for group, members in suite.GROUPS.items() for each in members}
-    panels: dict[str, list[dict[str, Any]]] = {}
-    for each in result["types"]:
-        panels.setdefault(group_of.get(each["name"], "deeperforensics"), []).append(each)
-    figure = Figure(figsize=(6.5 * len(panels), 5.0), layout="constrained")
+    types = result["types"]
+    columns = min(_PANELS_IN_A_ROW, len(types))
+    rows = -(-len(types) // columns)
+    figure = Figure(figsize=(max(6.0, 2.2 * columns), 0.8 + 2.0 * rows), layout="constrained")
     figure.suptitle(title(result))
-    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-    for ax, (group, types) in zip(axes, panels.items(), strict=True):
-        ax.set(title=_PANELS[group], xlabel="level (0: clean)", ylabel="AUC")
-        _draw_types(ax, types, result["clean"])
+    figure.supxlabel("level (0: clean)")
+    figure.supylabel("AUC")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for ax, each in zip(axes, types, strict=False):
+        _draw_type(ax, each, result["clean"])
+    for ax in axes[len(types) :]:
+        ax.set_axis_off()
     return figure
 
 
-def _draw_types(ax: "Axes", types: Sequence[dict[str, Any]], clean: dict[str, Any]) -> None:
-    for number, each in enumerate(types):
-        rows = [{"level": 0, **clean}, *each["levels"]]
-        at = [row["level"] for row in rows]
-        value, low, high = ([row["auc"][name] for row in rows] for name in ("value", "low", "high"))
-        style = ("-", "--")[number // 6 % 2]
-        (line,) = ax.plot(at, value, marker=".", linestyle=style, label=each["name"])
-        ax.fill_between(at, low, high, color=line.get_color(), alpha=0.06, linewidth=0)
-    ax.axhline(0.5, color="0.7", linestyle=":")
-    ax.legend(loc="lower left", ncols=2, fontsize="small")
+def _draw_type(ax: "Axes", measured: Mapping[str, Any], clean: Mapping[str, Any]) -> None:
+    rows = [{"level": 0, **clean}, *measured["levels"]]
+    level = [row["level"] for row in rows]
+    value, low, high = ([row["auc"][name] for row in rows] for name in ("value", "low", "high"))
+    ax.axhline(0.5, color="0.6", linestyle=":")
+    ax.fill_between(level, low, high, alpha=0.2, linewidth=0)
+    ax.plot(level, value, marker=".")
+    ax.set(xticks=(0, *LEVELS), ylim=(0, 1.02))
+    ax.set_title(f"{measured['name']}, mean {measured['mean']:.3f}", fontsize="small")

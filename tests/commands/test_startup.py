@@ -39,6 +39,7 @@ NETWORK = {"numpy", "jax", "flax", "orbax"}
 SCORES = {"numpy", "pyarrow", "matplotlib"}
 EVALUATION = DATA | NETWORK | SCORES | {"grain", "h5py"}
 HEAVY = FACES | EVALUATION | {"tensorflow", "onnxruntime", "openvino", "fastapi", "apache_beam"}
+ROBUSTNESS = "robustness --data {data}:test --types jpeg --levels 1 --out {out}"
 MAY_LOAD = {
     "--help": set(),
     "prepare --help": set(),
@@ -49,6 +50,9 @@ MAY_LOAD = {
     "prepare --corpus folder --root {pictures} --crops as-is --out {out}": FACES | DATA,
     "export --model {run} --formats stablehlo --out {out}": NETWORK | DATA - {"sklearn", "dlib"},
     "evaluate --model {run}": EVALUATION,
+    "robustness --help": set(),
+    ROBUSTNESS + " --model {exported} --runtime onnx": FACES | EVALUATION | {"onnxruntime"},
+    ROBUSTNESS + " --model {run}": FACES | EVALUATION,
     "report {scores} --out {out}": SCORES,
     "compare {scores} {scores}": SCORES - {"matplotlib"},
     "train --config {config} --workdir {out}": EVALUATION | {"tensorflow"},
