@@ -1,9 +1,11 @@
 """Tables and lists as Markdown (GitHub's), in which no name from outside acts."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from dfjax import console
+from dfjax.report import protocol
 from dfjax.report.estimate import NONE
 from dfjax.report.table import Cell, Row, Table
 
@@ -28,6 +30,16 @@ def table(content: Table) -> str:
 def items(sentences: Iterable[str]) -> str:
     """Returns a list of sentences."""
     return "".join(f"- {escape(sentence)}\n" for sentence in sentences)
+
+
+def spelled_out(datasets: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the protocol of several datasets: what is shared, then what is each one's own."""
+    shared = protocol.shared(datasets)
+    parts = [items(shared)]
+    for dataset in datasets:
+        if sentences := protocol.own(dataset, shared):
+            parts.append(f"On {escape(dataset['name'])}:\n\n{items(sentences)}")
+    return "\n".join(parts)
 
 
 def facts(values: Mapping[str, str] | str) -> str:

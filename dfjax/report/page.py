@@ -83,10 +83,9 @@ def _cautions(report: Mapping[str, Any]) -> list[str]:
 
 def _dataset(dataset: Mapping[str, Any], shared: list[str]) -> dict[str, Any]:
     """What the page shows of a dataset."""
-    own = [text for text in protocol.sentences(dataset) if text not in shared]
     return {
         "name": tables.name_of(dataset),
-        "sentences": own,
+        "sentences": protocol.own(dataset, shared),
         "figures": figures.of_dataset(dataset),
         "tables": tables.of_dataset(dataset),
         "pictures": [_face(each) for each in dataset.get("worst") or () if each["picture"]],

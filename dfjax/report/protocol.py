@@ -25,6 +25,11 @@ def shared(datasets: Sequence[Mapping[str, Any]]) -> list[str]:
     return [sentence for sentence in first if all(sentence in other for other in others)]
 
 
+def own(dataset: Mapping[str, Any], shared: Sequence[str]) -> list[str]:
+    """Returns the sentences of a dataset that are not among the shared ones."""
+    return [sentence for sentence in sentences(dataset) if sentence not in shared]
+
+
 def sentences(dataset: Mapping[str, Any]) -> list[str]:
     """Returns the protocol of a dataset of report.json, a sentence for each fact."""
     return [

@@ -169,7 +169,7 @@ def _analyses(results: Sequence[Results]) -> Iterator[str]:
         if robustness:
             yield markdown.table(tables.robustness(robustness))
         yield "Protocol:\n"
-        yield markdown.items(protocol.shared(report["datasets"]))
+        yield markdown.spelled_out(report["datasets"])
 
 
 def _terms(card: ModelCard, init_from: str) -> Iterator[str]:

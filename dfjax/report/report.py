@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dfjax import files
-from dfjax.report import latex, markdown, page, protocol, results, tables
+from dfjax.report import latex, markdown, page, results, tables
 from dfjax.report.table import Table
 
 HTML, MARKDOWN, LATEX = FILES = ("report.html", "report.md", "report.tex")
@@ -23,9 +23,8 @@ def write(folder: str | os.PathLike) -> None:
 
 
 def _markdown(report: Mapping[str, Any], robustness: Mapping[str, Any] | None) -> str:
-    sentences = protocol.shared(report["datasets"])
     parts = ["# Results\n", *map(markdown.table, _tables(report, robustness))]
-    return "\n".join([*parts, "## Protocol\n", markdown.items(sentences)])
+    return "\n".join([*parts, "## Protocol\n", markdown.spelled_out(report["datasets"])])
 
 
 def _tables(report: Mapping[str, Any], robustness: Mapping[str, Any] | None) -> Iterator[Table]:

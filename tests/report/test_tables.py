@@ -91,6 +91,16 @@ def test_robustness_of_another_model_is_left_out(tmp_path):
         assert [("under distortions" in text) for text in texts] == [is_shown] * 3
 
 
+def test_markdown_spells_out_the_protocol_of_each_dataset(tmp_path):
+    other = reports.make_dataset("b:test")
+    other["levels"]["video"]["interval"]["resampled"] = "identities"
+    report.write(reports.write(tmp_path, [reports.make_dataset("a:test"), other]))
+    text = (tmp_path / report.MARKDOWN).read_text()
+    own = "Intervals of the video level hold 95% of 2,000 bootstrap draws of"
+    assert f"On a:test:\n\n- {own} clips.\n\nOn b:test:\n\n- {own} identities.\n" in text
+    assert text.count("Everything that decides was fitted on") == 1
+
+
 def test_no_name_acts_in_markdown():
     content = Table("T", ("Name", "n"), (Row((reports.EVIL, 1)), Row(("www.e.vil", 2))))
     tokens = (
