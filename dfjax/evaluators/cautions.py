@@ -1,10 +1,12 @@
 """What says of numbers that they may not mean what they seem to: notes that stand beside them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.model_card import ModelCard
+
+if TYPE_CHECKING:
+    from dfjax.evaluators.eval_target import EvalTarget
 
 LEVELS = {"frame": "crops", "video": "videos"}
 
@@ -26,7 +28,7 @@ def of_levels(levels: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def of_own_split(target: EvalTarget, card: ModelCard) -> list[str]:
+def of_own_split(target: "EvalTarget", card: ModelCard) -> list[str]:
     """Returns a note if the split is one that the model was trained or selected on.
 
     Not an error: the score of the training split shows how much a model merely remembers. Of a
