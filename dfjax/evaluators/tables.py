@@ -82,7 +82,7 @@ def _add_column(table: rich.table.Table, target: str, found: dict[str, Any]) -> 
 
 def _is_above(figure: dict[str, float]) -> bool:
     """Whether a gap is larger than 95 % of random groupings make it."""
-    return figure["value"] > figure["chance"]
+    return figure["value"] - figure["chance"] > 1e-9  # equal ones differ in their last bits
 
 
 def _rate(measured: dict[str, float] | None) -> str:
