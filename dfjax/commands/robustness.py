@@ -68,9 +68,10 @@ def add_to(subcommands: options.Subcommands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     allocator.keep_freed_memory()
     from dfjax import files
+    from dfjax.distortions import suite
     from dfjax.evaluators.eval_target import EvalTarget
     from dfjax.inference import scorer
-    from dfjax.robustness import measure, suite
+    from dfjax.robustness import measure
 
     compile_cache.use()
     distortions = suite.choose(arguments.types)

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from dfjax.corpora.clip import Clip
+from dfjax.distortions.suite import Condition
 from dfjax.errors import UserError
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.media import image as media_image
@@ -12,7 +13,6 @@ from dfjax.preparation import workers
 from dfjax.preparation.crop_store import CropStore
 from dfjax.preparation.workers import Cropping
 from dfjax.robustness.source import ClipFaces
-from dfjax.robustness.suite import Condition
 
 
 class FullFrames:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import rich.table
 
 from dfjax import console, files
-from dfjax.robustness.distortion import LEVELS
+from dfjax.distortions.distortion import LEVELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from dfjax.data import builder
+from dfjax.distortions.suite import Condition
 from dfjax.evaluators.eval_target import EvalTarget
-from dfjax.faces import align
 from dfjax.media import image as media_image
 from dfjax.robustness.source import ClipFaces
-from dfjax.robustness.suite import Condition
 
 
 class StoredCrops:
@@ -25,7 +24,7 @@ class StoredCrops:
 
     def __init__(self, target: EvalTarget):
         """Raises UserError if the dataset has no such split."""
-        self._records, self._spec = target.records, target.dataset.crop_spec
+        self._records = target.records
         self._rows = _rows_of_clips(self._records)
 
     def __len__(self) -> int:
@@ -40,16 +39,12 @@ class StoredCrops:
             for number, record in enumerate(records):
                 numbers[record["face"]].append(number)
             for face, own in numbers.items():
-                film = condition.distort([crops[number] for number in own], f"{clip}#{face}")
-                for number, image in zip(own, film, strict=True):
-                    crops[number] = self._resized(image)
+                film = [crops[number] for number in own]
+                for number, crop in zip(
+                    own, condition.distort_crops(film, f"{clip}#{face}"), strict=True
+                ):
+                    crops[number] = crop
             yield ClipFaces.of(clip, records[0]["label"], records[0]["method"], records, crops)
-
-    def _resized(self, image: np.ndarray) -> np.ndarray:
-        """The picture at the size that models take, which few distortions change."""
-        side = self._spec.size
-        unchanged = image.shape[:2] == (side, side)
-        return image if unchanged else align.resize_crop(image, self._spec).image
 
 
 def _rows_of_clips(records: builder.Records) -> dict[str, list[int]]:

@@ -10,6 +10,7 @@ import sklearn.metrics
 
 from dfjax import cli
 from dfjax.corpora import folder
+from dfjax.distortions import suite
 from dfjax.errors import UserError
 from dfjax.evaluators import score_table
 from dfjax.evaluators.eval_target import EvalTarget
@@ -19,7 +20,7 @@ from dfjax.inference import scorer
 from dfjax.media import image, video
 from dfjax.preparation import crop_clip, prepare
 from dfjax.preparation.settings import Settings
-from dfjax.robustness import measure, report, suite, summary
+from dfjax.robustness import measure, report, summary
 from dfjax.robustness.full_frames import FullFrames
 from dfjax.robustness.stored_crops import StoredCrops
 
