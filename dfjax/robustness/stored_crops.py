@@ -1,8 +1,10 @@
 """The stored crops of a split, distorted as they are: where there are no full frames."""
 
-import collections
+import itertools
+import operator
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -31,26 +33,25 @@ class StoredCrops:
         return len(self._rows)
 
     def read(self, condition: Condition, _: pathlib.Path) -> Iterator[ClipFaces]:
-        """Yields the faces of every clip; those of one number are distorted as a film, in order."""
+        """Yields the faces of every clip; those of one number are distorted as a film."""
         for clip, rows in self._rows.items():
             records = [self._records[row] for row in rows]
-            crops = [media_image.decode_image(record["image"]) for record in records]
-            numbers: dict[int, list[int]] = collections.defaultdict(list)
-            for number, record in enumerate(records):
-                numbers[record["face"]].append(number)
-            for face, own in numbers.items():
-                film = [crops[number] for number in own]
-                for number, crop in zip(
-                    own, condition.distort_crops(film, f"{clip}#{face}"), strict=True
-                ):
-                    crops[number] = crop
+            crops = [
+                crop
+                for face, film in itertools.groupby(records, key=operator.itemgetter("face"))
+                for crop in condition.distort_crops(_decode(film), f"{clip}#{face}")
+            ]
             yield ClipFaces.of(clip, records[0]["label"], records[0]["method"], records, crops)
 
 
 def _rows_of_clips(records: builder.Records) -> dict[str, list[int]]:
-    """The rows of each clip by its key, in order of frame and face; keys are sorted."""
+    """The rows of each clip by its key, in order of face and frame; keys are sorted."""
     clip, frame, face = (records.column(name) for name in ("clip", "frame", "face"))
     rows: dict[str, list[int]] = {}
-    for row in np.lexsort((face, frame, clip)).tolist():
+    for row in np.lexsort((frame, face, clip)).tolist():
         rows.setdefault(str(clip[row]), []).append(row)
     return rows
+
+
+def _decode(records: Iterable[Mapping[str, Any]]) -> list[np.ndarray]:
+    return [media_image.decode_image(record["image"]) for record in records]

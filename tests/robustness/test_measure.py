@@ -18,7 +18,7 @@ from dfjax.evaluators.score_table import ScoreTable
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import scorer
 from dfjax.media import image, video
-from dfjax.preparation import crop_clip, prepare
+from dfjax.preparation import crop_clip, crop_store, prepare
 from dfjax.preparation.settings import Settings
 from dfjax.robustness import measure, report, summary
 from dfjax.robustness.full_frames import FullFrames
@@ -137,6 +137,20 @@ def test_what_is_finished_is_kept_and_the_rest_is_the_same_again(model, films, t
     logits = [scores(out, "noise-1").logit for out in (tmp_path, tmp_path / "other")]
     assert not np.array_equal(*logits)
     assert other["clean"] == found["clean"]
+
+
+def test_full_frames_go_on_after_the_clips_that_are_finished(films, root, tmp_path):
+    source = FullFrames(EvalTarget.open(f"{films}:test"), folder.read_folder(root), jobs=1)
+    condition = suite.Condition("jpeg", 3)
+    reading = source.read(condition, tmp_path)
+    first = next(reading)
+    reading.close()
+    with crop_store.CropStore(tmp_path / "jpeg-3") as store:
+        assert 0 < store.num_known < len(source)
+    faces = {each.clip: each for each in source.read(condition, tmp_path)}
+    assert len(faces) == len(source)
+    np.testing.assert_array_equal(faces[first.clip].crops, first.crops)
+    assert not (tmp_path / "jpeg-3").exists()
 
 
 def test_a_clip_without_a_face_scores_half():
