@@ -102,7 +102,8 @@ def test_batch_norm_learns_under_accumulation_what_sets_the_classes_apart(grad_a
     logit = steps.predict(state.eval_variables, unseen["image"], model=model, image_size=IMAGE_SIZE)
     score = logistic.to_score(logit)
     assert ranking.auc(unseen["label"], score) > 0.95
-    assert calibration.log_loss(unseen["label"], score) < 0.3  # the sign alone may come out by chance
+    # The sign alone may come out by chance.
+    assert calibration.log_loss(unseen["label"], score) < 0.3
 
 
 def test_average_follows_parameters_with_a_short_early_horizon():

@@ -14,8 +14,8 @@ def add_to(subcommands: options.Subcommands) -> None:
         "evaluate",
         help="score a run or an export on prepared data",
         description="Score a run or an export on prepared data: scores.parquet, scores.csv, "
-        "metrics.json and curves.png for each split, and report.json of all. Of a run, the model card is written again: its decisions are "
-        "fitted on its own validation split.",
+        "metrics.json and curves.png for each split, and report.json of all. Of a run, the model "
+        "card is written again: its decisions are fitted on its own validation split.",
         run=_run,
     )
     options.add_model(parser)

@@ -15,6 +15,7 @@ from dfjax.metrics.measures import EVERYTHING, Measured, Sample
 
 NAMES = ("frame", "video")
 WITHOUT_CARD = "0.5 (no card)"
+CLIPS = "clips"  # what is resampled where no identity is known
 MISSING_SCORE = 0.5  # of a clip without a face, where it is not dropped
 
 _HISTOGRAM_BINS = 40
@@ -44,7 +45,7 @@ def measure(
     """
     resampled, cluster = clusters(table)
     interval = {"level": bootstrap.LEVEL, "resampled": resampled, "draws": draws}
-    sample = samples(table)
+    sample = samples(table, cluster)
     found = {
         name: _level(sample[name], getattr(limits, name), limits.source, interval) for name in NAMES
     }
@@ -54,13 +55,21 @@ def measure(
         dropped = found["video"]["metrics"]
         half = _metrics(missing, limits.video, interval) if missing else dropped
         found["video"]["missing_faces"] = {"dropped": dropped, "half": half}
+    if resampled != CLIPS:
+        for name, each in samples(table, score_table.factorize(table.clip)[1]).items():
+            if each.has_both_classes:
+                found[name]["over_clips"] = _metrics(each, getattr(limits, name), interval)
     return found
 
 
-def samples(table: ScoreTable) -> dict[str, Sample]:
-    """Returns the scores of the crops, "frame", and of the videos, "video"."""
+def samples(table: ScoreTable, cluster: np.ndarray | None = None) -> dict[str, Sample]:
+    """Returns the scores of the crops, "frame", and of the videos, "video".
+
+    `cluster` is the number of each row's cluster, int [N]; None: that of `clusters`.
+    """
     faces = table.faces
-    cluster = clusters(table)[1][table.frame != score_table.NO_FACE]
+    cluster = clusters(table)[1] if cluster is None else cluster
+    cluster = cluster[table.frame != score_table.NO_FACE]
     clips = video.Clips.of(faces).videos
     crops = Sample(faces.label, faces.score, logistic.to_score(faces.logit), faces.method, cluster)
     videos = Sample(
@@ -81,7 +90,7 @@ def clusters(table: ScoreTable) -> tuple[str, np.ndarray]:
         cluster = np.where(unknown, len(identities) + clip, identity)
         if len(np.unique(cluster)) < len(clips):
             return "identities", cluster
-    return "clips", clip
+    return CLIPS, clip
 
 
 def _other_rules(table: ScoreTable, videos: Sample, interval: dict[str, Any]) -> dict[str, Any]:

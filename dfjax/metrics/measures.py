@@ -109,17 +109,10 @@ def resample(
     A sample of more than 8,192 different scores is ranked by as many quantiles of its reals, denser
     towards high scores, and of its fakes.
     """
-    methods = sample.methods
-    number = {method: 1 + i for i, method in enumerate(methods)}
-    part = np.fromiter(
-        (number[m] if fake else 0 for m, fake in zip(sample.method, sample.label, strict=True)),
-        np.int32,
-        len(sample.label),
-    )
-    rank = _ranks(sample)
+    methods, rank = sample.methods, _ranks(sample)
     layout = _Layout(int(rank.max()) + 1)
     clusters, cluster = np.unique(sample.cluster, return_inverse=True)
-    table = layout.table(sample, rank, threshold, part, cluster, len(clusters))
+    table = layout.table(sample, rank, threshold, _parts(sample), cluster, len(clusters))
     found: dict[str | None, list[Measured]] = collections.defaultdict(list)
     for sums in bootstrap.sums(table, draws):
         real, *fakes = sums.reshape(len(methods) + 1, layout.width, -1)
@@ -129,6 +122,14 @@ def resample(
                 found[method].append(layout.read(real, fake))
     joined = {name: _join(blocks) for name, blocks in found.items()}
     return {**{method: joined[EVERYTHING] for method in methods}, **joined}
+
+
+def _parts(sample: Sample) -> np.ndarray:
+    """0 for a real, for a fake 1 + the place of its method in `Sample.methods`; int [N]."""
+    number = {method: 1 + i for i, method in enumerate(sample.methods)}
+    rows = zip(sample.method, sample.label, strict=True)
+    parts = (number[method] if fake else 0 for method, fake in rows)
+    return np.fromiter(parts, np.int32, len(sample.label))
 
 
 def _join(blocks: list[Measured]) -> Measured:

@@ -116,7 +116,15 @@ def test_identities_are_resampled_where_they_are_known():
     assert len(np.unique(cluster)) == 20
     found = levels.measure(table, Thresholds(), draws=10)
     assert found["video"]["interval"] == {"level": 0.95, "resampled": "identities", "draws": 10}
+    # The intervals over clips are those that there are without the identities.
+    over_clips = {name: level["over_clips"] for name, level in found.items()}
+    del table.extra["identity"]
+    without = levels.measure(table, Thresholds(), draws=10)
+    assert over_clips == {name: level["metrics"] for name, level in without.items()}
+    assert "over_clips" not in without["video"]
+    assert over_clips["frame"] != found["frame"]["metrics"]
     # A clip that nothing is known of is its own.
+    table.extra["identity"] = np.array([str(int(each) // 2) for each in person], object)
     table.extra["identity"][person == "0"] = ""
     assert len(np.unique(levels.clusters(table)[1])) == 21
 
