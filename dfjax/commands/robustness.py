@@ -105,8 +105,9 @@ def _source(arguments: argparse.Namespace, target: "EvalTarget") -> "Source":
     from dfjax.robustness.stored_crops import StoredCrops
 
     if arguments.corpus is None:
-        if arguments.root is not None or arguments.jobs is not None:
-            raise UserError("--root and --jobs are for full frames: add --corpus NAME")
+        corpus_options.require_none(arguments)
+        if arguments.jobs is not None:
+            raise UserError("--jobs is for full frames: add --corpus NAME, or leave it out")
         return StoredCrops(target)
     reader = corpus_options.reader_options(arguments, str(target.dataset.path))
     with process.printed_notes("dfjax.corpora"):

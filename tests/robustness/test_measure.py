@@ -199,7 +199,8 @@ def test_command_names_what_does_not_fit(exported, films, root, tmp_path, capsys
 
     assert "unknown type fog" in fails("--types", "fog")
     assert "unknown level 9" in fails("--levels", "9")
-    assert "add --corpus NAME" in fails("--root", str(root))
+    assert "--root is for a corpus: add --corpus NAME" in fails("--root", str(root))
+    assert "--jobs is for full frames: add --corpus NAME" in fails("--jobs", "2")
     copy = tmp_path / root.name
     shutil.copytree(root, copy)
     shutil.rmtree(copy / "test" / "fake")
