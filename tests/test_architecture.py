@@ -36,7 +36,7 @@ FLOORS = [
         "run_folder",
     },
     {"media", "sandbox", "losses", "metrics", "models"},
-    {"faces"},
+    {"faces", "distortions"},
     {"corpora"},
     {"data"},
     {"model_card"},

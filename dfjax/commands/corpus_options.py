@@ -87,6 +87,17 @@ def add_to(group: argparse._ArgumentGroup, *, required: bool) -> None:
         group.add_argument(flag, dest=name, default=None, **settings)
 
 
+def require_none(arguments: argparse.Namespace) -> None:
+    """Checks that without --corpus none of the other options is given.
+
+    Raises:
+      UserError: one is.
+    """
+    given = [flag for name, (flag, _) in _OPTIONS.items() if getattr(arguments, name) is not None]
+    if given:
+        raise UserError(f"{', '.join(given)} is for a corpus: add --corpus NAME, or leave it out")
+
+
 def _note(option: str) -> str:
     """The default of an option of corpora, and which corpora take it, for its help."""
     if option == "root":

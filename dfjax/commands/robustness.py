@@ -68,9 +68,10 @@ def add_to(subcommands: options.Subcommands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     allocator.keep_freed_memory()
     from dfjax import files
+    from dfjax.distortions import suite
     from dfjax.evaluators.eval_target import EvalTarget
     from dfjax.inference import scorer
-    from dfjax.robustness import measure, suite
+    from dfjax.robustness import measure
 
     compile_cache.use()
     distortions = suite.choose(arguments.types)
@@ -104,8 +105,9 @@ def _source(arguments: argparse.Namespace, target: "EvalTarget") -> "Source":
     from dfjax.robustness.stored_crops import StoredCrops
 
     if arguments.corpus is None:
-        if arguments.root is not None or arguments.jobs is not None:
-            raise UserError("--root and --jobs are for full frames: add --corpus NAME")
+        corpus_options.require_none(arguments)
+        if arguments.jobs is not None:
+            raise UserError("--jobs is for full frames: add --corpus NAME, or leave it out")
         return StoredCrops(target)
     reader = corpus_options.reader_options(arguments, str(target.dataset.path))
     with process.printed_notes("dfjax.corpora"):

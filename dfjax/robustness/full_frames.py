@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from dfjax.corpora.clip import Clip
+from dfjax.distortions.suite import Condition
 from dfjax.errors import UserError
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.media import image as media_image
@@ -12,7 +13,6 @@ from dfjax.preparation import workers
 from dfjax.preparation.crop_store import CropStore
 from dfjax.preparation.workers import Cropping
 from dfjax.robustness.source import ClipFaces
-from dfjax.robustness.suite import Condition
 
 
 class FullFrames:
@@ -57,9 +57,9 @@ class FullFrames:
             distortion=dataclasses.asdict(condition),
         )
         with CropStore(path) as store:
-            unfinished = [clip for clip in self._clips if store.outcome(clip) is None]
-            for clip in set(self._clips) - set(unfinished):
-                yield _faces(clip, store)
+            finished = {clip.key for clip in self._clips if store.outcome(clip) is not None}
+            yield from (_faces(clip, store) for clip in self._clips if clip.key in finished)
+            unfinished = [clip for clip in self._clips if clip.key not in finished]
             for clip, outcome in workers.crop_clips(unfinished, store, cropping, jobs=self._jobs):
                 if outcome.failed:
                     raise UserError(f"{clip.key}, {condition}: {outcome.message}")

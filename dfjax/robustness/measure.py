@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dfjax import console, files, progress, versions, walk
+from dfjax.distortions.distortion import Distortion
+from dfjax.distortions.suite import Condition
 from dfjax.errors import UserError
 from dfjax.evaluators import score_table
 from dfjax.evaluators.eval_target import EvalTarget
@@ -18,9 +20,7 @@ from dfjax.evaluators.score_table import ScoreTable
 from dfjax.inference.scorer import Scorer
 from dfjax.preparation.settings import differences
 from dfjax.robustness import report, scoring, summary
-from dfjax.robustness.distortion import Distortion
 from dfjax.robustness.source import ClipFaces, Source
-from dfjax.robustness.suite import Condition
 
 _SETTINGS_FILE = "settings.json"
 

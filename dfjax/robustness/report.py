@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import rich.table
 
 from dfjax import console, files
+from dfjax.distortions.distortion import LEVELS
 from dfjax.report import report as evaluation
 from dfjax.report import results
-from dfjax.robustness.distortion import LEVELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

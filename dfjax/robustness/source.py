@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dfjax.robustness.suite import Condition
+from dfjax.distortions.suite import Condition
 
 
 @dataclasses.dataclass(frozen=True)

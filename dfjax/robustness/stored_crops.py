@@ -1,17 +1,18 @@
 """The stored crops of a split, distorted as they are: where there are no full frames."""
 
-import collections
+import itertools
+import operator
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from dfjax.data import builder
+from dfjax.distortions.suite import Condition
 from dfjax.evaluators.eval_target import EvalTarget
-from dfjax.faces import align
 from dfjax.media import image as media_image
 from dfjax.robustness.source import ClipFaces
-from dfjax.robustness.suite import Condition
 
 
 class StoredCrops:
@@ -25,37 +26,32 @@ class StoredCrops:
 
     def __init__(self, target: EvalTarget):
         """Raises UserError if the dataset has no such split."""
-        self._records, self._spec = target.records, target.dataset.crop_spec
+        self._records = target.records
         self._rows = _rows_of_clips(self._records)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def read(self, condition: Condition, _: pathlib.Path) -> Iterator[ClipFaces]:
-        """Yields the faces of every clip; those of one number are distorted as a film, in order."""
+        """Yields the faces of every clip; those of one number are distorted as a film."""
         for clip, rows in self._rows.items():
             records = [self._records[row] for row in rows]
-            crops = [media_image.decode_image(record["image"]) for record in records]
-            numbers: dict[int, list[int]] = collections.defaultdict(list)
-            for number, record in enumerate(records):
-                numbers[record["face"]].append(number)
-            for face, own in numbers.items():
-                film = condition.distort([crops[number] for number in own], f"{clip}#{face}")
-                for number, image in zip(own, film, strict=True):
-                    crops[number] = self._resized(image)
+            crops = [
+                crop
+                for face, film in itertools.groupby(records, key=operator.itemgetter("face"))
+                for crop in condition.distort_crops(_decode(film), f"{clip}#{face}")
+            ]
             yield ClipFaces.of(clip, records[0]["label"], records[0]["method"], records, crops)
-
-    def _resized(self, image: np.ndarray) -> np.ndarray:
-        """The picture at the size that models take, which few distortions change."""
-        side = self._spec.size
-        unchanged = image.shape[:2] == (side, side)
-        return image if unchanged else align.resize_crop(image, self._spec).image
 
 
 def _rows_of_clips(records: builder.Records) -> dict[str, list[int]]:
-    """The rows of each clip by its key, in order of frame and face; keys are sorted."""
+    """The rows of each clip by its key, in order of face and frame; keys are sorted."""
     clip, frame, face = (records.column(name) for name in ("clip", "frame", "face"))
     rows: dict[str, list[int]] = {}
-    for row in np.lexsort((face, frame, clip)).tolist():
+    for row in np.lexsort((frame, face, clip)).tolist():
         rows.setdefault(str(clip[row]), []).append(row)
     return rows
+
+
+def _decode(records: Iterable[Mapping[str, Any]]) -> list[np.ndarray]:
+    return [media_image.decode_image(record["image"]) for record in records]

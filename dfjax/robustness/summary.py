@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from dfjax.distortions.distortion import Distortion
 from dfjax.evaluators import levels, score_table, video
 from dfjax.evaluators.score_table import ScoreTable
 from dfjax.metrics import bootstrap, measures
 from dfjax.metrics.measures import EVERYTHING, Sample
-from dfjax.robustness.distortion import Distortion
 
 VIDEO_SCORE = f"{video.RULE}; 0.5 without a face"
 INTERVAL = {"level": bootstrap.LEVEL, "resampled": "clips", "draws": bootstrap.DRAWS}

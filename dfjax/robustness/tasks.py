@@ -6,9 +6,9 @@ Loads neither TFDS nor JAX.
 from collections.abc import Sequence
 from typing import Any
 
+from dfjax.distortions.suite import Condition
 from dfjax.faces import preload
 from dfjax.preparation import tasks
-from dfjax.robustness.suite import Condition
 from dfjax.sandbox.messages import Arrays
 from dfjax.sandbox.zygote import Caller, Task
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dfjax.distortions import suite
 from dfjax.media import encode
-from dfjax.robustness import suite
 
 
 @pytest.fixture(scope="module")

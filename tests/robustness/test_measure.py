@@ -10,6 +10,7 @@ import sklearn.metrics
 
 from dfjax import cli
 from dfjax.corpora import folder
+from dfjax.distortions import suite
 from dfjax.errors import UserError
 from dfjax.evaluators import score_table
 from dfjax.evaluators.eval_target import EvalTarget
@@ -17,9 +18,9 @@ from dfjax.evaluators.score_table import ScoreTable
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import scorer
 from dfjax.media import image, video
-from dfjax.preparation import crop_clip, prepare
+from dfjax.preparation import crop_clip, crop_store, prepare
 from dfjax.preparation.settings import Settings
-from dfjax.robustness import measure, report, suite, summary
+from dfjax.robustness import measure, report, summary
 from dfjax.robustness.full_frames import FullFrames
 from dfjax.robustness.stored_crops import StoredCrops
 
@@ -138,6 +139,20 @@ def test_what_is_finished_is_kept_and_the_rest_is_the_same_again(model, films, t
     assert other["clean"] == found["clean"]
 
 
+def test_full_frames_go_on_after_the_clips_that_are_finished(films, root, tmp_path):
+    source = FullFrames(EvalTarget.open(f"{films}:test"), folder.read_folder(root), jobs=1)
+    condition = suite.Condition("jpeg", 3)
+    reading = source.read(condition, tmp_path)
+    first = next(reading)
+    reading.close()
+    with crop_store.CropStore(tmp_path / "jpeg-3") as store:
+        assert 0 < store.num_known < len(source)
+    faces = {each.clip: each for each in source.read(condition, tmp_path)}
+    assert len(faces) == len(source)
+    np.testing.assert_array_equal(faces[first.clip].crops, first.crops)
+    assert not (tmp_path / "jpeg-3").exists()
+
+
 def test_a_clip_without_a_face_scores_half():
     def table(*rows) -> ScoreTable:
         clip, label, frame, score = (np.array(column) for column in zip(*rows, strict=True))
@@ -184,7 +199,8 @@ def test_command_names_what_does_not_fit(exported, films, root, tmp_path, capsys
 
     assert "unknown type fog" in fails("--types", "fog")
     assert "unknown level 9" in fails("--levels", "9")
-    assert "add --corpus NAME" in fails("--root", str(root))
+    assert "--root is for a corpus: add --corpus NAME" in fails("--root", str(root))
+    assert "--jobs is for full frames: add --corpus NAME" in fails("--jobs", "2")
     copy = tmp_path / root.name
     shutil.copytree(root, copy)
     shutil.rmtree(copy / "test" / "fake")

@@ -4,11 +4,12 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
+import cv2
 import numpy as np
 
+from dfjax.distortions import deeperforensics, real_world
+from dfjax.distortions.distortion import LEVELS, Distortion, make_rng
 from dfjax.errors import UserError
-from dfjax.robustness import deeperforensics, real_world
-from dfjax.robustness.distortion import LEVELS, Distortion, make_rng
 
 GROUPS = {
     "deeperforensics": deeperforensics.DISTORTIONS,
@@ -75,6 +76,20 @@ class Condition:
         rng = make_rng(self.seed, self.name, self.level, record)
         films = [_BY_NAME[self.name](film, self.level, rng) for film in _films(frames)]
         return [frame for film in films for frame in film]
+
+    def distort_crops(self, crops: Sequence[np.ndarray], record: str) -> list[np.ndarray]:
+        """Returns what `distort` does, scaled to the size [S, S] that crops have."""
+        distorted = zip(self.distort(crops, record), crops, strict=True)
+        return [_resized(image, crop.shape[1::-1]) for image, crop in distorted]
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The picture at a size (width, height), which few distortions change."""
+    if image.shape[1::-1] == size:
+        return image
+    shrinks = image.shape[1] > size[0]
+    resampling = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR  # as `align.resize_crop`
+    return cv2.resize(image, size, interpolation=resampling)
 
 
 def _films(frames: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from dfjax.distortions.distortion import Distortion, of_picture
 from dfjax.media import encode
-from dfjax.robustness.distortion import Distortion, of_picture
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # RGB from Y, Cb and Cr, in full range, as OpenCV has them.

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from dfjax.distortions.distortion import Distortion, OfClip, of_picture
 from dfjax.media import encode
-from dfjax.robustness.distortion import Distortion, OfClip, of_picture
 
 # (long side in pixels, JPEG quality) of each time that a chat program sends a picture on. Sent
 # again at the same quality, nearly nothing would be lost.

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dfjax.robustness import suite
-from dfjax.robustness.suite import Condition
+from dfjax.distortions import suite
+from dfjax.distortions.suite import Condition
 
 ALL = suite.choose(["deeperforensics", "real_world", "blocks_by_area"])
 CODECS = ("jpeg", "double_jpeg", "webp", "avif", "h264", "h265", "video_compression")

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dfjax.robustness import deeperforensics, suite
+from dfjax.distortions import deeperforensics, suite
 
 RNG = np.random.default_rng(0)
 
