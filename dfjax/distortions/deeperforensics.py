@@ -22,7 +22,7 @@ _STUDIO = np.array([219, 224, 224], np.float32) / 255
 
 _BLOCK = 8  # pixels
 _GREY = 128
-_WHOLE = 256  # pixels of the shorter side for which the levels of blocks were made
+WHOLE = 256  # pixels of the shorter side for which the levels of blocks were made
 
 
 def saturate(image: np.ndarray, factor: float, _: np.random.Generator) -> np.ndarray:
@@ -41,13 +41,13 @@ def add_blocks(image: np.ndarray, factor: int, rng: np.random.Generator) -> np.n
 
     As in the benchmark, a picture with a shorter side gets none, and stays as it is.
     """
-    return _cover(image, min(image.shape[:2]) // _WHOLE * factor, rng)
+    return _cover(image, min(image.shape[:2]) // WHOLE * factor, rng)
 
 
 def add_blocks_by_area(image: np.ndarray, factor: int, rng: np.random.Generator) -> np.ndarray:
     """Covers the share that `factor` blocks have of 256 x 256 pixels, whatever the size."""
     height, width = image.shape[:2]
-    return _cover(image, round(factor * height * width / _WHOLE**2), rng)
+    return _cover(image, round(factor * height * width / WHOLE**2), rng)
 
 
 def _cover(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dfjax import console, files, progress, versions, walk
+from dfjax.distortions import deeperforensics
 from dfjax.distortions.distortion import Distortion
 from dfjax.distortions.suite import Condition
 from dfjax.errors import UserError
@@ -139,7 +140,15 @@ def _notes(
         notes.append("the model was trained on synthetic clips")
     if target.dataset.boxes_from_original:
         notes.append("the stored fakes were cut out where their originals show a face")
-    size = target.dataset.crop_spec.size
-    if source.kind == "crops" and size < 256 and any(each.name == "blocks" for each in distortions):
-        notes.append(f"blocks leaves crops of {size} px as they are: see blocks_by_area")
+    if any(each.name == "blocks" for each in distortions):
+        notes += _note_of_blocks(source.kind, target.dataset.crop_spec.size)
     return notes
+
+
+def _note_of_blocks(kind: str, size: int) -> list[str]:
+    """A note if there are, or may be, pictures for which the distortion is none."""
+    whole = deeperforensics.WHOLE
+    if kind == "crops" and size >= whole:
+        return []
+    pictures = f"crops of {size} px" if kind == "crops" else f"frames below {whole} px"
+    return [f"blocks leaves {pictures} as they are: see blocks_by_area"]

@@ -66,17 +66,22 @@ def title(result: Mapping[str, Any]) -> str:
 
 
 def print_table(result: Mapping[str, Any]) -> None:
-    """Prints the AUC of each type and level, the means and the worst, and the notes."""
+    """Prints the AUC of each type and level, the means and the worst, and the notes.
+
+    "no face" is the largest number of clips without a face at a level.
+    """
     output = console.make_console()
     table = rich.table.Table(title=title(result))
     levels = [level["level"] for level in result["types"][0]["levels"]]
     table.add_column("type")
-    for column in ("clean", *map(str, levels), "mean", "worst"):
+    for column in ("clean", *map(str, levels), "mean", "worst", "no face"):
         table.add_column(column, justify="right")
     clean = _number(result["clean"]["auc"]["value"])
     for each in result["types"]:
         values = [_number(level["auc"]["value"]) for level in each["levels"]]
-        table.add_row(each["name"], clean, *values, _number(each["mean"]), _number(each["worst"]))
+        missing = str(max(level["without_face"] for level in each["levels"]))
+        ends = _number(each["mean"]), _number(each["worst"]), missing
+        table.add_row(each["name"], clean, *values, *ends)
     table.add_section()
     table.add_row(
         "all", clean, *[""] * len(levels), _number(result["mean"]), _number(result["worst"])
