@@ -256,8 +256,11 @@ def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared,
         _start(_command(prepared, tmp_path / name, *extra), devices)
         for name, devices in (("one", 1), ("four", 4))
     ]
+    for process in processes:
+        _finish(process)
+    # Then two that wait for each other: Gloo gives up if one of them is kept waiting for 30 s.
     port = _free_port()
-    processes += [
+    processes = [
         _start(
             _command(prepared, tmp_path / "pair", *extra, "--distributed"),
             devices=2,

@@ -15,7 +15,8 @@ def test_a_run_becomes_a_folder_and_nothing_else_is_overwritten(run, tmp_path):
     out = tmp_path / "model"
     done = _dfjax("--model", run, "--out", out, "--formats", "stablehlo")
     assert done.returncode == 0, done.stderr
-    names = {"score.stablehlo", "explain.stablehlo", "model_card.json", "export.json"}
+    names = {"score.stablehlo", "explain.stablehlo"}
+    names |= {"model_card.json", "MODEL_CARD.md", "export.json"}
     assert {path.name for path in out.iterdir()} == names
     deviations = json.loads((out / "export.json").read_text())["deviations"]
     score = deviations["score.stablehlo"]["stablehlo"]["score"]
