@@ -17,6 +17,16 @@ from dfjax.faces.crop_spec import CropSpec
 # By field of CropSpec: settings of argparse. The flag has the name of the field.
 _CROP_OPTIONS: dict[str, dict[str, Any]] = {
     "size": {"metavar": "PIXELS", "help": "side of a crop"},
+    "scale": {
+        "metavar": "X",
+        "help": "width of a crop in units of the tight ArcFace crop: less cuts closer, which suits "
+        "pictures that end at the face",
+    },
+    "center": {
+        "metavar": "Y",
+        "help": "height of a crop's center in the tight ArcFace crop, as a share of its side: more "
+        "shows more of the chin",
+    },
     "encoding": {"help": "of stored crops; jpeg has quality 95, 4:4:4"},
     "detector": {"help": "face detector of dlib"},
     "landmarks": {
@@ -34,7 +44,8 @@ _CROP_OPTIONS: dict[str, dict[str, Any]] = {
     },
 }
 _ALIGN_OPTIONS = (
-    "detector", "landmarks", "faces", "upsample", "search_every", "boxes_from_original",
+    "scale", "center", "detector", "landmarks", "faces", "upsample", "search_every",
+    "boxes_from_original",
 )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ class Crop:
 def template(spec: CropSpec) -> np.ndarray:
     """Returns the positions of the `anchors` of a face in its crop: float64 [A, 2], in pixels."""
     points = np.concatenate([_EYES, _NOSE_BASE if spec.landmarks == 5 else _NOSE_TIP_AND_MOUTH])
-    return spec.size * (0.5 + (points - 0.5) / spec.scale)
+    return spec.size * (0.5 + (points - [0.5, spec.center]) / spec.scale)
 
 
 def anchors(landmarks: np.ndarray) -> np.ndarray:

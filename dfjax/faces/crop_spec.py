@@ -24,6 +24,7 @@ ACCEPTED: dict[str, tuple[str | int, ...]] = {
 }
 _RANGES = {
     "scale": (0.5, 4.0),
+    "center": (0.3, 0.7),
     "size": (16, 1024),
     "working_size": (80, 4096),
     "upsample": (0, 2),
@@ -44,6 +45,8 @@ class CropSpec:
       faces: "largest" for corpora with one subject in each picture, otherwise "all".
       scale: width of a crop in units of the tight ArcFace crop; at 1.3 the eye centers are at
         (.3784, .4704) and (.6204, .4691) of the side.
+      center: height of the crop's center in the tight ArcFace crop, as a share of its side: more
+        shows more of the chin and less of the forehead.
       size: side of a crop in pixels.
       working_size: larger frames are shrunk to this long side, in pixels, for detection. HOG
         detects faces from about 75 pixels in the shrunk frame: 1/17 of the long side at 1280.
@@ -67,6 +70,7 @@ class CropSpec:
     landmarks: int = 5
     faces: str = "largest"
     scale: float = 1.3
+    center: float = 0.5
     size: int = 256
     working_size: int = 1280
     upsample: int = 0
@@ -114,6 +118,7 @@ class CropSpec:
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict):
             raise UserError(f"crop spec is a {type(fields).__name__}: it must be a JSON object")
+        fields = {"center": 0.5, **fields}  # the only center before there was a choice
         if wrong := sorted(names.symmetric_difference(fields)):
             raise UserError(f"crop spec: these fields are missing or unknown: {wrong}")
         return cls(**fields)
