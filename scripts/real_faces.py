@@ -1,93 +1,109 @@
-"""Trains on real faces and scores files that the model never saw: the figures of the README.
+"""Trains on real faces and scores files that no training saw: docs/real_faces.md, row by row.
 
-    DFJAX_TEST_DATA=DIR python scripts/real_faces.py
-    DFJAX_TEST_DATA=DIR python scripts/real_faces.py --config configs/custom_cnn.py
+    DFJAX_TEST_DATA=DIR python scripts/real_faces.py             # all rows, about 7 CPU hours
+    DFJAX_TEST_DATA=DIR python scripts/real_faces.py supervised-0 'ablation/*'
+    python scripts/real_faces.py --list
 
 DIR holds `dfdc_faces/` (cropped faces of the Deepfake Detection Challenge, with a manifest.csv
-whose splits are train and val), `ciplab/` (retouched photographs) and `videos/`. Protocol: their
-val split is only tested, once; one in twenty of the training groups (an original and its fakes)
-chooses the checkpoint and everything that decides. All faces are found and aligned alike; preparing
-prints in how many pictures of each class one was found.
+whose splits are train and val), `studio/` and `ffhq_real/` (real photographs), `ciplab/` (retouched
+ones) and `videos/`. Who is trained on, who decides and who is tested: scripts/recipes/corpora.py.
+
+A row that is interrupted continues at its last checkpoint; one that has its file in
+docs/real_faces/ is not trained again. Rows can be divided among machines: copying the files brings
+them together.
 """
 
 import argparse
-import csv
-import hashlib
+import fnmatch
 import os
 import pathlib
+import resource
+import shlex
 import subprocess
 import sys
+import time
 
-from dfjax import files
+sys.path.insert(0, os.fspath(pathlib.Path(__file__).parents[1]))
 
-VAL_SHARE = 0.05
-TRAINING = {
-    "num_steps": 4_000,
-    "batch_size": 64,
-    "augment.rotate": 3.0,
-    "augment.zoom": 0.02,
-    "augment.shift": 0.01,
-    "optimizer.warmup_steps": 300,
-    "ema_decay": 0.998,
-    "log_every": 100,
-    "evals.val.every": 800,
-    "checkpoint_every": 800,
-}
-
-# What configs/resnet.py has otherwise for its short run on drawn faces.
-OF_RESNET = {"data.image_size": 112, "model.zero_init_residual": True, "optimizer.lr": 2e-3}
+from scripts.recipes import average, corpora, figures, rows, table
 
 
-def hold_out_groups(manifest: pathlib.Path, out: pathlib.Path) -> None:
-    """Writes a corpus folder `out`: the same pictures, val as test, and val out of train."""
-    out.mkdir(parents=True, exist_ok=True)
-    pictures = out / "pictures"
-    if not pictures.exists():
-        pictures.symlink_to(manifest.parent.absolute())
-    rows = []
-    with manifest.open(newline="") as source:
-        for row in csv.DictReader(source):
-            draw = int.from_bytes(hashlib.sha256(row["group"].encode()).digest()[:8]) / 2**64
-            split = "test" if row["split"] == "val" else "val" if draw < VAL_SHARE else "train"
-            rows.append([f"pictures/{row['path']}", row["label"], row["group"], split])
-    files.replace_csv(out / "manifest.csv", ["path", "label", "group", "split"], rows)
-
-
-def run(*command: str) -> None:
+def run(*command: object) -> None:
     """Runs a command and shows it first."""
-    print("$", *command, flush=True)
-    subprocess.run(command, check=True)
+    words = [str(word) for word in command]
+    print("$", shlex.join(words), flush=True)
+    subprocess.run(words, check=True)
 
 
 def main() -> None:
-    """Prepares, trains, evaluates; every step continues where an earlier call stopped."""
+    """Prepares, trains, evaluates, and writes each row's figures; continues where it stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", default="configs/resnet.py", help="(%(default)s)")
-    parser.add_argument("--workdir", help="of the run (runs/real_faces_CONFIG)")
-    parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data"))
+    parser.add_argument("rows", nargs="*", default=["*"], help="names or patterns (all)")
+    parser.add_argument("--list", action="store_true", help="print the rows and stop")
+    parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data/real_faces"))
+    parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs/real_faces"))
     arguments = parser.parse_args()
+    chosen = [
+        row
+        for row in rows.all_rows()
+        if any(fnmatch.fnmatch(row.key, pattern) for pattern in arguments.rows)
+    ]
+    if arguments.list:
+        for row in chosen:
+            print(row.key, "" if figures.read(row.key) is None else "(finished)")
+        return
     if "DFJAX_TEST_DATA" not in os.environ:
-        sys.exit("set DFJAX_TEST_DATA to the folder that holds dfdc_faces/, ciplab/ and videos/")
-    real = pathlib.Path(os.environ["DFJAX_TEST_DATA"])
-    data = arguments.data
+        sys.exit("set DFJAX_TEST_DATA to the folder that holds dfdc_faces/ and the others")
+    corpora.prepare_all(pathlib.Path(os.environ["DFJAX_TEST_DATA"]), arguments.data, run)
+    for row in chosen:
+        if figures.read(row.key) is None:
+            train(row, arguments.data, arguments.runs / row.key)
+    for seed in rows.SEEDS:
+        combine(seed, arguments.runs)
+    table.write()
 
-    hold_out_groups(real / "dfdc_faces" / "manifest.csv", data / "dfdc_corpus")
-    prepare = (sys.executable, "-m", "dfjax.cli", "prepare", "--corpus", "folder")
-    size = ("--size", "128")
-    run(*prepare, "--root", f"{data}/dfdc_corpus", "--out", f"{data}/dfdc_faces", *size)
-    run(*prepare, "--root", f"{real}/ciplab", "--out", f"{data}/ciplab", *size)
-    # No clip is trained on: all of them are the test split.
-    none_trained = ("--splits", "0", "0", "1")
-    run(*prepare, "--root", f"{real}/videos", "--out", f"{data}/videos", *size, *none_trained)
 
-    workdir = arguments.workdir or f"runs/real_faces_{pathlib.Path(arguments.config).stem}"
-    train = (sys.executable, "-m", "dfjax.cli", "train", "--config", arguments.config)
-    train += ("--workdir", workdir)
-    settings = {"data.dir": data / "dfdc_faces", **TRAINING}
-    settings |= OF_RESNET if arguments.config == "configs/resnet.py" else {}
-    run(*train, *(f"--config.{name}={value}" for name, value in settings.items()))
-    evaluate = (sys.executable, "-m", "dfjax.cli", "evaluate", "--model", workdir)
-    run(*evaluate, "--data", f"{data}/ciplab:test", f"{data}/videos:test")
+def train(row: rows.Row, data: pathlib.Path, workdir: pathlib.Path) -> None:
+    """Trains and evaluates a row, and writes its figures."""
+    tests = tuple(f"{data / test}:test" for test in corpora.TESTS)
+    settings = {"data.dir": data / "dfdc_faces", "eval.data": tests, "seed": row.seed}
+    if row.config != rows.LITE:
+        further = tuple((f"{data / name}:train", share) for name, share in rows.FURTHER.items())
+        settings |= {"data.more": further}
+    settings |= row.settings
+    began, used = time.monotonic(), _cpu_seconds()
+    command = (sys.executable, "-m", "dfjax.cli", "train", "--config", row.config)
+    options = [f"--config.{name}={value}" for name, value in settings.items()]
+    run(*command, "--workdir", workdir, *options)
+    noted = {
+        "config": row.config,
+        "settings": {name: str(value) for name, value in row.settings.items()},
+        "seed": row.seed,
+        "cpu_seconds": round(_cpu_seconds() - used),  # of the last start alone
+        "seconds": round(time.monotonic() - began),
+    }
+    figures.write(row.key, workdir / "eval" / "report.json", noted)
+
+
+def combine(seed: int, runs: pathlib.Path) -> None:
+    """Averages the logits of the supervised and the self-blending model, and compares both ways."""
+    one, other = (runs / f"{name}-{seed}" for name in ("supervised", "sbi"))
+    key = f"average-{seed}"
+    if figures.read(key) is not None or not all(figures.read(r.name) for r in (one, other)):
+        return
+    out = runs / key
+    report = average.write([one, other], out, run)
+    against = {
+        f"{test}, against {single.name}": average.compare(single, out, test, run)
+        for test in corpora.TESTS
+        for single in (one, other)
+    }
+    figures.write(key, report, {"of": [one.name, other.name], "seed": seed, "more_auc": against})
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

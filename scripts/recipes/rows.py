@@ -1,0 +1,73 @@
+"""What is trained: each row is a config, what differs from it, and seeds.
+
+A step is 32 images. Budgets are numbers of steps rather than minutes, so that a row says the same
+on every machine.
+"""
+
+import dataclasses
+import itertools
+from typing import Any
+
+SEEDS = (0, 1, 2)
+FURTHER = {"ffhq_real": 0.1, "studio": 0.1}  # reals for blending, and the share of each
+
+LITE, SBI, BOTH = (f"configs/{name}.py" for name in ("efficientnet_lite", "sbi", "both"))
+
+# The ablation: each line has what the lines above it have.
+_PLAIN = {
+    "data.pairing": 0.0,
+    "augment.mixup": 0.0,
+    "augment.cutout": 0.0,
+    "degrade.probability": 0.0,
+}
+_LADDER = (
+    ("pretrained", ()),
+    ("mixup", ("data.pairing", "augment.mixup")),
+    ("cutout", ("augment.cutout",)),
+    ("degradations", ("degrade.probability",)),
+)
+_SHORT = {"num_steps": 1_125, "evals.val.every": 225, "checkpoint_every": 225, "log_every": 45}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A training run.
+
+    Attributes:
+      name: what it is called in tables; runs that differ by the seed share it.
+      config: the file that it starts from.
+      settings: what differs, by dotted field.
+      seed: of everything random.
+    """
+
+    name: str
+    config: str
+    settings: dict[str, Any]
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Names its folder and its file of figures."""
+        return f"{self.name}-{self.seed}"
+
+
+def all_rows() -> list[Row]:
+    """Returns the rows in the order in which they are worth most."""
+    first = [("supervised", LITE, {}), ("sbi", SBI, {}), ("both", BOTH, {})]
+    rows = [(name, config, settings, seed) for seed in SEEDS for name, config, settings in first]
+    rows += [
+        (f"ablation/{name}", LITE, settings, seed)
+        for seed in SEEDS
+        for name, settings in _ablation()
+    ]
+    return list(itertools.starmap(Row, rows))
+
+
+def _ablation() -> list[tuple[str, dict[str, Any]]]:
+    """(name, settings) from the least to the most; what a line has, the config gives its value."""
+    off = dict(_PLAIN)
+    lines = [("scratch", {**off, "init_from": "", **_SHORT})]
+    for name, fields in _LADDER:
+        off = {field: value for field, value in off.items() if field not in fields}
+        lines.append((name, {**off, **_SHORT}))
+    return lines
