@@ -1,1 +1,1 @@
-"""The rows of docs/real_faces.md (scripts/real_faces.py): what is trained, on what, and what came out."""
+"""The rows of docs/real_faces.md (scripts/real_faces.py): what is trained, and what came out."""
