@@ -3,8 +3,8 @@
 Train of `dfdc_faces` is trained on, where fakes are cut as their originals; its val, prepared as
 `dfdc_val` without a look at originals, is only tested, as are `ciplab` and `videos`. One in twenty
 of the other groups (an original and its fake), of the people of `studio` and of the pictures of
-`ffhq_real` decide; the rest is trained on. No picture of `EXAMPLE`, a person of `studio`, is trained
-on, because one of them is the example of the documentation.
+`ffhq_real` decide; the rest is trained on. No picture of `EXAMPLE`, a person of `studio`, is
+trained on, because one of them is the example of the documentation.
 """
 
 import csv
