@@ -25,7 +25,7 @@ import time
 
 sys.path.insert(0, os.fspath(pathlib.Path(__file__).parents[1]))
 
-from scripts.recipes import average, corpora, figures, rows, table
+from scripts.recipes import average, corpora, degradation, figures, rows, table
 
 
 def run(*command: object) -> None:
@@ -82,6 +82,8 @@ def train(row: rows.Row, data: pathlib.Path, workdir: pathlib.Path) -> None:
         "cpu_seconds": round(_cpu_seconds() - used),  # of the last start alone
         "seconds": round(time.monotonic() - began),
     }
+    if row.is_degraded:
+        noted["degradation"] = degradation.measure(workdir, data, run)
     figures.write(row.key, workdir / "eval" / "report.json", noted)
 
 

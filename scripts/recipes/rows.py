@@ -46,6 +46,11 @@ class Row:
     seed: int
 
     @property
+    def is_degraded(self) -> bool:
+        """Whether its loss on degraded pictures is measured: with and without degradations."""
+        return self.name in ("ablation/cutout", "ablation/degradations")
+
+    @property
     def key(self) -> str:
         """Names its folder and its file of figures."""
         return f"{self.name}-{self.seed}"
