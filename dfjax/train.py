@@ -28,7 +28,7 @@ from dfjax import (
     tree,
     writer,
 )
-from dfjax.data import builder, leaks, pipeline, transforms
+from dfjax.data import builder, leaks, pipeline, sampling, transforms
 from dfjax.errors import UserError
 from dfjax.evaluators import eval_target, frame
 from dfjax.weights import init_from
@@ -56,8 +56,14 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     dataset = builder.open_dataset(config.data.dir)
     if not config.data.allow_leaks:
         leaks.require_none(dataset)
-    training = eval_target.EvalTarget.of(dataset, config.data.train_split)
-    training.require_both_classes("data.train_split")
+    pairs = sampling.Pairs(
+        [
+            sampling.Part(target.records, target.dataset.index(target.split), weight)
+            for target, weight in _open_training(config, dataset)
+        ],
+        sampling.Sampling(config.data.pairing, tuple(config.data.balance), **config.blend),
+        seed=config.seed,
+    )
     targets = {name: _open_target(config, name, dataset) for name in sorted(config.evals)}
     run.require_same(workdir, config, dataset)
 
@@ -130,7 +136,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     # The old state is dead once the new one exists: donating it halves the memory of the state.
     train_step = jax.jit(train_step, donate_argnums=0, out_shardings=(everywhere, everywhere))
     stream = pipeline.train_stream(
-        training.records,
+        pairs,
         batch_size=config.batch_size,
         augment=augment,
         seed=config.seed,
@@ -196,7 +202,9 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 if step == config.num_steps or _stalled(history, config.early_stop_patience):
                     break
                 waiting = time.monotonic()
-                batch = sharding.put_batch(next(stream), mesh)
+                next_batch = next(stream)
+                batch = {name: next_batch[name] for name in ("image", "label")}
+                batch = sharding.put_batch(batch, mesh)
                 waited = time.monotonic() - waiting
                 state, step_metrics = train_step(state, batch, train_key)
                 # The log reads one step late: reading this step's metrics would wait for the
@@ -256,6 +264,20 @@ def make_reading(config: ml_collections.ConfigDict) -> pipeline.Reading:
     """How records are read, for training and evaluation alike."""
     names = ("num_workers", "num_threads", "prefetch")
     return pipeline.Reading(**{name: config.data[name] for name in names})
+
+
+def _open_training(
+    config: ml_collections.ConfigDict, dataset: builder.Dataset
+) -> list[tuple[eval_target.EvalTarget, float]]:
+    """What is trained on, with weights: the training split, and what `config.data.more` names."""
+    training = [(eval_target.EvalTarget.of(dataset, config.data.train_split), 1.0)]
+    for name, weight in config.data.more:
+        target = eval_target.EvalTarget.open(name)
+        dataset.crop_spec.require_equal(target.dataset.crop_spec, where=name)
+        if not weight > 0:
+            raise UserError(f"data.more: {name} has the weight {weight}: use one above 0")
+        training.append((target, float(weight)))
+    return training
 
 
 def _open_target(
