@@ -80,7 +80,7 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
         features = {
             "image": image,
-            "frame": np.int32,  # among the frames that decode; 0 of a picture
+            "frame": np.int32,  # among the frames that decode; that of the clip for a picture
             "time": np.float32,  # seconds from the first frame of a video; else nan
             "face": np.int32,  # within the frame, by falling size
             "landmarks": tfds.features.Tensor(shape=(None, 2), dtype=np.float32),
@@ -170,12 +170,13 @@ def examples(
     for crop in crops_of(clip):
         record = {
             **crop,
+            "frame": clip.frame + crop["frame"],
             "label": clip.label,
             "clip": clip.key,
             "method": clip.method,
             "origin_ids": ";".join(clip.origin_ids),
         }
-        yield f"{clip.key}#{crop['frame']}#{crop['face']}", record
+        yield f"{clip.key}#{record['frame']}#{crop['face']}", record
 
 
 def dataset_dir(data_dir: str | os.PathLike) -> pathlib.Path:
