@@ -28,7 +28,8 @@ from dfjax import (
     tree,
     writer,
 )
-from dfjax.data import builder, leaks, pipeline, sampling, transforms
+from dfjax.data import builder, pipeline, sampling, transforms
+from dfjax.data.training import Training
 from dfjax.errors import UserError
 from dfjax.evaluators import eval_target, frame
 from dfjax.weights import init_from
@@ -54,18 +55,12 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     check_periods(config)
     files.require_writable(workdir)
     dataset = builder.open_dataset(config.data.dir)
+    training = Training.open(dataset, config.data.train_split, config.data.more)
     if not config.data.allow_leaks:
-        leaks.require_none(dataset)
-    pairs = sampling.Pairs(
-        [
-            sampling.Part(target.records, target.dataset.index(target.split), weight)
-            for target, weight in _open_training(config, dataset)
-        ],
-        sampling.Sampling(config.data.pairing, tuple(config.data.balance), **config.blend),
-        seed=config.seed,
-    )
+        training.require_no_leaks((config.data.val_split, config.data.test_split))
+    pairs = training.pairs(make_sampling(config), seed=config.seed)
     targets = {name: _open_target(config, name, dataset) for name in sorted(config.evals)}
-    run.require_same(workdir, config, dataset)
+    run.require_same(workdir, config, dataset, training.further)
 
     everywhere, (init_key, train_key) = sharding.replicated(mesh), _keys(config.seed)
     model, tx, schedule, init = build(config)
@@ -113,7 +108,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 # Also where the weights are those of a run, whose head knows fakes already.
                 count = f"{len(transfer.reinitialized)} parameters"
                 say(f"{config.reinit} starts afresh, {count}: reinit='' takes over all")
-    run.begin(workdir, config, dataset)
+    run.begin(workdir, config, dataset, training.further)
     rows = writer.read_rows(workdir, to_step=start)
     # Early stopping looks back beyond the interruption, or it would grant a new patience each time.
     history = [row[config.select_by] for row in rows if config.select_by in row]
@@ -266,18 +261,9 @@ def make_reading(config: ml_collections.ConfigDict) -> pipeline.Reading:
     return pipeline.Reading(**{name: config.data[name] for name in names})
 
 
-def _open_training(
-    config: ml_collections.ConfigDict, dataset: builder.Dataset
-) -> list[tuple[eval_target.EvalTarget, float]]:
-    """What is trained on, with weights: the training split, and what `config.data.more` names."""
-    training = [(eval_target.EvalTarget.of(dataset, config.data.train_split), 1.0)]
-    for name, weight in config.data.more:
-        target = eval_target.EvalTarget.open(name)
-        dataset.crop_spec.require_equal(target.dataset.crop_spec, where=name)
-        if not weight > 0:
-            raise UserError(f"data.more: {name} has the weight {weight}: use one above 0")
-        training.append((target, float(weight)))
-    return training
+def make_sampling(config: ml_collections.ConfigDict) -> sampling.Sampling:
+    """How the pairs of a run are drawn."""
+    return sampling.Sampling(config.data.pairing, tuple(config.data.balance), **config.blend)
 
 
 def _open_target(

@@ -362,6 +362,19 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
     return Dataset(pathlib.Path(data_dir), _digest(folder), view, labels)
 
 
+def open_split(name: str) -> tuple[Dataset, str]:
+    """Returns the dataset in DIR and the split of the name "DIR:SPLIT".
+
+    Raises:
+      UserError: it is not DIR:SPLIT, or DIR holds a dataset that cannot be read.
+      FileNotFoundError: DIR holds no dataset.
+    """
+    data_dir, _, split = name.rpartition(":")
+    if not data_dir:
+        raise UserError(f"{name!r} is not a split: give DIR:SPLIT, for example data/mine:test")
+    return open_dataset(data_dir), split
+
+
 def _read_labels(file: pathlib.Path, sizes: dict[str, int]) -> dict[str, np.ndarray]:
     """The labels of each split, which has `sizes[split]` records."""
     # From memory: numpy leaves a damaged file open.
