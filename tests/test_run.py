@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import json
 
@@ -68,6 +69,16 @@ def test_other_records_are_refused_on_resume(prepared, tmp_path):
     (tmp_path / "dataset.json").write_text(json.dumps({**note, "digest": "0" * 32}))
     with pytest.raises(UserError, match="holds other records than it was trained on"):
         begin(tmp_path, config)
+
+
+def test_further_data_that_changed_are_refused_on_resume(prepared, tmp_path):
+    config, dataset = tiny_run.make_config(prepared), builder.open_dataset(prepared)
+    further = [dataclasses.replace(dataset, path="more", digest="1" * 32)]
+    for _ in range(2):
+        run.begin(tmp_path, config, dataset, further)
+    further = [dataclasses.replace(further[0], digest="2" * 32)]
+    with pytest.raises(UserError, match="more holds other records than it was trained on"):
+        run.begin(tmp_path, config, dataset, further)
 
 
 def test_data_are_found_from_any_folder(prepared, tmp_path, monkeypatch):
