@@ -29,6 +29,7 @@ from dfjax import (
     writer,
 )
 from dfjax.data import builder, leaks, pipeline, transforms
+from dfjax.data.degrade import Degrade
 from dfjax.errors import UserError
 from dfjax.evaluators import eval_target, frame
 from dfjax.weights import init_from
@@ -66,7 +67,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     like = abstract_state(init, mesh)
     files.require_space(workdir, 2 * tree.num_bytes(like), "two checkpoints of this run")
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
-    augment = transforms.Augment(**config.augment)
+    degrade, augment = Degrade(**config.degrade), transforms.Augment(**config.augment)
     predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
     scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
     measures = {
@@ -132,6 +133,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     stream = pipeline.train_stream(
         training.records,
         batch_size=config.batch_size,
+        degrade=degrade,
         augment=augment,
         seed=config.seed,
         start=start,  # batch n is a function of n: resuming is starting later

@@ -228,7 +228,7 @@ def test_every_field_of_the_config_is_read():
         or (isinstance(node, ast.Constant) and isinstance(node.value, str))
     }
     # These groups are handed on whole, as keyword arguments: an unread one raises TypeError.
-    handed_on = {"model", "optimizer", "augment", "evals"}
+    handed_on = {"model", "optimizer", "degrade", "augment", "evals"}
     base = config.base()
     groups = {name for name in base if hasattr(base[name], "keys")}
     fields = set(base) - groups

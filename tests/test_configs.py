@@ -11,6 +11,7 @@ import pytest
 
 from dfjax import config, losses, optim, registry, steps, train, tree
 from dfjax.data import builder, pipeline, transforms
+from dfjax.data.degrade import Degrade
 from tests.models import small
 
 NAMES = sorted(path.stem for path in pathlib.Path("configs").glob("[a-z]*.py"))
@@ -47,6 +48,7 @@ def test_a_step_of_the_shrunk_run_moves_what_its_rules_train(name, prepared):
         builder.open_dataset(prepared).records("train"),
         batch_size=run.batch_size,
         image_size=small.SIZE,
+        degrade=Degrade(**run.degrade),
         augment=transforms.Augment(**run.augment),
         seed=run.seed,
         start=0,

@@ -20,6 +20,7 @@ import pytest
 from configs import resnet
 from dfjax import checkpoint, losses, sharding, train, tree
 from dfjax.data import builder, pipeline, transforms
+from dfjax.data.degrade import Degrade
 from dfjax.errors import UserError
 from dfjax.evaluators import score_table
 
@@ -195,6 +196,7 @@ def _rows_of_batches(prepared, count: int) -> list[list[int]]:
         _Numbered(builder.open_dataset(prepared).records("train")),
         batch_size=config.batch_size,
         image_size=config.data.image_size,
+        degrade=Degrade(**config.degrade),
         augment=transforms.Augment(**config.augment),
         seed=config.seed,
         start=0,

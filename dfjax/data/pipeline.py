@@ -16,6 +16,7 @@ import grain
 import numpy as np
 
 from dfjax.data import transforms
+from dfjax.data.degrade import Degrade
 from dfjax.errors import UserError
 
 
@@ -76,6 +77,7 @@ def train_stream(
     *,
     batch_size: int,
     image_size: int,
+    degrade: Degrade,
     augment: transforms.Augment,
     seed: int,
     start: int,
@@ -105,7 +107,7 @@ def train_stream(
     dataset = (
         grain.MapDataset.mix(classes)
         .seed(seed)
-        .random_map(transforms.TrainExample(image_size, augment))
+        .random_map(transforms.TrainExample(image_size, degrade, augment))
         .batch(batch_size // process_count, drop_remainder=True)[process_index::process_count]
         .slice(slice(start, None))
     )

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from dfjax.data.degrade import Degrade
 from dfjax.faces import quality
 from dfjax.media import image as media_image
 
@@ -34,8 +35,8 @@ class Augment:
             image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2))
         if rng.random() < self.jpeg:
             # On the pixels of the network, where the world compresses whole frames before faces
-            # are cut out: this teaches blocks and lost colour, not the scale at which they occur.
-            # Degrading the stored crop before it is resized is to become a step of its own.
+            # are cut out: this teaches blocks and lost colour, not the scale at which they occur,
+            # as `degrade` does.
             image = _jpeg_round_trip(image, int(rng.integers(50, 96)))
         return image
 
@@ -81,15 +82,17 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class TrainExample:
-    """Record → {"image": uint8 [size, size, 3], "label"}; augmented."""
+    """Record → {"image": uint8 [size, size, 3], "label"}; degraded and augmented."""
 
     size: int
+    degrade: Degrade
     augment: Augment
 
     def __call__(self, record: dict[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
         # Rounded to uint8, a quarter of the bytes of float32, where `steps.predict` resizes in
         # float: logits of the quickstart's network differ by up to 0.056 over 50 crops.
-        image = resize(media_image.decode_image(record["image"]), self.size)
+        (image,) = self.degrade([media_image.decode_image(record["image"])], rng)
+        image = resize(image, self.size)
         return {"image": self.augment(image, rng), "label": np.int32(record["label"])}
 
 

@@ -1,16 +1,20 @@
 """The data order: a function of (seed, step) and of nothing else."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
-from dfjax import steps
+from dfjax import config, steps
 from dfjax.data import builder, pipeline, transforms
+from dfjax.data.degrade import Degrade
 
 AUGMENT = transforms.Augment(
     flip=0.5, rotate=8.0, zoom=0.1, shift=0.1, colour=0.2, blur=0.5, jpeg=0.5
 )
+NO_DEGRADE = Degrade(**config.base().degrade)
+DEGRADE = dataclasses.replace(NO_DEGRADE, probability=0.5)
 NO_AUGMENT = transforms.Augment(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -23,6 +27,7 @@ def _train(
     process=(0, 1),
     workers=0,
     seed=3,
+    degrade=DEGRADE,
     augment=AUGMENT,
     threads=2,
 ):
@@ -30,6 +35,7 @@ def _train(
         source,
         batch_size=batch_size,
         image_size=32,
+        degrade=degrade,
         augment=augment,
         seed=seed,
         start=start,
@@ -110,7 +116,7 @@ def test_microbatches_hold_as_many_fakes_as_reals(wide_batches, grad_accum_steps
 def test_batches_are_balanced_and_cover_each_class_once_per_epoch(source):
     assert np.bincount(source.labels).tolist() == [12, 12]
     seen = []
-    for batch in _train(source, 3, augment=NO_AUGMENT):
+    for batch in _train(source, 3, degrade=NO_DEGRADE, augment=NO_AUGMENT):
         assert batch["image"].shape == (8, 32, 32, 3)
         assert batch["label"].sum() == 4
         seen.extend(row.tobytes() for row in batch["image"])
