@@ -6,8 +6,7 @@ import numpy as np
 
 from dfjax.data.degradations.dice import Bounds, Dice, Operation
 
-_COLOURED, _GRAY, _CORRELATED = 0.4, 0.4, 0.2  # of Gaussian noise and of speckle
-_GRAY_PHOTONS = 0.5
+_COLOURED, _GRAY, _CORRELATED = 0.4, 0.4, 0.2
 
 
 def draw_noise(dice: Dice, sigma: Bounds) -> Operation:
@@ -22,12 +21,11 @@ def draw_grain(dice: Dice, speckle: Bounds, photons: Bounds) -> Operation:
     `speckle` bounds its standard deviation as a share of the value, `photons` those of a white
     pixel, the logarithm of which is drawn.
     """
+    mixing, seed = _draw_mixing(dice), dice.seed()
     if dice.happens(0.5):
-        mixing, seed = _draw_mixing(dice), dice.seed()
         return functools.partial(add_speckle, sigma=dice.amount(speckle), mixing=mixing, seed=seed)
     white = float(np.exp(dice.amount(tuple(np.log(photons)))))
-    gray = dice.happens(_GRAY_PHOTONS)
-    return functools.partial(count_photons, white=white, gray=gray, seed=dice.seed())
+    return functools.partial(add_photon_noise, white=white, mixing=mixing, seed=seed)
 
 
 def add_noise(image: np.ndarray, sigma: float, mixing: np.ndarray, seed: int) -> np.ndarray:
@@ -40,12 +38,12 @@ def add_speckle(image: np.ndarray, sigma: float, mixing: np.ndarray, seed: int) 
     return _to_bytes(image * (1 + sigma * _field(image, mixing, seed)))
 
 
-def count_photons(image: np.ndarray, white: float, gray: bool, seed: int) -> np.ndarray:
-    """Counts photons, `white` of them where a pixel is 255: of each channel, or of their mean."""
-    light = image.mean(axis=2, keepdims=True) if gray else image
-    expected = light * (white / 255)
-    counted = np.random.default_rng(seed).poisson(expected) - expected
-    return _to_bytes(image + counted * (255 / white))
+def add_photon_noise(image: np.ndarray, white: float, mixing: np.ndarray, seed: int) -> np.ndarray:
+    """Adds noise as if photons were counted, `white` of them where a value is 255.
+
+    It is normal, not Poisson's, whose draws would lose step where two images differ.
+    """
+    return _to_bytes(image + np.sqrt(image * (255 / white)) * _field(image, mixing, seed))
 
 
 def _draw_mixing(dice: Dice) -> np.ndarray:
