@@ -38,10 +38,26 @@ def base() -> ml_collections.ConfigDict:
     c.data.val_split = "val"  # chooses checkpoint, temperature and thresholds
     c.data.test_split = "test"  # scored once, by the evaluation after training
     c.data.allow_leaks = False  # train although the splits share people, videos or pictures
+    # Further data to train on: ("DIR:SPLIT", weight), where `dir` weighs 1. Pairs are dealt by
+    # weight, not by the number of crops; a dataset may lack a class.
+    c.data.more = ()
+    # What is drawn evenly, the outermost first, of corpus, method and identity. Empty: every crop
+    # of a dataset comes once before one comes again.
+    c.data.balance = ()
+    # Probability that a fake comes next to its own original, in the same frame and box where that
+    # is known; else next to any real. At 1, only reals that fakes were made from are seen.
+    c.data.pairing = 0.5
     c.data.image_size = 224  # side of the model's input in pixels; crops are resized to it
     c.data.num_workers = 0  # loader processes; 0 reads in threads of the main process
     c.data.num_threads = 2  # reading threads where num_workers is 0
     c.data.prefetch = 4  # batches kept ready
+
+    c.blend = ml_collections.ConfigDict()  # fakes made from reals while training
+    c.blend.share = 0.0  # of all pairs; at 1, no fake is needed
+    # Of the blended pairs: the face of another identity, or another frame of the same clip, blended
+    # onto a real; the others blend a real with itself, transformed.
+    c.blend.cross = 0.0
+    c.blend.neighbour = 0.0
 
     c.augment = ml_collections.ConfigDict()
     c.augment.flip = 0.5  # probability of a horizontal flip

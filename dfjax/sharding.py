@@ -45,13 +45,15 @@ def check_batch_size(name: str, batch_size: int, mesh: Mesh) -> None:
 def check_train_batch_size(batch_size: int, mesh: Mesh, grad_accum_steps: int) -> None:
     """Raises UserError unless half of every batch, and of every microbatch, can be fake.
 
-    A whole batch may be cut between a real and its fake: every device has part in the same
-    statistics. Microbatches are made of whole pairs, on each device out of its own rows.
+    A whole batch may be cut between a real and its fake, but for those that a process reads: every
+    device has part in the same statistics. Microbatches are made of whole pairs, on each device out
+    of its own rows.
     """
     if grad_accum_steps < 1:
         raise UserError(f"grad_accum_steps is {grad_accum_steps}: use 1 or more microbatches")
     if grad_accum_steps == 1:
-        parts, names = math.lcm(2, mesh.size), f"2 classes and {mesh.size} devices"
+        parts = math.lcm(2 * jax.process_count(), mesh.size)
+        names = f"2 classes and {mesh.size} devices"
     else:
         parts = 2 * mesh.size * grad_accum_steps
         names = f"2 classes x {mesh.size} devices x {grad_accum_steps} microbatches"

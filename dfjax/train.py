@@ -28,8 +28,9 @@ from dfjax import (
     tree,
     writer,
 )
-from dfjax.data import builder, leaks, pipeline, transforms
+from dfjax.data import builder, pipeline, sampling, transforms
 from dfjax.data.degrade import Degrade
+from dfjax.data.training import Training
 from dfjax.errors import UserError
 from dfjax.evaluators import eval_target, frame
 from dfjax.weights import init_from
@@ -55,12 +56,12 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     check_periods(config)
     files.require_writable(workdir)
     dataset = builder.open_dataset(config.data.dir)
+    training = Training.open(dataset, config.data.train_split, config.data.more)
     if not config.data.allow_leaks:
-        leaks.require_none(dataset)
-    training = eval_target.EvalTarget.of(dataset, config.data.train_split)
-    training.require_both_classes("data.train_split")
+        training.require_no_leaks((config.data.val_split, config.data.test_split))
+    pairs = training.pairs(make_sampling(config), seed=config.seed)
     targets = {name: _open_target(config, name, dataset) for name in sorted(config.evals)}
-    run.require_same(workdir, config, dataset)
+    run.require_same(workdir, config, dataset, training.further)
 
     everywhere, (init_key, train_key) = sharding.replicated(mesh), _keys(config.seed)
     model, tx, schedule, init = build(config)
@@ -108,7 +109,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 # Also where the weights are those of a run, whose head knows fakes already.
                 count = f"{len(transfer.reinitialized)} parameters"
                 say(f"{config.reinit} starts afresh, {count}: reinit='' takes over all")
-    run.begin(workdir, config, dataset)
+    run.begin(workdir, config, dataset, training.further)
     rows = writer.read_rows(workdir, to_step=start)
     # Early stopping looks back beyond the interruption, or it would grant a new patience each time.
     history = [row[config.select_by] for row in rows if config.select_by in row]
@@ -131,7 +132,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     # The old state is dead once the new one exists: donating it halves the memory of the state.
     train_step = jax.jit(train_step, donate_argnums=0, out_shardings=(everywhere, everywhere))
     stream = pipeline.train_stream(
-        training.records,
+        pairs,
         batch_size=config.batch_size,
         degrade=degrade,
         augment=augment,
@@ -198,7 +199,9 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 if step == config.num_steps or _stalled(history, config.early_stop_patience):
                     break
                 waiting = time.monotonic()
-                batch = sharding.put_batch(next(stream), mesh)
+                next_batch = next(stream)
+                batch = {name: next_batch[name] for name in ("image", "label")}
+                batch = sharding.put_batch(batch, mesh)
                 waited = time.monotonic() - waiting
                 state, step_metrics = train_step(state, batch, train_key)
                 # The log reads one step late: reading this step's metrics would wait for the
@@ -258,6 +261,11 @@ def make_reading(config: ml_collections.ConfigDict) -> pipeline.Reading:
     """How records are read, for training and evaluation alike."""
     names = ("num_workers", "num_threads", "prefetch")
     return pipeline.Reading(**{name: config.data[name] for name in names})
+
+
+def make_sampling(config: ml_collections.ConfigDict) -> sampling.Sampling:
+    """How the pairs of a run are drawn."""
+    return sampling.Sampling(config.data.pairing, tuple(config.data.balance), **config.blend)
 
 
 def _open_target(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dfjax import config, losses, optim, registry, steps, train, tree
-from dfjax.data import builder, pipeline, transforms
+from dfjax.data import builder, pipeline, sampling, transforms
 from dfjax.data.degrade import Degrade
 from tests.models import small
 
@@ -44,8 +44,10 @@ def test_a_step_of_the_shrunk_run_moves_what_its_rules_train(name, prepared):
     state = steps.init(
         jax.random.key(0), model=model, tx=tx, image_size=small.SIZE, ema=run.ema_decay > 0
     )
+    dataset = builder.open_dataset(prepared)
+    part = sampling.Part(dataset.records("train"), dataset.index("train"))
     stream = pipeline.train_stream(
-        builder.open_dataset(prepared).records("train"),
+        sampling.Pairs([part], sampling.Sampling(), seed=run.seed),
         batch_size=run.batch_size,
         image_size=small.SIZE,
         degrade=Degrade(**run.degrade),

@@ -5,11 +5,13 @@ Grain derives from (seed, index), so an example looks the same in any worker and
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 
+from dfjax.data import sampling
 from dfjax.data.degrade import Degrade
 from dfjax.faces import quality
 from dfjax.media import image as media_image
@@ -81,19 +83,48 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainExample:
-    """Record → {"image": uint8 [size, size, 3], "label"}; degraded and augmented."""
+class TrainPair:
+    """Pair → its two rows of a batch, as `pipeline.train_stream` describes them.
 
+    Attributes:
+      records: what the numbers in a pair are records of.
+      size: side of the images.
+      degrade: makes both stored crops worse, alike.
+    """
+
+    records: Sequence[dict[str, Any]]
     size: int
     degrade: Degrade
     augment: Augment
 
-    def __call__(self, record: dict[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def __call__(self, pair: sampling.Pair, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        real = self.records[pair.real]
+        other = _most_alike(real, [self.records[row] for row in pair.others])
+        images = [media_image.decode_image(record["image"]) for record in (real, other)]
+        landmarks = [
+            (record["landmarks"] + np.float32(0.5)) / np.float32(image.shape[0])
+            for record, image in zip((real, other), images, strict=True)
+        ]
+        images = self.degrade(images, rng)
         # Rounded to uint8, a quarter of the bytes of float32, where `steps.predict` resizes in
         # float: logits of the quickstart's network differ by up to 0.056 over 50 crops.
-        (image,) = self.degrade([media_image.decode_image(record["image"])], rng)
-        image = resize(image, self.size)
-        return {"image": self.augment(image, rng), "label": np.int32(record["label"])}
+        images = [self.augment(resize(image, self.size), rng) for image in images]
+        return {
+            "image": np.stack(images),
+            "label": np.array([0, 1], np.int32),
+            "kind": np.full(2, pair.kind, np.int32),
+            "aligned": np.full(2, pair.aligned),
+            "landmarks": np.stack(landmarks),
+            "index": np.full(2, pair.index, np.int32),
+        }
+
+
+def _most_alike(record: dict[str, Any], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The one whose landmarks are nearest to those of a record; the first where there are none."""
+    if len(others) == 1:
+        return others[0]
+    distances = [np.square(other["landmarks"] - record["landmarks"]).sum() for other in others]
+    return others[int(np.argmin(distances))]
 
 
 def decode_record(record: dict[str, Any]) -> dict[str, Any]:

@@ -28,10 +28,7 @@ class EvalTarget:
           UserError: it is not DIR:SPLIT, or DIR holds a dataset that cannot be read.
           FileNotFoundError: DIR holds no dataset.
         """
-        data_dir, _, split = name.rpartition(":")
-        if not data_dir:
-            raise UserError(f"{name!r} is not a split: give DIR:SPLIT, for example data/mine:test")
-        return cls(name, builder.open_dataset(data_dir), split)
+        return cls(name, *builder.open_split(name))
 
     @classmethod
     def of(cls, dataset: builder.Dataset, split: str) -> "EvalTarget":
