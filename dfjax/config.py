@@ -68,7 +68,11 @@ def base() -> ml_collections.ConfigDict:
     c.augment.shift = 0.01  # largest translation as a share of the side, either way
     c.augment.colour = 0.15  # largest relative change of brightness, contrast and saturation
     c.augment.blur = 0.1  # probability of a Gaussian blur (sigma 0.3 to 1.2 pixels)
-    c.augment.jpeg = 0.2  # probability of a JPEG round trip (quality 50 to 95)
+    c.augment.noise = 0.0  # probability of noise (standard deviation 1 to 12 grey levels)
+    c.augment.jpeg = 0.2  # probability of a JPEG round trip (quality 40 to 100)
+    # Of pairs that show the same frame in the same box:
+    c.augment.mixup = 0.0  # probability that a fake fades into its real, with a soft label
+    c.augment.cutout = 0.0  # probability that a part of the face is painted black
 
     # What makes stored crops worse, both of a pair alike, before they are resized and augmented
     # (dfjax/data/degrade.py). Of two bounds the first is the mildest where a strength is drawn.

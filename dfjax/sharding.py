@@ -71,20 +71,25 @@ def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}
 
 
-def abstract_batch(batch_size: int, image_size: int, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes, types and shardings of a training batch, to compile a step before the first."""
-    by_rows = by_batch(mesh)
-    image = (batch_size, image_size, image_size, 3)
-    return {
-        "image": jax.ShapeDtypeStruct(image, np.uint8, sharding=by_rows),
-        "label": jax.ShapeDtypeStruct((batch_size,), np.int32, sharding=by_rows),
+def abstract_batch(
+    batch_size: int, image_size: int, landmarks: int, mesh: Mesh
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes, types and shardings of a batch of `train_stream`, to compile before the first."""
+    shapes = {
+        "image": ((image_size, image_size, 3), np.uint8),
+        "label": ((), np.int32),
+        "kind": ((), np.int32),
+        "aligned": ((), np.bool_),
+        "landmarks": ((landmarks, 2), np.float32),
+        "index": ((), np.int32),
     }
+    rows = {k: jax.ShapeDtypeStruct((batch_size, *s), dtype) for k, (s, dtype) in shapes.items()}
+    return abstract(rows, by_batch(mesh))
 
 
-def abstract_replicated(tree: Any, mesh: Mesh) -> Any:
-    """Shapes and types of a tree, each the same on every device."""
-    everywhere = replicated(mesh)
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere), tree)
+def abstract(tree: Any, sharding: NamedSharding) -> Any:
+    """Shapes and types of a tree, each with the sharding."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
 
 def local_rows(array: jax.Array) -> np.ndarray:

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import ml_collections
@@ -28,7 +28,9 @@ from dfjax import (
     tree,
     writer,
 )
-from dfjax.data import builder, pipeline, sampling, transforms
+from dfjax.augment import batch as augment_batch
+from dfjax.augment.settings import Settings
+from dfjax.data import builder, pipeline, sampling
 from dfjax.data.degrade import Degrade
 from dfjax.data.training import Training
 from dfjax.errors import UserError
@@ -63,12 +65,12 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     targets = {name: _open_target(config, name, dataset) for name in sorted(config.evals)}
     run.require_same(workdir, config, dataset, training.further)
 
-    everywhere, (init_key, train_key) = sharding.replicated(mesh), _keys(config.seed)
+    everywhere, by_rows = sharding.replicated(mesh), sharding.by_batch(mesh)
+    init_key, train_key, augment_key = make_keys(config.seed)
     model, tx, schedule, init = build(config)
     like = abstract_state(init, mesh)
     files.require_space(workdir, 2 * tree.num_bytes(like), "two checkpoints of this run")
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
-    degrade, augment = Degrade(**config.degrade), transforms.Augment(**config.augment)
     predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
     scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
     measures = {
@@ -131,23 +133,17 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     )
     # The old state is dead once the new one exists: donating it halves the memory of the state.
     train_step = jax.jit(train_step, donate_argnums=0, out_shardings=(everywhere, everywhere))
-    stream = pipeline.train_stream(
-        pairs,
-        batch_size=config.batch_size,
-        degrade=degrade,
-        augment=augment,
-        seed=config.seed,
-        start=start,  # batch n is a function of n: resuming is starting later
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-        image_size=config.data.image_size,
-        reading=make_reading(config),
-    )
+    augment = jax.jit(make_augment(config), out_shardings=by_rows)
+    stream = make_stream(config, pairs, start=start)
 
     # Compiled ahead of the loop: memory is known before the first step needs it, and the rates of
     # the first window do not contain the compiler.
-    batch = sharding.abstract_batch(config.batch_size, config.data.image_size, mesh)
+    batch = sharding.abstract_batch(
+        config.batch_size, config.data.image_size, dataset.crop_spec.landmarks, mesh
+    )
     began = time.monotonic()
+    augment = augment.lower(batch, augment_key).compile()
+    batch = sharding.abstract(augment.out_info, by_rows)
     train_step = train_step.lower(state, batch, train_key).compile()
     memory = train_step.memory_analysis()
     say(
@@ -199,10 +195,9 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 if step == config.num_steps or _stalled(history, config.early_stop_patience):
                     break
                 waiting = time.monotonic()
-                next_batch = next(stream)
-                batch = {name: next_batch[name] for name in ("image", "label")}
-                batch = sharding.put_batch(batch, mesh)
+                batch = sharding.put_batch(next(stream), mesh)
                 waited = time.monotonic() - waiting
+                batch = augment(batch, augment_key)
                 state, step_metrics = train_step(state, batch, train_key)
                 # The log reads one step late: reading this step's metrics would wait for the
                 # device, and the device would then wait for the next batch.
@@ -232,8 +227,8 @@ def build(
 
 def abstract_state(init: Callable[[jax.Array], steps.TrainState], mesh: Mesh) -> steps.TrainState:
     """What a checkpoint restores to: shapes, types and places of the state that `init` makes."""
-    key, _ = _keys(0)
-    return sharding.abstract_replicated(jax.eval_shape(init, key), mesh)
+    key, *_ = make_keys(0)
+    return sharding.abstract(jax.eval_shape(init, key), sharding.replicated(mesh))
 
 
 def check_periods(config: ml_collections.ConfigDict) -> None:
@@ -261,6 +256,38 @@ def make_reading(config: ml_collections.ConfigDict) -> pipeline.Reading:
     """How records are read, for training and evaluation alike."""
     names = ("num_workers", "num_threads", "prefetch")
     return pipeline.Reading(**{name: config.data[name] for name in names})
+
+
+def make_stream(
+    config: ml_collections.ConfigDict, pairs: sampling.Pairs, *, start: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """The batches of a run from step `start` on, as this process reads them.
+
+    Batch n is a function of n: resuming is starting later.
+    """
+    return pipeline.train_stream(
+        pairs,
+        batch_size=config.batch_size,
+        image_size=config.data.image_size,
+        degrade=Degrade(**config.degrade),
+        seed=config.seed,
+        start=start,
+        reading=make_reading(config),
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+
+
+def make_keys(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The keys of initialisation, of the train step, and of augmentation."""
+    init_key, train_key, augment_key = jax.random.split(jax.random.key(seed), 3)
+    return init_key, train_key, augment_key
+
+
+def make_augment(config: ml_collections.ConfigDict) -> Callable:
+    """What the pairs of a run go through: (batch, key) to a batch, see `augment.batch`."""
+    settings = Settings(**config.augment, blends=config.blend.share > 0)
+    return functools.partial(augment_batch.augment, settings=settings)
 
 
 def make_sampling(config: ml_collections.ConfigDict) -> sampling.Sampling:
@@ -295,12 +322,6 @@ def _make_evaluator(
     """The evaluator `name` of `config.evals`."""
     own = {k: v for k, v in config.evals[name].to_dict().items() if k not in ("data", "every")}
     return evaluators.build(records=target.records, scorer=scorer, **own)
-
-
-def _keys(seed: int) -> tuple[jax.Array, jax.Array]:
-    """The keys of initialisation and of training."""
-    init_key, train_key = jax.random.split(jax.random.key(seed))
-    return init_key, train_key
 
 
 def _stalled(history: Sequence[float], patience: int) -> bool:

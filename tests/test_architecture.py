@@ -42,7 +42,9 @@ FLOORS = [
     {"model_card"},
     {"verdict"},
     {
+        "augment",
         "steps",
+        "contact_sheet",
         "checkpoint",
         "writer",
         "optim",

@@ -24,7 +24,7 @@ def augment(
       key: of all augmentation of a run.
       settings: what is done, how strongly and how often.
     """
-    pairs = {name: x.reshape(-1, 2, *x.shape[1:]) for name, x in batch.items()}
+    pairs = {name: x.reshape(len(x) // 2, 2, *x.shape[1:]) for name, x in batch.items()}
     planes = jax.lax.optimization_barrier(jnp.moveaxis(pairs["image"].astype(jnp.float32), -1, 2))
     of_pair = {name: pairs[name][:, 0] for name in ("kind", "aligned", "index")}
     augment_pair = functools.partial(_augment_pair, key=key, settings=settings)

@@ -36,9 +36,7 @@ def draw_motion(key: jax.Array, settings: Settings) -> jax.Array:
     return affine(
         angle=jax.random.uniform(angle_key, minval=-limit, maxval=limit),
         scale=1 + jax.random.uniform(scale_key, minval=-settings.zoom, maxval=settings.zoom),
-        shift=jax.random.uniform(
-            shift_key, (2,), minval=-settings.shift, maxval=settings.shift
-        ),
+        shift=jax.random.uniform(shift_key, (2,), minval=-settings.shift, maxval=settings.shift),
         mirror=1.0 - 2.0 * jax.random.bernoulli(flip_key, settings.flip),
     )
 

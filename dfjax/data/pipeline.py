@@ -59,7 +59,6 @@ def train_stream(
     batch_size: int,
     image_size: int,
     degrade: Degrade,
-    augment: transforms.Augment,
     seed: int,
     start: int,
     reading: Reading,
@@ -84,7 +83,7 @@ def train_stream(
     dataset = (
         grain.MapDataset.source(pairs)
         .seed(seed)
-        .random_map(transforms.TrainPair(pairs.records, image_size, degrade, augment))
+        .random_map(transforms.TrainPair(pairs.records, image_size, degrade))
         .batch(batch_size // process_count // 2, drop_remainder=True, batch_fn=_join)[
             process_index::process_count
         ]

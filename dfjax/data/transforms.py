@@ -1,4 +1,4 @@
-"""What happens to a stored crop on its way into a batch: decode, augment, resize.
+"""What happens to a stored crop on its way into a batch: decode, degrade, resize.
 
 Everything is numpy and OpenCV on uint8 [H, W, 3]; randomness comes only from the generator that
 Grain derives from (seed, index), so an example looks the same in any worker and on any host.
@@ -15,63 +15,6 @@ from dfjax.data import sampling
 from dfjax.data.degrade import Degrade
 from dfjax.faces import quality
 from dfjax.media import image as media_image
-
-
-@dataclasses.dataclass(frozen=True)
-class Augment:
-    """Random changes that keep the label; each field's meaning stands in dfjax/config.py."""
-
-    flip: float
-    rotate: float
-    zoom: float
-    shift: float
-    colour: float
-    blur: float
-    jpeg: float
-
-    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A changed copy [H, W, 3] of an image [H, W, 3]."""
-        image = self._move(image, rng)
-        image = self._recolour(image, rng)
-        if rng.random() < self.blur:
-            image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2))
-        if rng.random() < self.jpeg:
-            # On the pixels of the network, where the world compresses whole frames before faces
-            # are cut out: this teaches blocks and lost colour, not the scale at which they occur,
-            # as `degrade` does.
-            image = _jpeg_round_trip(image, int(rng.integers(50, 96)))
-        return image
-
-    def _move(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        height, width = image.shape[:2]
-        angle = rng.uniform(-self.rotate, self.rotate)
-        zoom = 1.0 + rng.uniform(-self.zoom, self.zoom)
-        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
-        matrix[:, 2] += rng.uniform(-self.shift, self.shift, 2) * (width, height)
-        if rng.random() < self.flip:
-            matrix = matrix @ np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]])
-        return cv2.warpAffine(
-            image,
-            matrix,
-            (width, height),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
-
-    def _recolour(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        brightness, contrast, saturation = 1.0 + rng.uniform(-self.colour, self.colour, 3)
-        # One affine map of colour space: contrast about mid-grey, saturation about the luma.
-        luma = np.array([0.299, 0.587, 0.114])
-        mix = saturation * np.eye(3) + (1.0 - saturation) * luma
-        mix = brightness * contrast * mix
-        offset = np.full((3, 1), brightness * (1.0 - contrast) * 127.5)
-        return cv2.transform(image, np.hstack([mix, offset]))
-
-
-def _jpeg_round_trip(image: np.ndarray, quality: int) -> np.ndarray:
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
@@ -95,7 +38,6 @@ class TrainPair:
     records: Sequence[dict[str, Any]]
     size: int
     degrade: Degrade
-    augment: Augment
 
     def __call__(self, pair: sampling.Pair, rng: np.random.Generator) -> dict[str, np.ndarray]:
         real = self.records[pair.real]
@@ -108,7 +50,7 @@ class TrainPair:
         images = self.degrade(images, rng)
         # Rounded to uint8, a quarter of the bytes of float32, where `steps.predict` resizes in
         # float: logits of the quickstart's network differ by up to 0.056 over 50 crops.
-        images = [self.augment(resize(image, self.size), rng) for image in images]
+        images = [resize(image, self.size) for image in images]
         return {
             "image": np.stack(images),
             "label": np.array([0, 1], np.int32),

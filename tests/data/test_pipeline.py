@@ -10,12 +10,8 @@ from dfjax import config, steps
 from dfjax.data import builder, pipeline, sampling, transforms
 from dfjax.data.degrade import Degrade
 
-AUGMENT = transforms.Augment(
-    flip=0.5, rotate=8.0, zoom=0.1, shift=0.1, colour=0.2, blur=0.5, jpeg=0.5
-)
 NO_DEGRADE = Degrade(**config.base().degrade)
 DEGRADE = dataclasses.replace(NO_DEGRADE, probability=0.5)
-NO_AUGMENT = transforms.Augment(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def _train(
@@ -28,7 +24,6 @@ def _train(
     workers=0,
     seed=3,
     degrade=DEGRADE,
-    augment=AUGMENT,
     threads=2,
 ):
     stream = pipeline.train_stream(
@@ -36,7 +31,6 @@ def _train(
         batch_size=batch_size,
         image_size=32,
         degrade=degrade,
-        augment=augment,
         seed=seed,
         start=start,
         reading=pipeline.Reading(workers, threads, prefetch=2),
@@ -118,7 +112,7 @@ def test_microbatches_hold_as_many_fakes_as_reals(wide_batches, grad_accum_steps
 def test_batches_are_balanced_and_cover_each_class_once_per_epoch(source):
     assert np.bincount(source.index.label).tolist() == [12, 12]
     seen = []
-    for batch in _train(source, 3, degrade=NO_DEGRADE, augment=NO_AUGMENT):
+    for batch in _train(source, 3, degrade=NO_DEGRADE):
         assert batch["image"].shape == (8, 32, 32, 3)
         assert batch["label"].sum() == 4
         seen.extend(row.tobytes() for row in batch["image"])
@@ -148,18 +142,6 @@ def test_evaluation_counts_every_record_once(prepared, batch_size, processes):
 def test_evaluation_is_the_same_with_worker_processes(prepared):
     source = builder.open_dataset(prepared).records("val")
     _assert_equal(_eval(source), _eval(source, workers=2))
-
-
-def test_augmentation_without_strength_is_the_identity():
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (32, 32, 3), np.uint8)
-    np.testing.assert_array_equal(NO_AUGMENT(image, rng), image)
-
-
-def test_flip_alone_mirrors_the_columns():
-    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    flip = transforms.Augment(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    np.testing.assert_array_equal(flip(image, np.random.default_rng(1)), image[:, ::-1])
 
 
 def test_shrinking_averages_areas():
