@@ -6,7 +6,6 @@ layers of every model for output shardings.
 """
 
 import json
-import math
 from typing import Any
 
 import jax
@@ -43,21 +42,17 @@ def check_batch_size(name: str, batch_size: int, mesh: Mesh) -> None:
 
 
 def check_train_batch_size(batch_size: int, mesh: Mesh, grad_accum_steps: int) -> None:
-    """Raises UserError unless half of every batch, and of every microbatch, can be fake.
+    """Raises UserError unless every device can make each microbatch of whole pairs of its own.
 
-    A whole batch may be cut between a real and its fake, but for those that a process reads: every
-    device has part in the same statistics. Microbatches are made of whole pairs, on each device out
-    of its own rows.
+    So a microbatch is as balanced as the batch, and augmentation, which sees pairs, exchanges
+    nothing between devices: it may run while another program does.
     """
     if grad_accum_steps < 1:
         raise UserError(f"grad_accum_steps is {grad_accum_steps}: use 1 or more microbatches")
-    if grad_accum_steps == 1:
-        parts = math.lcm(2 * jax.process_count(), mesh.size)
-        names = f"2 classes and {mesh.size} devices"
-    else:
-        parts = 2 * mesh.size * grad_accum_steps
-        names = f"2 classes x {mesh.size} devices x {grad_accum_steps} microbatches"
-    _require_multiple("batch_size", batch_size, parts, names)
+    names = f"2 classes x {mesh.size} devices"
+    if grad_accum_steps > 1:
+        names += f" x {grad_accum_steps} microbatches"
+    _require_multiple("batch_size", batch_size, 2 * mesh.size * grad_accum_steps, names)
 
 
 def _require_multiple(name: str, value: int, parts: int, names: str) -> None:

@@ -284,7 +284,7 @@ def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared,
         ({"loss": "hinge"}, "unknown loss 'hinge': choose one of bce"),
         (
             {"batch_size": 10},
-            "batch_size 10 is not divisible by 2 classes and 4 devices: use a multiple of 4",
+            "batch_size 10 is not divisible by 2 classes x 4 devices: use a multiple of 8",
         ),
         (
             {"batch_size": 8, "grad_accum_steps": 2},
