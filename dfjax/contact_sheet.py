@@ -4,12 +4,14 @@ import pathlib
 from collections.abc import Iterator, Mapping
 
 import cv2
+import jax
 import numpy as np
 
-from dfjax import files
+from dfjax import files, sharding
 from dfjax.data import sampling
 from dfjax.media import image as media_image
 
+FIRST_BATCH = "first_batch.png"  # in the workdir of a run
 MAX_PAIRS = 32
 GAIN = 4  # of differences, which are small where a forgery is good
 
@@ -22,10 +24,16 @@ _REAL, _FAKE = np.array([150, 210, 160]), np.array([240, 150, 140])
 _FONT, _LETTERS = cv2.FONT_HERSHEY_SIMPLEX, 0.38
 
 
-def write(path: pathlib.Path, batch: Mapping[str, np.ndarray]) -> None:
-    """Writes `draw` of a batch as PNG, whole or not at all."""
+def write(
+    path: pathlib.Path, read: Mapping[str, np.ndarray], seen: Mapping[str, jax.Array]
+) -> None:
+    """Writes `draw` of this process's rows as PNG, whole or not at all.
+
+    `read` is a batch of `pipeline.train_stream`, `seen` what `augment.batch` makes of it.
+    """
+    seen = {name: sharding.local_rows(array) for name, array in seen.items()}
     with files.replacing(path) as unfinished:
-        unfinished.write_bytes(media_image.encode_image(draw(batch), "png"))
+        unfinished.write_bytes(media_image.encode_image(draw({**read, **seen}), "png"))
 
 
 def draw(batch: Mapping[str, np.ndarray]) -> np.ndarray:

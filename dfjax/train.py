@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from dfjax import (
     checkpoint,
+    contact_sheet,
     evaluators,
     files,
     losses,
@@ -26,6 +27,7 @@ from dfjax import (
     sharding,
     steps,
     tree,
+    walk,
     writer,
 )
 from dfjax.augment import batch as augment_batch
@@ -195,9 +197,13 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 if step == config.num_steps or _stalled(history, config.early_stop_patience):
                     break
                 waiting = time.monotonic()
-                batch = sharding.put_batch(next(stream), mesh)
+                read = next(stream)
+                batch = sharding.put_batch(read, mesh)
                 waited = time.monotonic() - waiting
                 batch = augment(batch, augment_key)
+                if step == 0 and jax.process_index() == 0:
+                    walk.mark_output(workdir)
+                    contact_sheet.write(workdir / contact_sheet.FIRST_BATCH, read, batch)
                 state, step_metrics = train_step(state, batch, train_key)
                 # The log reads one step late: reading this step's metrics would wait for the
                 # device, and the device would then wait for the next batch.

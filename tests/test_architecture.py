@@ -56,7 +56,7 @@ FLOORS = [
     {"evaluators", "report"},
     {"preparation", "train"},
     {"inference"},
-    {"evaluate", "robustness"},
+    {"evaluate", "robustness", "show_batch"},
     {"export", "serve"},
     {"commands"},
     {"cli", "main"},
