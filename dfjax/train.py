@@ -17,7 +17,6 @@ from jax.sharding import Mesh
 from dfjax import (
     checkpoint,
     contact_sheet,
-    evaluators,
     files,
     losses,
     models,
@@ -36,7 +35,7 @@ from dfjax.data import builder, pipeline, sampling
 from dfjax.data.degrade import Degrade
 from dfjax.data.training import Training
 from dfjax.errors import UserError
-from dfjax.evaluators import eval_target, frame
+from dfjax.evaluators import chosen, frame
 from dfjax.weights import init_from
 
 
@@ -64,7 +63,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     if not config.data.allow_leaks:
         training.require_no_leaks((config.data.val_split, config.data.test_split))
     pairs = training.pairs(make_sampling(config), seed=config.seed)
-    targets = {name: _open_target(config, name, dataset) for name in sorted(config.evals)}
+    targets = chosen.open_targets(config, dataset)
     run.require_same(workdir, config, dataset, training.further)
 
     everywhere, by_rows = sharding.replicated(mesh), sharding.by_batch(mesh)
@@ -75,13 +74,8 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
     predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
     scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
-    measures = {
-        name: _make_evaluator(config, name, target, scorer) for name, target in targets.items()
-    }
-    selector, _, metric = config.select_by.partition("/")
-    if metric not in measures[selector].metrics():
-        choices = ", ".join(f"{selector}/{name}" for name in measures[selector].metrics())
-        raise UserError(f"select_by {config.select_by!r} is not measured: use one of {choices}")
+    measures = chosen.build(config, targets, scorer)
+    selector = config.select_by.partition("/")[0]
     say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
     count = parameter_overview.count_parameters(like.params)
     say(f"{config.model.name}: {count:,} parameters, {mesh.size} x {jax.devices()[0].device_kind}")
@@ -299,35 +293,6 @@ def make_augment(config: ml_collections.ConfigDict) -> Callable:
 def make_sampling(config: ml_collections.ConfigDict) -> sampling.Sampling:
     """How the pairs of a run are drawn."""
     return sampling.Sampling(config.data.pairing, tuple(config.data.balance), **config.blend)
-
-
-def _open_target(
-    config: ml_collections.ConfigDict, name: str, dataset: builder.Dataset
-) -> eval_target.EvalTarget:
-    """What the evaluator `name` of `config.evals` scores: its own data, or the validation split."""
-    target, chosen_by = eval_target.EvalTarget.of(dataset, config.data.val_split), "data.val_split"
-    if data := config.evals[name].data:
-        target, chosen_by = eval_target.EvalTarget.open(data), f"evals.{name}.data"
-        if not config.eval.allow_other_crops:
-            dataset.crop_spec.require_equal(target.dataset.crop_spec, where=target.name)
-    if name == config.select_by.partition("/")[0] and target.split == config.data.test_split:
-        raise UserError(
-            f"select_by {config.select_by} measures the test split {target.name}: choose "
-            "checkpoints on validation data, or no score on it is a test"
-        )
-    target.require_both_classes(chosen_by)
-    return target
-
-
-def _make_evaluator(
-    config: ml_collections.ConfigDict,
-    name: str,
-    target: eval_target.EvalTarget,
-    scorer: frame.FrameScorer,
-) -> evaluators.Evaluator:
-    """The evaluator `name` of `config.evals`."""
-    own = {k: v for k, v in config.evals[name].to_dict().items() if k not in ("data", "every")}
-    return evaluators.build(records=target.records, scorer=scorer, **own)
 
 
 def _stalled(history: Sequence[float], patience: int) -> bool:
