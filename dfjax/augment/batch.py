@@ -5,9 +5,10 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from dfjax.augment import cutout, mixup
+from dfjax.augment import blend, cutout, mixup
 from dfjax.augment.settings import Settings
 from dfjax.augment.view import view
+from dfjax.data import sampling
 
 
 def augment(
@@ -44,17 +45,21 @@ def _augment_pair(
     settings: Settings,
 ) -> tuple[jax.Array, jax.Array]:
     """(planes [2, 3, S, S], label [2]) of a pair, from its planes and landmarks [2, L, 2]."""
-    cutout_key, mixup_key, view_key = jax.random.split(jax.random.fold_in(key, index), 3)
+    blend_key, cutout_key, mixup_key, view_key = jax.random.split(jax.random.fold_in(key, index), 4)
     # Pairs that show the same pixels share what happens to them; others draw for each row.
-    shared = aligned | (kind > 0)
+    blended = kind != sampling.FORGERY
+    shared = aligned | blended
     share = jnp.ones(())
+    if settings.blends:
+        fresh = blend.blend(planes, landmarks, blend_key, kind=kind)
+        planes = jnp.where(blended, fresh, planes)
     if settings.cutout:
         landmarks = jnp.where(shared, landmarks[:1], landmarks)
         forged = jnp.where(shared, cutout.forged(*planes), 0)
         hide = functools.partial(cutout.hide, forged=forged, probability=settings.cutout)
         planes = jax.vmap(hide)(planes, landmarks, _row_keys(cutout_key, shared))
     if settings.mixup:
-        probability = jnp.where(aligned & (kind == 0), settings.mixup, 0.0)
+        probability = jnp.where(aligned & ~blended, settings.mixup, 0.0)
         planes, share = mixup.mix(planes, mixup_key, probability=probability)
     view_row = functools.partial(view, settings=settings)
     planes = jax.vmap(view_row)(planes, _row_keys(view_key, shared))

@@ -26,3 +26,16 @@ def adjust(
     luma = jnp.tensordot(LUMA, image, 1)[None]
     saturated = luma + saturation * (image - luma)
     return brightness * (_MIDDLE + contrast * (saturated - _MIDDLE))
+
+
+def turn_hue(image: jax.Array, angle: jax.Array) -> jax.Array:
+    """The planes [3, S, S] with all colours turned about grey by `angle` [] in radians.
+
+    In the plane of the two colour differences of YIQ, so that the luma stays.
+    """
+    to_yiq = np.float32([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+    cos, sin, one, zero = jnp.cos(angle), jnp.sin(angle), jnp.ones(()), jnp.zeros(())
+    turn = jnp.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos]).reshape(3, 3)
+    matrix = np.linalg.inv(to_yiq) @ turn @ to_yiq
+    red, green, blue = image
+    return jnp.stack([row[0] * red + row[1] * green + row[2] * blue for row in matrix])

@@ -8,7 +8,7 @@ the label would ask for what nobody can see.
 import jax
 import jax.numpy as jnp
 
-from dfjax.augment import face, filters, geometry, masks
+from dfjax.augment import face, filters, geometry, masks, regions
 
 HIDDEN_LIMIT = 0.3  # share of the forged region that may be hidden (rho of the paper)
 # Shares by which a region shrinks until it hides less: the paper dilates by w / 3 to w / 6.
@@ -18,7 +18,9 @@ _BLACK = 0.0
 # pixels, in grey levels.
 _SAME = 2.0
 _SMOOTHING = 2  # pixels, radius
-_KINDS = (0.35, 0.35, 0.3)  # shares of sensory parts, pieces of the hull, and bars
+_KINDS = (0.35, 0.35, 0.3)  # shares of sensory parts, of pieces of the hull, and of bars
+_PIECE, _BAR = 1, 2
+_PART_WIDTH = 1.4  # of a sensory part, by that of a bar
 
 
 def forged(real: jax.Array, fake: jax.Array) -> jax.Array:
@@ -52,45 +54,22 @@ def hide(
 
 def draw(landmarks: jax.Array, forged: jax.Array, key: jax.Array) -> jax.Array:
     """The region bool [S, S] that `hide` hides."""
-    kind_key, part_key, piece_key = jax.random.split(key, 3)
-    at = jnp.asarray(geometry.grid(forged.shape[-1]))
+    kind_key, which_key, angle_key, halves_key, piece_key = jax.random.split(key, 5)
+    at, outline = jnp.asarray(geometry.grid(forged.shape[-1])), face.outline(landmarks)
     kind = jax.random.choice(kind_key, len(_KINDS), p=jnp.asarray(_KINDS))
-    part = _part(at, face.parts(landmarks), part_key, is_bar=kind == 2)
-    piece = _piece(at, face.outline(landmarks), piece_key)
-    return _visible(jnp.where(kind == 1, piece, part), forged)
-
-
-def _part(at: jax.Array, points: jax.Array, key: jax.Array, *, is_bar: jax.Array) -> jax.Array:
-    """The eyes, the nose or the mouth, each as a bar; a sensory part is wider than a bar."""
-    left, right, nose, left_mouth, right_mouth = points
-    width = face.eye_distance(points)
-    mouth = jnp.linalg.norm(right_mouth - left_mouth)
-    # The winner's widths: a quarter of the eyes' distance, a third of the mouth's.
-    starts = jnp.stack([left, (left + right) / 2, left_mouth])
-    ends = jnp.stack([right, nose, right_mouth])
-    radii = jnp.stack([width / 4, width / 4, mouth / 3]) * jnp.where(is_bar, 1.0, 1.4)
-    which = jax.random.randint(key, (), 0, 3)
-    return masks.bar(at, starts[which], ends[which], radii[which])
-
-
-def _piece(at: jax.Array, outline: jax.Array, key: jax.Array) -> jax.Array:
-    """Half of the face's hull, or the hull of some random points within."""
-    half_key, angle_key, choice_key = jax.random.split(key, 3)
-    whole = masks.hull(at, outline)
+    part = regions.part(
+        at,
+        face.parts(landmarks),
+        jax.random.randint(which_key, (), 0, 3),
+        width=jnp.where(kind == _BAR, 1.0, _PART_WIDTH),
+    )
     angle = jax.random.uniform(angle_key, maxval=2 * jnp.pi)
-    half = masks.half_plane(at, outline.mean(0), angle)
-    within = masks.hull(at, _random_points(outline, half_key))
-    halves = jax.random.bernoulli(choice_key)
-    return jnp.minimum(whole, jnp.where(halves, half, within))
-
-
-def _random_points(outline: jax.Array, key: jax.Array) -> jax.Array:
-    """Nine points in the box of an outline [P, 2], a third of its size about a random middle."""
-    middle_key, points_key = jax.random.split(key)
-    low, high = outline.min(0), outline.max(0)
-    middle = jax.random.uniform(middle_key, (2,), minval=low, maxval=high)
-    spread = (high - low) / 3
-    return middle[None] + jax.random.uniform(points_key, (9, 2), minval=-1.0) * spread[None]
+    halves = jax.random.bernoulli(halves_key)
+    within = jnp.where(
+        halves, regions.half(at, outline, angle), regions.piece(at, outline, piece_key)
+    )
+    piece = jnp.minimum(masks.hull(at, outline), within)
+    return _visible(jnp.where(kind == _PIECE, piece, part), forged)
 
 
 def _visible(field: jax.Array, forged: jax.Array) -> jax.Array:

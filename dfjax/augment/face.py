@@ -19,9 +19,11 @@ _TEMPLATE = np.float32([[-0.5, 0.0], [0.5, 0.0], [0.0, 0.57], [-0.41, 1.155], [0
 _NOSE_BASE = 0.77
 # The outline of a face seen from the front: brows, then the jaw, as dlib's 68 landmarks run.
 _OUTLINE = np.float32(
-    [[-0.88, -0.33], [-0.5, -0.46], [0.0, -0.4], [0.5, -0.46], [0.88, -0.33]]
-    + [[1.15, 0.1], [1.08, 0.65], [0.9, 1.15], [0.55, 1.6], [0.0, 1.78]]
-    + [[-0.55, 1.6], [-0.9, 1.15], [-1.08, 0.65], [-1.15, 0.1]]
+    [
+        *([-0.88, -0.33], [-0.5, -0.46], [0.0, -0.4], [0.5, -0.46], [0.88, -0.33]),
+        *([1.15, 0.1], [1.08, 0.65], [0.9, 1.15], [0.55, 1.6], [0.0, 1.78]),
+        *([-0.55, 1.6], [-0.9, 1.15], [-1.08, 0.65], [-1.15, 0.1]),
+    ]
 )
 # The eyes of a crop without landmarks: where a crop at `CropSpec.scale` 1.3 has them.
 _USUAL_EYES = np.float32([[0.378, 0.47], [0.62, 0.47]])
@@ -56,11 +58,6 @@ def outline(landmarks: jax.Array) -> jax.Array:
     mouth = points[LEFT_MOUTH:].mean(0) - origin
     depth = jnp.dot(mouth, axes[1]) / jnp.dot(axes[1], axes[1])
     return _place(_stretched(_OUTLINE, depth / _TEMPLATE[LEFT_MOUTH, 1]), origin, axes)
-
-
-def eye_distance(points: jax.Array) -> jax.Array:
-    """How far the eyes of `parts` are apart, [], in units of the side."""
-    return jnp.linalg.norm(points[RIGHT_EYE] - points[LEFT_EYE])
 
 
 def _frame(eyes: jax.Array) -> tuple[jax.Array, jax.Array]:

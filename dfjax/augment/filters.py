@@ -26,3 +26,15 @@ def _separable(image: jax.Array, taps: jax.Array, radius: int) -> jax.Array:
     # Shifted sums: a convolution of single channels is slower on every processor.
     columns = sum(taps[k] * padded[:, k : k + size] for k in range(2 * radius + 1))
     return sum(taps[k] * columns[:, :, k : k + size] for k in range(2 * radius + 1))
+
+
+def guided(image: jax.Array, edge: jax.Array, *, radius: int) -> jax.Array:
+    """Planes [C, S, S] smoothed where they vary by less than `edge` grey levels [], edges kept.
+
+    The guided filter of each plane by itself (He, Sun and Tang, ECCV 2010): what a bilateral filter
+    does, from means over boxes alone.
+    """
+    mean = box(image, radius=radius)
+    variance = jnp.maximum(box(image**2, radius=radius) - mean**2, 0)
+    gain = variance / (variance + edge**2)
+    return box(gain, radius=radius) * image + box(mean - gain * mean, radius=radius)

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dfjax.models import layers
+
 _ANGLES = np.arange(24) * (2 * np.pi / 24)  # of the half planes that a hull is made of
 _NORMALS = np.float32(np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1))
 
@@ -34,3 +36,30 @@ def bar(at: jax.Array, start: jax.Array, end: jax.Array, radius: jax.Array) -> j
     length = jnp.maximum(jnp.dot(along, along), 1e-12)
     share = jnp.clip((x * along[0] + y * along[1]) / length, 0, 1)
     return radius - jnp.hypot(x - share * along[0], y - share * along[1])
+
+
+def wobble(at: jax.Array, key: jax.Array, *, amplitude: float, cells: int) -> jax.Array:
+    """`at` displaced smoothly: fields that are read there have no straight edges.
+
+    Args:
+      at: [2, S, S].
+      key: of this draw.
+      amplitude: standard deviation of the displacement, in units of the side.
+      cells: independent displacements along a side; between them, it is interpolated.
+    """
+    coarse = amplitude * jax.random.normal(key, (2, cells, cells))
+    weights = layers.resize_weights(cells, at.shape[-1])
+    rows = jnp.einsum("ij,ajk->aik", weights, coarse, precision="highest")
+    return at + jnp.einsum("aik,lk->ail", rows, weights, precision="highest")
+
+
+def soften(field: jax.Array, *, inset: jax.Array, width: jax.Array) -> jax.Array:
+    """A mask [S, S] in 0..1 that rises smoothly from 0 at `inset` to 1 over `width` further inside.
+
+    What a blur makes of a region's edge, but exactly 0 outside. Both are in units of the side; in a
+    region too small for them they shrink, so that its middle is 1.
+    """
+    depth = jnp.maximum(field.max(), 1e-6)
+    inset, width = jnp.minimum(inset, 0.2 * depth), jnp.minimum(width, 0.8 * depth)
+    rise = jnp.clip((field - inset) / width, 0, 1)
+    return rise**2 * (3 - 2 * rise)
