@@ -1,18 +1,18 @@
 """The data order: a function of (seed, step) and of nothing else."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
-from dfjax import steps
+from dfjax import config, steps
 from dfjax.data import builder, pipeline, sampling, transforms
+from dfjax.data.degrade import Degrade
 from dfjax.media import image as media_image
 
-AUGMENT = transforms.Augment(
-    flip=0.5, rotate=8.0, zoom=0.1, shift=0.1, colour=0.2, blur=0.5, jpeg=0.5
-)
-NO_AUGMENT = transforms.Augment(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NO_DEGRADE = Degrade(**config.base().degrade)
+DEGRADE = dataclasses.replace(NO_DEGRADE, probability=0.5)
 
 
 def _train(
@@ -24,14 +24,14 @@ def _train(
     process=(0, 1),
     workers=0,
     seed=3,
-    augment=AUGMENT,
+    degrade=DEGRADE,
     threads=2,
 ):
     stream = pipeline.train_stream(
         sampling.Pairs([source], sampling.Sampling(), seed=seed),
         batch_size=batch_size,
         image_size=32,
-        augment=augment,
+        degrade=degrade,
         seed=seed,
         start=start,
         reading=pipeline.Reading(workers, threads, prefetch=2),
@@ -113,7 +113,7 @@ def test_microbatches_hold_as_many_fakes_as_reals(wide_batches, grad_accum_steps
 def test_batches_are_balanced_and_cover_each_class_once_per_epoch(source):
     assert np.bincount(source.index.label).tolist() == [12, 12]
     seen = []
-    for batch in _train(source, 3, augment=NO_AUGMENT):
+    for batch in _train(source, 3, degrade=NO_DEGRADE):
         assert batch["image"].shape == (8, 32, 32, 3)
         assert batch["label"].sum() == 4
         seen.extend(row.tobytes() for row in batch["image"])
@@ -135,7 +135,7 @@ def test_rows_of_a_batch_are_pairs_and_say_what_they_are(prepared):
         pairs,
         batch_size=16,
         image_size=20,
-        augment=NO_AUGMENT,
+        degrade=NO_DEGRADE,
         seed=3,
         start=2,
         reading=pipeline.Reading(num_threads=2),
@@ -175,7 +175,7 @@ def test_of_several_faces_the_one_most_like_the_real_is_blended(prepared):
     dataset = builder.open_dataset(prepared)
     records = _WithLandmarks(dataset.records("train"))
     pair = sampling.Pair(0, sampling.CROSS_BLEND, 5, (1, 20, 4, 9))
-    made = transforms.TrainPair(records, 40, NO_AUGMENT)(pair, np.random.default_rng(0))
+    made = transforms.TrainPair(records, 40, NO_DEGRADE)(pair, np.random.default_rng(0))
     chosen = media_image.decode_image(records[4]["image"])
     np.testing.assert_array_equal(made["image"][1], chosen)
 
@@ -198,18 +198,6 @@ def test_evaluation_counts_every_record_once(prepared, batch_size, processes):
 def test_evaluation_is_the_same_with_worker_processes(prepared):
     source = builder.open_dataset(prepared).records("val")
     _assert_equal(_eval(source), _eval(source, workers=2))
-
-
-def test_augmentation_without_strength_is_the_identity():
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (32, 32, 3), np.uint8)
-    np.testing.assert_array_equal(NO_AUGMENT(image, rng), image)
-
-
-def test_flip_alone_mirrors_the_columns():
-    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    flip = transforms.Augment(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    np.testing.assert_array_equal(flip(image, np.random.default_rng(1)), image[:, ::-1])
 
 
 def test_shrinking_averages_areas():
