@@ -98,7 +98,7 @@ def evaluate(
         card.write(workdir)
     if not targets:
         if jax.process_index() == 0:
-            console.print_line(f"{run.dataset.path} has no fakes: name data to score that have some")
+            console.print_line(f"{run.dataset.path} has no fakes: name data to score that do")
         return {}
     trained = [(run.dataset, run.config.data[f"{name}_split"]) for name in ("train", "val")]
     trained += run.further
