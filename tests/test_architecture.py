@@ -44,7 +44,9 @@ FLOORS = [
     {
         "augment",
         "steps",
+        "contact_sheet",
         "checkpoint",
+        "feature_cache",
         "writer",
         "optim",
         "sharding",
@@ -53,9 +55,10 @@ FLOORS = [
     {"weights"},
     {"recognition"},
     {"evaluators", "report"},
+    {"head_training"},
     {"preparation", "train"},
     {"inference"},
-    {"evaluate", "robustness"},
+    {"evaluate", "robustness", "show_batch"},
     {"export", "serve"},
     {"commands"},
     {"cli", "main"},
@@ -229,7 +232,7 @@ def test_every_field_of_the_config_is_read():
         or (isinstance(node, ast.Constant) and isinstance(node.value, str))
     }
     # These groups are handed on whole, as keyword arguments: an unread one raises TypeError.
-    handed_on = {"model", "optimizer", "augment", "evals"}
+    handed_on = {"model", "blend", "optimizer", "degrade", "augment", "evals"}
     base = config.base()
     groups = {name for name in base if hasattr(base[name], "keys")}
     fields = set(base) - groups

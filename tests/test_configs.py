@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dfjax import config, losses, optim, registry, steps, train, tree
-from dfjax.data import builder, pipeline, sampling
+from dfjax.data import builder, sampling
 from tests.models import small
 
 NAMES = sorted(path.stem for path in pathlib.Path("configs").glob("[a-z]*.py"))
@@ -45,16 +45,9 @@ def test_a_step_of_the_shrunk_run_moves_what_its_rules_train(name, prepared):
     )
     dataset = builder.open_dataset(prepared)
     part = sampling.Part(dataset.records("train"), dataset.index("train"))
-    stream = pipeline.train_stream(
-        sampling.Pairs([part], sampling.Sampling(), seed=run.seed),
-        batch_size=run.batch_size,
-        image_size=small.SIZE,
-        seed=run.seed,
-        start=0,
-        reading=train.make_reading(run),
-        process_index=0,
-        process_count=1,
-    )
+    run.data.image_size = small.SIZE
+    pairs = sampling.Pairs([part], sampling.Sampling(), seed=run.seed)
+    stream = train.make_stream(run, pairs, start=0)
     step = functools.partial(
         steps.train_step,
         model=model,

@@ -16,6 +16,7 @@ import grain
 import numpy as np
 
 from dfjax.data import sampling, transforms
+from dfjax.data.degrade import Degrade
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +58,7 @@ def train_stream(
     *,
     batch_size: int,
     image_size: int,
+    degrade: Degrade,
     seed: int,
     start: int,
     reading: Reading,
@@ -81,7 +83,7 @@ def train_stream(
     dataset = (
         grain.MapDataset.source(pairs)
         .seed(seed)
-        .random_map(transforms.TrainPair(pairs.records, image_size))
+        .random_map(transforms.TrainPair(pairs.records, image_size, degrade))
         .batch(batch_size // process_count // 2, drop_remainder=True, batch_fn=_join)[
             process_index::process_count
         ]

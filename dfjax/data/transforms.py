@@ -1,4 +1,4 @@
-"""What happens to a stored crop on its way into a batch: decode and resize.
+"""What happens to a stored crop on its way into a batch: decode, degrade, resize.
 
 Everything is numpy and OpenCV on uint8 [H, W, 3]; randomness comes only from the generator that
 Grain derives from (seed, index), so an example looks the same in any worker and on any host.
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from dfjax.data import sampling
+from dfjax.data.degrade import Degrade
 from dfjax.faces import quality
 from dfjax.media import image as media_image
 
@@ -31,19 +32,18 @@ class TrainPair:
     Attributes:
       records: what the numbers in a pair are records of.
       size: side of the images.
+      degrade: makes both stored crops worse, alike.
     """
 
     records: Sequence[dict[str, Any]]
     size: int
+    degrade: Degrade
 
     def __call__(self, pair: sampling.Pair, rng: np.random.Generator) -> dict[str, np.ndarray]:
         real = self.records[pair.real]
         other = _most_alike(real, [self.records[row] for row in pair.others])
-        images = [media_image.decode_image(record["image"]) for record in (real, other)]
-        landmarks = [
-            (record["landmarks"] + np.float32(0.5)) / np.float32(image.shape[0])
-            for record, image in zip((real, other), images, strict=True)
-        ]
+        images, landmarks = zip(*map(decode_crop, (real, other)), strict=True)
+        images = self.degrade(images, rng)
         # Rounded to uint8, a quarter of the bytes of float32, where `steps.predict` resizes in
         # float: logits of the quickstart's network differ by up to 0.056 over 50 crops.
         images = [resize(image, self.size) for image in images]
@@ -55,6 +55,12 @@ class TrainPair:
             "landmarks": np.stack(landmarks),
             "index": np.full(2, pair.index, np.int32),
         }
+
+
+def decode_crop(record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Record → its image, uint8 [S, S, 3], and its landmarks [L, 2] by the side of the crop."""
+    image = media_image.decode_image(record["image"])
+    return image, (record["landmarks"] + np.float32(0.5)) / np.float32(image.shape[0])
 
 
 def _most_alike(record: dict[str, Any], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
