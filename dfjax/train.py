@@ -64,7 +64,15 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     if not config.data.allow_leaks:
         training.require_no_leaks((config.data.val_split, config.data.test_split))
     pairs = training.pairs(make_sampling(config), seed=config.seed)
-    targets = chosen.open_targets(config, dataset)
+    entries = config.evals.to_dict()
+    targets = chosen.open_targets(
+        entries,
+        dataset,
+        select_by=config.select_by,
+        val_split=config.data.val_split,
+        test_split=config.data.test_split,
+        allow_other_crops=config.eval.allow_other_crops,
+    )
     run.require_same(workdir, config, dataset, training.further)
 
     everywhere, by_rows = sharding.replicated(mesh), sharding.by_batch(mesh)
@@ -77,7 +85,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
     predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
     scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
-    measures = chosen.build(config, targets, scorer)
+    measures = chosen.build(entries, targets, scorer, select_by=config.select_by)
     selector = config.select_by.partition("/")[0]
     say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
     count = parameter_overview.count_parameters(like.params)

@@ -313,7 +313,11 @@ def test_data_without_a_class_are_refused_before_the_first_step(prepared, one_cl
     other = {"type": "ranking", "data": f"{one_class}:test", "every": 6}
     for data, changes, message in [
         (one_class, {}, own),
-        (one_class, {"data.train_split": "test"}, "data.train_split) has 2 real and 0 fake"),
+        (
+            one_class,
+            {"data.train_split": "test"},
+            "none of 2 crops (data.train_split, data.more) is fake",
+        ),
         (prepared, {"evals": {"other": other}}, "evals.other.data) has 2 real and 0 fake crops"),
     ]:
         config = _config(data, **{"eval.allow_other_crops": True})
