@@ -33,6 +33,7 @@ from dfjax.errors import UserError
 from dfjax.evaluators import decisions, frame, trivial_cues, verdicts, video
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.evaluators.judge import Judge, Probe, Score
+from dfjax.evaluators.self_blends import SelfBlendedTarget
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import scorer as inference_scorer
 from dfjax.metrics import calibration, isotonic
@@ -65,7 +66,9 @@ def evaluate(
     own = functools.partial(EvalTarget.of, run.dataset)
     validation, training = (own(run.config.data[f"{name}_split"]) for name in ("val", "train"))
     targets = _open_own(config, run.dataset, run.config.data.test_split)
-    validation.require_both_classes("the run's data.val_split")
+    if not validation.has_both_classes:
+        validation.require_reals("the run's data.val_split")
+        validation = SelfBlendedTarget.beside(validation)
     card_before = _card_before(run.workdir)
     if card_before is None:
         files.require_writable(run.workdir)  # for the card
@@ -93,11 +96,16 @@ def evaluate(
         if card_before is not None:
             console.print_line(f"{workdir}: {_changes(card_before, card)}")
         card.write(workdir)
-    trained_splits = run.config.data.train_split, run.config.data.val_split
+    if not targets:
+        if jax.process_index() == 0:
+            console.print_line(f"{run.dataset.path} has no fakes: name data to score that do")
+        return {}
+    trained = [(run.dataset, run.config.data[f"{name}_split"]) for name in ("train", "val")]
+    trained += run.further
     judge = Judge(
         card,
         score,
-        lambda target: leaks.overlap(target.dataset, target.split, run.dataset, trained_splits),
+        lambda target: leaks.overlap(target.dataset, target.split, trained),
         _fit_probe(training, config.eval.trivial_cues),
         run.config.to_dict(),
         tuple(config.eval.by),
@@ -165,11 +173,14 @@ def _open(data: Sequence[str], chosen_by: str) -> list[EvalTarget]:
 def _open_own(
     config: ml_collections.ConfigDict, trained_on: builder.Dataset, test_split: str
 ) -> list[EvalTarget]:
-    """What a run scores: what `config.eval` names, or its own test split; checks those settings."""
+    """What a run scores: what `config.eval` names, or its own test split; checks those settings.
+
+    Nothing, where nothing is named and the run's own data are reals alone.
+    """
     if config.eval.abstain_error_rate is not None:
         decisions.require_error_rate(config.eval.abstain_error_rate)
     targets = _open(config.eval.data, "eval.data")
-    if not targets:
+    if not targets and any(trained_on.labels(split).any() for split in trained_on.splits):
         targets = [EvalTarget.of(trained_on, test_split)]
         targets[0].require_both_classes("data.test_split")
     if not config.eval.allow_other_crops:
@@ -228,15 +239,21 @@ def _score_target(scorer: frame.FrameScorer, variables: Any, target: EvalTarget)
 
 def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
     """How the model and everything that decides were chosen."""
+    of_what = ""
+    if isinstance(validation, SelfBlendedTarget):
+        of_what = "; it has no fakes: thresholds are of self-blended faces"
     return {
         "checkpoint_step": step,
         "selected_by": run.config.select_by,
         "decisions": f"fitted on {validation.name}, then frozen",
         "threshold_rule": "highest balanced accuracy on the validation split, within the band of "
-        "the error rate, then frozen",
+        f"the error rate, then frozen{of_what}",
         "video_score": video.RULE,
         "verdict": verdict.RULE,
-        "trained_on": f"{run.dataset.path}:{run.config.data.train_split}",
+        "trained_on": ", ".join(
+            [f"{run.dataset.path}:{run.config.data.train_split}"]
+            + [name for name, _ in run.config.data.get("more", ())]
+        ),
         "data": {
             "digest": run.dataset.digest,
             "train_split": run.config.data.train_split,
@@ -277,9 +294,9 @@ def _fit_card(
 def _fit_probe(training: EvalTarget, limit: int) -> Probe | None:
     """What trivial cues reach where the model is scored, on the same crops, at most `limit`.
 
-    The probes learn from as many crops of the run's own training split.
+    The probes learn from as many crops of the run's own training split, if it has both classes.
     """
-    if not limit:
+    if not limit or len(np.unique(training.records.labels)) < 2:
         return None
     learned = _read_cues(training, limit)
     probes = trivial_cues.fit(learned.features, learned.label)

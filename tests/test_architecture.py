@@ -42,8 +42,11 @@ FLOORS = [
     {"model_card"},
     {"verdict"},
     {
+        "augment",
         "steps",
+        "contact_sheet",
         "checkpoint",
+        "feature_cache",
         "writer",
         "optim",
         "sharding",
@@ -52,9 +55,10 @@ FLOORS = [
     {"weights"},
     {"recognition"},
     {"evaluators", "report"},
+    {"head_training"},
     {"preparation", "train"},
     {"inference"},
-    {"evaluate", "robustness"},
+    {"evaluate", "robustness", "show_batch"},
     {"export", "serve"},
     {"commands"},
     {"cli", "main"},
@@ -136,7 +140,7 @@ def test_config_goes_no_deeper_than_train_and_evaluate():
         for arg in (*node.args.args, *node.args.kwonlyargs)
         if isinstance(arg.annotation, ast.Attribute) and arg.annotation.attr == "ConfigDict"
     }
-    assert takers == {"dfjax.train", "dfjax.evaluate", "dfjax.run"}
+    assert takers == {"dfjax.train", "dfjax.evaluate", "dfjax.run", "dfjax.show_batch"}
 
 
 def test_imports_point_downwards():
@@ -228,7 +232,7 @@ def test_every_field_of_the_config_is_read():
         or (isinstance(node, ast.Constant) and isinstance(node.value, str))
     }
     # These groups are handed on whole, as keyword arguments: an unread one raises TypeError.
-    handed_on = {"model", "optimizer", "augment", "evals"}
+    handed_on = {"model", "blend", "optimizer", "degrade", "augment", "evals"}
     base = config.base()
     groups = {name for name in base if hasattr(base[name], "keys")}
     fields = set(base) - groups
