@@ -42,6 +42,7 @@ FLOORS = [
     {"model_card"},
     {"verdict"},
     {
+        "familiarity",
         "steps",
         "checkpoint",
         "writer",
