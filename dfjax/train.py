@@ -31,6 +31,7 @@ from dfjax import (
 from dfjax.data import builder, leaks, pipeline, transforms
 from dfjax.errors import UserError
 from dfjax.evaluators import eval_target, frame
+from dfjax.familiarity import gate
 from dfjax.weights import init_from
 
 
@@ -67,7 +68,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     files.require_space(workdir, 2 * tree.num_bytes(like), "two checkpoints of this run")
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
     augment = transforms.Augment(**config.augment)
-    predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
+    predict = functools.partial(gate.predict, model=model, image_size=config.data.image_size)
     scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
     measures = {
         name: _make_evaluator(config, name, target, scorer) for name, target in targets.items()

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from dfjax import steps
 from dfjax.familiarity import features
 from dfjax.familiarity.features import Maps
 from dfjax.models import layers
@@ -43,17 +44,33 @@ class Statistics(NamedTuple):
 
 
 def predict(
-    variables: dict[str, Any], image: jax.Array, *, model: nn.Module, image_size: int, maps: Maps
+    variables: dict[str, Any],
+    image: jax.Array,
+    *,
+    model: nn.Module,
+    image_size: int,
+    maps: Maps = (),
 ) -> dict[str, jax.Array]:
     """Returns `logit` and `strangeness`, float32 [B], of crops as `steps.predict` takes them.
 
-    The variables have the fields of `Statistics` under `COLLECTION`.
+    The variables have the fields of `Statistics` under `COLLECTION`. Without `maps` there is no
+    gate: no statistics, and the logit alone.
     """
+    if not maps:
+        return {"logit": steps.predict(variables, image, model=model, image_size=image_size)}
+    logit, found = look(variables, image, model=model, image_size=image_size, maps=maps)
+    with jax.default_matmul_precision("highest"):
+        strange = strangeness(found, Statistics(**variables[COLLECTION]))
+    return {"logit": logit, "strangeness": strange}
+
+
+def look(
+    variables: dict[str, Any], image: jax.Array, *, model: nn.Module, image_size: int, maps: Maps
+) -> tuple[jax.Array, jax.Array]:
+    """Returns (logits [B], features [B, D]), float32, of crops as `steps.predict` takes them."""
     with jax.default_matmul_precision("highest"):  # as `steps.predict`
         image = layers.resize(image, image_size)
-        logit, found = features.apply(variables, image, model=model, maps=maps)
-        statistics = Statistics(**variables[COLLECTION])
-        return {"logit": logit, "strangeness": strangeness(found, statistics)}
+        return features.apply(variables, image, model=model, maps=maps)
 
 
 def strangeness(found: jax.Array, statistics: Statistics) -> jax.Array:
