@@ -37,6 +37,7 @@ from dfjax.data.degrade import Degrade
 from dfjax.data.training import Training
 from dfjax.errors import UserError
 from dfjax.evaluators import chosen, frame
+from dfjax.familiarity import gate
 from dfjax.weights import init_from
 
 
@@ -83,7 +84,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         head_training.require_frozen(like.params, config.optimizer.lr_rules)
     files.require_space(workdir, 2 * tree.num_bytes(like), "two checkpoints of this run")
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
-    predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
+    predict = functools.partial(gate.predict, model=model, image_size=config.data.image_size)
     scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
     measures = chosen.build(entries, targets, scorer, select_by=config.select_by)
     selector = config.select_by.partition("/")[0]

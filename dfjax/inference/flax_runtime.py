@@ -10,15 +10,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from dfjax import models, steps
+from dfjax import models
+from dfjax.familiarity import gate
 from dfjax.inference import explain
-from dfjax.inference.runtimes import Function
+from dfjax.inference.runtimes import Function, Network
 from dfjax.model_card import ModelCard
 from dfjax.run import Run
 
 
-def open_run(workdir: str | os.PathLike) -> tuple[ModelCard, Function, Function]:
-    """Returns (the model card, crops to logits, crops to heat maps) of the run in `workdir`.
+def open_run(workdir: str | os.PathLike) -> tuple[ModelCard, Network, Function]:
+    """Returns (the model card, crops to outputs, crops to heat maps) of the run in `workdir`.
 
     Raises:
       UserError: it cannot be used (`Run.evaluated`).
@@ -27,10 +28,10 @@ def open_run(workdir: str | os.PathLike) -> tuple[ModelCard, Function, Function]
     bound = {"model": models.for_backend(model), "image_size": card.image_size}
     # On one device: on all of them, each would compute the same.
     variables = jax.device_put(variables, jax.local_devices()[0])
-    predict = jax.jit(functools.partial(steps.predict, **bound))
+    predict = jax.jit(functools.partial(gate.predict, **bound, maps=card.maps))
     heat_map = jax.jit(functools.partial(explain.heat_map, **bound))
     return card, _bind(predict, variables), _bind(heat_map, variables)
 
 
-def _bind(function: Any, variables: dict[str, Any]) -> Function:
-    return lambda crops: np.asarray(function(variables, crops))
+def _bind(function: Any, variables: dict[str, Any]) -> Any:
+    return lambda crops: jax.tree.map(np.asarray, function(variables, crops))
