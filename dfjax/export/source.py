@@ -9,7 +9,6 @@ import numpy as np
 from flax import linen as nn
 
 from dfjax import model_card, run_folder
-from dfjax.corpora.synthetic import corpus, settings
 from dfjax.errors import UserError
 from dfjax.export import formats, parity
 from dfjax.faces import align
@@ -93,6 +92,8 @@ def _validation_crops(run: Run) -> np.ndarray:
 
 def _drawn_faces(spec: CropSpec) -> np.ndarray:
     """Pictures of drawn people, for where no crops are at hand."""
+    from dfjax.corpora.synthetic import corpus, settings  # loads PyAV, which runs do without
+
     drawn = settings.Settings(frames=1)
     people = range(max(parity.BATCH_SIZES))
     faces = [corpus.film(drawn, person, 0).frames[0] for person in people]

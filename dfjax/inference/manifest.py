@@ -65,15 +65,23 @@ def read(folder: pathlib.Path, expect: str | None = None) -> Manifest:
       UserError: there is no export, another one, or one of a format that this version does not
         read; the message says what to do.
     """
-    path, is_shipped = folder / FILE, folder == shipped.DETECTOR
+    if folder != shipped.DETECTOR:
+        return _read(folder, expect)
+    try:
+        found = _read(folder, expect or shipped.DETECTOR_SHA256)
+    except UserError as error:
+        raise UserError(
+            f"the detector that comes with dfjax cannot be used ({error}): {_REINSTALL}"
+        ) from error
+    return dataclasses.replace(found, remedy=_REINSTALL)
+
+
+def _read(folder: pathlib.Path, expect: str | None) -> Manifest:
+    path = folder / FILE
     if not path.is_file():
         raise UserError(
-            f"{path}, the detector that comes with dfjax, is missing: {_REINSTALL}"
-            if is_shipped
-            else f"{folder} holds neither a run (config.json) nor an export ({FILE}): give one"
+            f"{folder} holds neither a run (config.json) nor an export ({FILE}): give one"
         )
-    if is_shipped:
-        expect = expect or shipped.DETECTOR_SHA256
     if expect not in (None, found := digest(path)):
         raise UserError(
             f"{path}: its SHA-256 is {found}, and {expect} is expected: this is another export; "
@@ -87,7 +95,7 @@ def read(folder: pathlib.Path, expect: str | None = None) -> Manifest:
     compatibility.EXPORT.require(number, folder)
     if not isinstance(sha256, dict):
         raise compatibility.EXPORT.unreadable(folder, f"{FILE} lacks sha256")
-    return Manifest(folder, sha256, _REINSTALL if is_shipped else _REMEDY)
+    return Manifest(folder, sha256)
 
 
 def write(folder: pathlib.Path, report: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,10 @@ def test_a_run_becomes_a_folder_and_nothing_else_is_overwritten(run, tmp_path):
 
     for arguments, message in (
         (("--model", run, "--out", run), f"{run} holds something else than an export"),
-        (("--model", out, "--out", tmp_path / "x"), f"{out} is an export without model.safetensors"),
+        (
+            ("--model", out, "--out", tmp_path / "x"),
+            f"{out} is an export without model.safe",
+        ),
         (("--model", run, "--out", out, "--formats", "tflite"), "choose from savedmodel, stable"),
     ):
         done = _dfjax(*arguments)
