@@ -17,6 +17,7 @@ from dfjax.commands import (
     report,
     robustness,
     serve,
+    show_batch,
     train,
 )
 
@@ -37,6 +38,7 @@ def _make_parser() -> argparse.ArgumentParser:
     for command in (
         prepare,
         audit,
+        show_batch,
         train,
         evaluate,
         report,

@@ -38,10 +38,26 @@ def base() -> ml_collections.ConfigDict:
     c.data.val_split = "val"  # chooses checkpoint, temperature and thresholds
     c.data.test_split = "test"  # scored once, by the evaluation after training
     c.data.allow_leaks = False  # train although the splits share people, videos or pictures
+    # Further data to train on: ("DIR:SPLIT", weight), where `dir` weighs 1. Pairs are dealt by
+    # weight, not by the number of crops; a dataset may lack a class.
+    c.data.more = ()
+    # What is drawn evenly, the outermost first, of corpus, method and identity. Empty: every crop
+    # of a dataset comes once before one comes again.
+    c.data.balance = ()
+    # Probability that a fake comes next to its own original, in the same frame and box where that
+    # is known; else next to any real. At 1, only reals that fakes were made from are seen.
+    c.data.pairing = 0.5
     c.data.image_size = 224  # side of the model's input in pixels; crops are resized to it
     c.data.num_workers = 0  # loader processes; 0 reads in threads of the main process
     c.data.num_threads = 2  # reading threads where num_workers is 0
     c.data.prefetch = 4  # batches kept ready
+
+    c.blend = ml_collections.ConfigDict()  # fakes made from reals while training
+    c.blend.share = 0.0  # of all pairs; at 1, no fake is needed
+    # Of the blended pairs: the face of another identity, or another frame of the same clip, blended
+    # onto a real; the others blend a real with itself, transformed.
+    c.blend.cross = 0.0
+    c.blend.neighbour = 0.0
 
     c.augment = ml_collections.ConfigDict()
     c.augment.flip = 0.5  # probability of a horizontal flip
@@ -52,7 +68,58 @@ def base() -> ml_collections.ConfigDict:
     c.augment.shift = 0.01  # largest translation as a share of the side, either way
     c.augment.colour = 0.15  # largest relative change of brightness, contrast and saturation
     c.augment.blur = 0.1  # probability of a Gaussian blur (sigma 0.3 to 1.2 pixels)
-    c.augment.jpeg = 0.2  # probability of a JPEG round trip (quality 50 to 95)
+    c.augment.noise = 0.0  # probability of noise (standard deviation 1 to 12 grey levels)
+    c.augment.jpeg = 0.2  # probability of a JPEG round trip (quality 40 to 100)
+    # Of pairs that show the same frame in the same box:
+    c.augment.mixup = 0.0  # probability that a fake fades into its real, with a soft label
+    c.augment.cutout = 0.0  # probability that a part of the face is painted black
+
+    # What makes stored crops worse, both of a pair alike, before they are resized and augmented
+    # (dfjax/data/degrade.py). Of two bounds the first is the mildest where a strength is drawn.
+    c.degrade = ml_collections.ConfigDict()
+    c.degrade.probability = 0.0  # share of pairs that are degraded; 0 is off
+    c.degrade.strength = (
+        1.2,
+        1.2,
+    )  # (a, b) of Beta: how far to the worst a pair's `shuffled` may go
+    c.degrade.chain = ml_collections.ConfigDict()
+    c.degrade.chain.probability = 0.3  # of cycles of JPEG and a resize, before all else
+    c.degrade.chain.cycles = (1, 5)  # how many
+    c.degrade.chain.quality = (50.0, 95.0)  # of JPEG, evenly
+    c.degrade.chain.size = (0.6, 1.2)  # of the crop's side after each cycle, evenly
+    c.degrade.shuffled = ml_collections.ConfigDict()  # in random order, each with its probability
+    c.degrade.shuffled.smooth = 0.3  # Gaussian along two axes, round Gaussian or box
+    c.degrade.shuffled.smooth_sigma = (0.002, 0.02)  # standard deviation, as a share of the side
+    c.degrade.shuffled.grain = 0.3  # speckle or photon noise
+    c.degrade.shuffled.grain_speckle = (0.01, 0.15)  # standard deviation, as a share of the value
+    c.degrade.shuffled.grain_photons = (10_000.0, 200.0)  # counted where a pixel is white
+    c.degrade.shuffled.resize = 0.3  # one in five up, the others down
+    c.degrade.shuffled.resize_down = (1.0, 0.3)  # factor of the side
+    c.degrade.shuffled.resize_up = (1.0, 1.5)  # factor of the side
+    c.degrade.shuffled.noise = 0.15  # Gaussian noise
+    c.degrade.shuffled.noise_sigma = (1.0, 20.0)  # standard deviation in levels of 255
+    c.degrade.shuffled.strong_noise = 0.05  # Gaussian noise that nobody overlooks
+    c.degrade.shuffled.strong_noise_sigma = (15.0, 35.0)  # standard deviation in levels of 255
+    c.degrade.shuffled.jpeg = 0.3
+    c.degrade.shuffled.jpeg_quality = (95.0, 25.0)
+    c.degrade.shuffled.tone = 0.3  # brightness or contrast
+    c.degrade.shuffled.tone_change = (0.0, 0.4)  # relative, either way
+    # Last, one of these at most; bounds are drawn from evenly.
+    c.degrade.publication = ml_collections.ConfigDict()
+    c.degrade.publication.jpeg = 0.3
+    c.degrade.publication.jpeg_quality = (45.0, 95.0)
+    c.degrade.publication.twice = 0.15  # JPEG of one quality, then of another
+    c.degrade.publication.twice_quality = (45.0, 85.0)
+    c.degrade.publication.webp = 0.15
+    c.degrade.publication.webp_quality = (50.0, 90.0)
+    c.degrade.publication.avif = 0.05
+    c.degrade.publication.avif_quality = (40.0, 80.0)
+    c.degrade.publication.shrink = 0.1  # a largest size, and then JPEG
+    c.degrade.publication.shrink_size = (0.5, 1.0)  # factor of the side
+    c.degrade.publication.shrink_quality = (60.0, 90.0)
+    c.degrade.publication.film = 0.1  # H.264, as the middle one of five frames
+    c.degrade.publication.film_crf = (17.0, 40.0)
+    c.degrade.publication.film_motion = 0.01  # largest share of the side between two frames
 
     c.batch_size = 64  # images per update over all devices and processes, half of them fake
     c.grad_accum_steps = 1  # microbatches per update, each of whole (real, fake) pairs

@@ -93,11 +93,12 @@ def evaluate(
         if card_before is not None:
             console.print_line(f"{workdir}: {_changes(card_before, card)}")
         card.write(workdir)
-    trained_splits = run.config.data.train_split, run.config.data.val_split
+    trained = [(run.dataset, run.config.data[f"{name}_split"]) for name in ("train", "val")]
+    trained += run.further
     judge = Judge(
         card,
         score,
-        lambda target: leaks.overlap(target.dataset, target.split, run.dataset, trained_splits),
+        lambda target: leaks.overlap(target.dataset, target.split, trained),
         _fit_probe(training, config.eval.trivial_cues),
         run.config.to_dict(),
         tuple(config.eval.by),
@@ -236,7 +237,10 @@ def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
         "the error rate, then frozen",
         "video_score": video.RULE,
         "verdict": verdict.RULE,
-        "trained_on": f"{run.dataset.path}:{run.config.data.train_split}",
+        "trained_on": ", ".join(
+            [f"{run.dataset.path}:{run.config.data.train_split}"]
+            + [name for name, _ in run.config.data.get("more", ())]
+        ),
         "data": {
             "digest": run.dataset.digest,
             "train_split": run.config.data.train_split,
@@ -277,9 +281,9 @@ def _fit_card(
 def _fit_probe(training: EvalTarget, limit: int) -> Probe | None:
     """What trivial cues reach where the model is scored, on the same crops, at most `limit`.
 
-    The probes learn from as many crops of the run's own training split.
+    The probes learn from as many crops of the run's own training split, if it has both classes.
     """
-    if not limit:
+    if not limit or len(np.unique(training.records.labels)) < 2:
         return None
     learned = _read_cues(training, limit)
     probes = trivial_cues.fit(learned.features, learned.label)

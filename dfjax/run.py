@@ -1,7 +1,8 @@
 """A run as an object: its config, its data, how faces were cut out, and its best weights.
 
 WORKDIR/config.json holds the config, with the number of its format (`compatibility.RUN`) among the
-fields; crop_spec.json the CropSpec; dataset.json where the prepared data lie and their digest.
+fields; crop_spec.json the CropSpec; dataset.json where the prepared data lie, their digest, and the
+digests of further data.
 Checkpoints lie next to them (`checkpoint`), and, once the run was evaluated, its model card.
 """
 
@@ -11,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -103,6 +105,20 @@ class Run:
         return dataset
 
     @functools.cached_property
+    def further(self) -> "list[tuple[Dataset, str]]":
+        """What else it was trained on: the datasets and splits of `config.data.more`.
+
+        Raises:
+          UserError: one of them is gone.
+        """
+        from dfjax.data import builder
+
+        try:
+            return [builder.open_split(name) for name, _ in self.config.data.get("more", ())]
+        except FileNotFoundError as error:
+            raise UserError(f"{self.workdir} was trained on data.more: {error}") from error
+
+    @functools.cached_property
     def card(self) -> ModelCard:
         """The model card that its evaluation wrote.
 
@@ -151,10 +167,14 @@ class Run:
 
 
 def require_same(
-    workdir: pathlib.Path, config: ml_collections.ConfigDict, dataset: "Dataset"
+    workdir: pathlib.Path,
+    config: ml_collections.ConfigDict,
+    dataset: "Dataset",
+    further: "Sequence[Dataset]" = (),
 ) -> None:
     """Checks that a run that may be in `workdir` is the one that is described.
 
+    `further` are the datasets of `config.data.more`.
     Only what can change neither weights nor the choice of a checkpoint may differ.
 
     Raises:
@@ -170,8 +190,11 @@ def require_same(
         return
     differences = _differences(_read_config(workdir), _fields(config))
     differences += _differences(_read_crop_spec(workdir).to_json(), dataset.crop_spec.to_json())
-    if _read_dataset(workdir).get("digest") != dataset.digest:
-        differences.append(f"{dataset.path} holds other records than it was trained on")
+    known = _read_dataset(workdir)
+    digests = [known.get("digest"), *known.get("more", [])]
+    for data, digest in zip((dataset, *further), digests, strict=False):
+        if data.digest != digest:
+            differences.append(f"{data.path} holds other records than it was trained on")
     if differences:
         raise UserError(
             f"{workdir} holds another run: {'; '.join(differences)}: use a new --workdir "
@@ -179,7 +202,12 @@ def require_same(
         )
 
 
-def begin(workdir: pathlib.Path, config: ml_collections.ConfigDict, dataset: "Dataset") -> Run:
+def begin(
+    workdir: pathlib.Path,
+    config: ml_collections.ConfigDict,
+    dataset: "Dataset",
+    further: "Sequence[Dataset]" = (),
+) -> Run:
     """Returns the run in `workdir`, new or to be resumed, and writes down what it is.
 
     Of a run that is there, the files then say what was asked for last.
@@ -187,9 +215,10 @@ def begin(workdir: pathlib.Path, config: ml_collections.ConfigDict, dataset: "Da
     Raises:
       UserError: it is another one (`require_same`).
     """
-    require_same(workdir, config, dataset)
+    require_same(workdir, config, dataset, further)
     if jax.process_index() == 0:
         data = {"path": os.path.abspath(dataset.path), "digest": dataset.digest}
+        data |= {"more": [each.digest for each in further]} if further else {}
         files.replace_json(workdir / CROP_SPEC_FILE, dataset.crop_spec.to_json())
         files.replace_json(workdir / DATASET_FILE, data)
         # The last one, because it says that there is a run.
@@ -222,7 +251,7 @@ def _read_crop_spec(workdir: pathlib.Path) -> CropSpec:
         raise compatibility.RUN.unreadable(workdir, f"{CROP_SPEC_FILE}: {error}") from error
 
 
-def _read_dataset(workdir: pathlib.Path) -> dict[str, str]:
+def _read_dataset(workdir: pathlib.Path) -> dict[str, Any]:
     try:
         return json.loads((workdir / DATASET_FILE).read_text())
     except (OSError, ValueError) as error:

@@ -6,7 +6,6 @@ layers of every model for output shardings.
 """
 
 import json
-import math
 from typing import Any
 
 import jax
@@ -43,19 +42,17 @@ def check_batch_size(name: str, batch_size: int, mesh: Mesh) -> None:
 
 
 def check_train_batch_size(batch_size: int, mesh: Mesh, grad_accum_steps: int) -> None:
-    """Raises UserError unless half of every batch, and of every microbatch, can be fake.
+    """Raises UserError unless every device can make each microbatch of whole pairs of its own.
 
-    A whole batch may be cut between a real and its fake: every device has part in the same
-    statistics. Microbatches are made of whole pairs, on each device out of its own rows.
+    So a microbatch is as balanced as the batch, and augmentation, which sees pairs, exchanges
+    nothing between devices: it may run while another program does.
     """
     if grad_accum_steps < 1:
         raise UserError(f"grad_accum_steps is {grad_accum_steps}: use 1 or more microbatches")
-    if grad_accum_steps == 1:
-        parts, names = math.lcm(2, mesh.size), f"2 classes and {mesh.size} devices"
-    else:
-        parts = 2 * mesh.size * grad_accum_steps
-        names = f"2 classes x {mesh.size} devices x {grad_accum_steps} microbatches"
-    _require_multiple("batch_size", batch_size, parts, names)
+    names = f"2 classes x {mesh.size} devices"
+    if grad_accum_steps > 1:
+        names += f" x {grad_accum_steps} microbatches"
+    _require_multiple("batch_size", batch_size, 2 * mesh.size * grad_accum_steps, names)
 
 
 def _require_multiple(name: str, value: int, parts: int, names: str) -> None:
@@ -69,20 +66,25 @@ def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}
 
 
-def abstract_batch(batch_size: int, image_size: int, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes, types and shardings of a training batch, to compile a step before the first."""
-    by_rows = by_batch(mesh)
-    image = (batch_size, image_size, image_size, 3)
-    return {
-        "image": jax.ShapeDtypeStruct(image, np.uint8, sharding=by_rows),
-        "label": jax.ShapeDtypeStruct((batch_size,), np.int32, sharding=by_rows),
+def abstract_batch(
+    batch_size: int, image_size: int, landmarks: int, mesh: Mesh
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes, types and shardings of a batch of `train_stream`, to compile before the first."""
+    shapes = {
+        "image": ((image_size, image_size, 3), np.uint8),
+        "label": ((), np.int32),
+        "kind": ((), np.int32),
+        "aligned": ((), np.bool_),
+        "landmarks": ((landmarks, 2), np.float32),
+        "index": ((), np.int32),
     }
+    rows = {k: jax.ShapeDtypeStruct((batch_size, *s), dtype) for k, (s, dtype) in shapes.items()}
+    return abstract(rows, by_batch(mesh))
 
 
-def abstract_replicated(tree: Any, mesh: Mesh) -> Any:
-    """Shapes and types of a tree, each the same on every device."""
-    everywhere = replicated(mesh)
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere), tree)
+def abstract(tree: Any, sharding: NamedSharding) -> Any:
+    """Shapes and types of a tree, each with the sharding."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
 
 def local_rows(array: jax.Array) -> np.ndarray:

@@ -92,7 +92,7 @@ def train_step(
     ema_decay: float,
     grad_accum_steps: int,
 ) -> tuple[TrainState, TrainMetrics]:
-    """One update from a batch of `image` [B, H, W, 3] uint8 and `label` [B].
+    """One update from a batch of `image` [B, H, W, 3] uint8 and `label` [B] in 0..1.
 
     The dropout key is a function of (key, step), so nothing about randomness is saved. With
     grad_accum_steps k the gradients of k microbatches are averaged (see `split_microbatches`).
@@ -152,7 +152,7 @@ def _gradients(
             rngs={"dropout": key},
         )
         per_example = loss(logit, batch["label"].astype(logit.dtype))
-        outputs = {"loss": per_example, "correct": (logit > 0) == (batch["label"] > 0)}
+        outputs = {"loss": per_example, "correct": (logit > 0) == (batch["label"] > 0.5)}
         return per_example.mean(), (updated.get("batch_stats", {}), outputs)
 
     grads, (batch_stats, outputs) = jax.grad(mean_loss, has_aux=True)(params)

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import ml_collections
@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from dfjax import (
     checkpoint,
-    evaluators,
+    contact_sheet,
     files,
     losses,
     models,
@@ -26,11 +26,16 @@ from dfjax import (
     sharding,
     steps,
     tree,
+    walk,
     writer,
 )
-from dfjax.data import builder, leaks, pipeline, transforms
+from dfjax.augment import batch as augment_batch
+from dfjax.augment.settings import Settings
+from dfjax.data import builder, pipeline, sampling
+from dfjax.data.degrade import Degrade
+from dfjax.data.training import Training
 from dfjax.errors import UserError
-from dfjax.evaluators import eval_target, frame
+from dfjax.evaluators import chosen, frame
 from dfjax.weights import init_from
 
 
@@ -54,28 +59,23 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     check_periods(config)
     files.require_writable(workdir)
     dataset = builder.open_dataset(config.data.dir)
+    training = Training.open(dataset, config.data.train_split, config.data.more)
     if not config.data.allow_leaks:
-        leaks.require_none(dataset)
-    training = eval_target.EvalTarget.of(dataset, config.data.train_split)
-    training.require_both_classes("data.train_split")
-    targets = {name: _open_target(config, name, dataset) for name in sorted(config.evals)}
-    run.require_same(workdir, config, dataset)
+        training.require_no_leaks((config.data.val_split, config.data.test_split))
+    pairs = training.pairs(make_sampling(config), seed=config.seed)
+    targets = chosen.open_targets(config, dataset)
+    run.require_same(workdir, config, dataset, training.further)
 
-    everywhere, (init_key, train_key) = sharding.replicated(mesh), _keys(config.seed)
+    everywhere, by_rows = sharding.replicated(mesh), sharding.by_batch(mesh)
+    init_key, train_key, augment_key = make_keys(config.seed)
     model, tx, schedule, init = build(config)
     like = abstract_state(init, mesh)
     files.require_space(workdir, 2 * tree.num_bytes(like), "two checkpoints of this run")
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
-    augment = transforms.Augment(**config.augment)
     predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
     scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
-    measures = {
-        name: _make_evaluator(config, name, target, scorer) for name, target in targets.items()
-    }
-    selector, _, metric = config.select_by.partition("/")
-    if metric not in measures[selector].metrics():
-        choices = ", ".join(f"{selector}/{name}" for name in measures[selector].metrics())
-        raise UserError(f"select_by {config.select_by!r} is not measured: use one of {choices}")
+    measures = chosen.build(config, targets, scorer)
+    selector = config.select_by.partition("/")[0]
     say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
     count = parameter_overview.count_parameters(like.params)
     say(f"{config.model.name}: {count:,} parameters, {mesh.size} x {jax.devices()[0].device_kind}")
@@ -107,7 +107,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 # Also where the weights are those of a run, whose head knows fakes already.
                 count = f"{len(transfer.reinitialized)} parameters"
                 say(f"{config.reinit} starts afresh, {count}: reinit='' takes over all")
-    run.begin(workdir, config, dataset)
+    run.begin(workdir, config, dataset, training.further)
     rows = writer.read_rows(workdir, to_step=start)
     # Early stopping looks back beyond the interruption, or it would grant a new patience each time.
     history = [row[config.select_by] for row in rows if config.select_by in row]
@@ -129,22 +129,17 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     )
     # The old state is dead once the new one exists: donating it halves the memory of the state.
     train_step = jax.jit(train_step, donate_argnums=0, out_shardings=(everywhere, everywhere))
-    stream = pipeline.train_stream(
-        training.records,
-        batch_size=config.batch_size,
-        augment=augment,
-        seed=config.seed,
-        start=start,  # batch n is a function of n: resuming is starting later
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-        image_size=config.data.image_size,
-        reading=make_reading(config),
-    )
+    augment = jax.jit(make_augment(config), out_shardings=by_rows)
+    stream = make_stream(config, pairs, start=start)
 
     # Compiled ahead of the loop: memory is known before the first step needs it, and the rates of
     # the first window do not contain the compiler.
-    batch = sharding.abstract_batch(config.batch_size, config.data.image_size, mesh)
+    batch = sharding.abstract_batch(
+        config.batch_size, config.data.image_size, dataset.crop_spec.landmarks, mesh
+    )
     began = time.monotonic()
+    augment = augment.lower(batch, augment_key).compile()
+    batch = sharding.abstract(augment.out_info, by_rows)
     train_step = train_step.lower(state, batch, train_key).compile()
     memory = train_step.memory_analysis()
     say(
@@ -196,8 +191,13 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 if step == config.num_steps or _stalled(history, config.early_stop_patience):
                     break
                 waiting = time.monotonic()
-                batch = sharding.put_batch(next(stream), mesh)
+                read = next(stream)
+                batch = sharding.put_batch(read, mesh)
                 waited = time.monotonic() - waiting
+                batch = augment(batch, augment_key)
+                if step == 0 and jax.process_index() == 0:
+                    walk.mark_output(workdir)
+                    contact_sheet.write(workdir / contact_sheet.FIRST_BATCH, read, batch)
                 state, step_metrics = train_step(state, batch, train_key)
                 # The log reads one step late: reading this step's metrics would wait for the
                 # device, and the device would then wait for the next batch.
@@ -227,8 +227,8 @@ def build(
 
 def abstract_state(init: Callable[[jax.Array], steps.TrainState], mesh: Mesh) -> steps.TrainState:
     """What a checkpoint restores to: shapes, types and places of the state that `init` makes."""
-    key, _ = _keys(0)
-    return sharding.abstract_replicated(jax.eval_shape(init, key), mesh)
+    key, *_ = make_keys(0)
+    return sharding.abstract(jax.eval_shape(init, key), sharding.replicated(mesh))
 
 
 def check_periods(config: ml_collections.ConfigDict) -> None:
@@ -258,39 +258,41 @@ def make_reading(config: ml_collections.ConfigDict) -> pipeline.Reading:
     return pipeline.Reading(**{name: config.data[name] for name in names})
 
 
-def _open_target(
-    config: ml_collections.ConfigDict, name: str, dataset: builder.Dataset
-) -> eval_target.EvalTarget:
-    """What the evaluator `name` of `config.evals` scores: its own data, or the validation split."""
-    target, chosen_by = eval_target.EvalTarget.of(dataset, config.data.val_split), "data.val_split"
-    if data := config.evals[name].data:
-        target, chosen_by = eval_target.EvalTarget.open(data), f"evals.{name}.data"
-        if not config.eval.allow_other_crops:
-            dataset.crop_spec.require_equal(target.dataset.crop_spec, where=target.name)
-    if name == config.select_by.partition("/")[0] and target.split == config.data.test_split:
-        raise UserError(
-            f"select_by {config.select_by} measures the test split {target.name}: choose "
-            "checkpoints on validation data, or no score on it is a test"
-        )
-    target.require_both_classes(chosen_by)
-    return target
+def make_stream(
+    config: ml_collections.ConfigDict, pairs: sampling.Pairs, *, start: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """The batches of a run from step `start` on, as this process reads them.
+
+    Batch n is a function of n: resuming is starting later.
+    """
+    return pipeline.train_stream(
+        pairs,
+        batch_size=config.batch_size,
+        image_size=config.data.image_size,
+        degrade=Degrade(**config.degrade),
+        seed=config.seed,
+        start=start,
+        reading=make_reading(config),
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
 
 
-def _make_evaluator(
-    config: ml_collections.ConfigDict,
-    name: str,
-    target: eval_target.EvalTarget,
-    scorer: frame.FrameScorer,
-) -> evaluators.Evaluator:
-    """The evaluator `name` of `config.evals`."""
-    own = {k: v for k, v in config.evals[name].to_dict().items() if k not in ("data", "every")}
-    return evaluators.build(records=target.records, scorer=scorer, **own)
+def make_keys(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The keys of initialisation, of the train step, and of augmentation."""
+    init_key, train_key, augment_key = jax.random.split(jax.random.key(seed), 3)
+    return init_key, train_key, augment_key
 
 
-def _keys(seed: int) -> tuple[jax.Array, jax.Array]:
-    """The keys of initialisation and of training."""
-    init_key, train_key = jax.random.split(jax.random.key(seed))
-    return init_key, train_key
+def make_augment(config: ml_collections.ConfigDict) -> Callable:
+    """What the pairs of a run go through: (batch, key) to a batch, see `augment.batch`."""
+    settings = Settings(**config.augment, blends=config.blend.share > 0)
+    return functools.partial(augment_batch.augment, settings=settings)
+
+
+def make_sampling(config: ml_collections.ConfigDict) -> sampling.Sampling:
+    """How the pairs of a run are drawn."""
+    return sampling.Sampling(config.data.pairing, tuple(config.data.balance), **config.blend)
 
 
 def _stalled(history: Sequence[float], patience: int) -> bool:

@@ -42,7 +42,9 @@ FLOORS = [
     {"model_card"},
     {"verdict"},
     {
+        "augment",
         "steps",
+        "contact_sheet",
         "checkpoint",
         "writer",
         "optim",
@@ -54,7 +56,7 @@ FLOORS = [
     {"evaluators", "report"},
     {"preparation", "train"},
     {"inference"},
-    {"evaluate", "robustness"},
+    {"evaluate", "robustness", "show_batch"},
     {"export", "serve"},
     {"commands"},
     {"cli", "main"},
@@ -228,7 +230,7 @@ def test_every_field_of_the_config_is_read():
         or (isinstance(node, ast.Constant) and isinstance(node.value, str))
     }
     # These groups are handed on whole, as keyword arguments: an unread one raises TypeError.
-    handed_on = {"model", "optimizer", "augment", "evals"}
+    handed_on = {"model", "optimizer", "degrade", "augment", "evals"}
     base = config.base()
     groups = {name for name in base if hasattr(base[name], "keys")}
     fields = set(base) - groups

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dfjax import config, losses, optim, registry, steps, train, tree
-from dfjax.data import builder, pipeline, transforms
+from dfjax.data import builder, sampling
 from tests.models import small
 
 NAMES = sorted(path.stem for path in pathlib.Path("configs").glob("[a-z]*.py"))
@@ -43,17 +43,11 @@ def test_a_step_of_the_shrunk_run_moves_what_its_rules_train(name, prepared):
     state = steps.init(
         jax.random.key(0), model=model, tx=tx, image_size=small.SIZE, ema=run.ema_decay > 0
     )
-    stream = pipeline.train_stream(
-        builder.open_dataset(prepared).records("train"),
-        batch_size=run.batch_size,
-        image_size=small.SIZE,
-        augment=transforms.Augment(**run.augment),
-        seed=run.seed,
-        start=0,
-        reading=train.make_reading(run),
-        process_index=0,
-        process_count=1,
-    )
+    dataset = builder.open_dataset(prepared)
+    part = sampling.Part(dataset.records("train"), dataset.index("train"))
+    run.data.image_size = small.SIZE
+    pairs = sampling.Pairs([part], sampling.Sampling(), seed=run.seed)
+    stream = train.make_stream(run, pairs, start=0)
     step = functools.partial(
         steps.train_step,
         model=model,
@@ -62,7 +56,8 @@ def test_a_step_of_the_shrunk_run_moves_what_its_rules_train(name, prepared):
         ema_decay=run.ema_decay,
         grad_accum_steps=run.grad_accum_steps,
     )
-    after, metrics = jax.jit(step)(state, next(stream), jax.random.key(1))
+    batch = jax.jit(train.make_augment(run))(next(stream), jax.random.key(2))
+    after, metrics = jax.jit(step)(state, batch, jax.random.key(1))
     values = metrics.compute()
     assert np.isfinite(values["loss"])
     assert values["grad_norm"] > 0

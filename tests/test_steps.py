@@ -181,7 +181,7 @@ def test_batch_statistics_are_those_of_the_global_batch():
 
 @pytest.mark.parametrize(
     ("size", "devices", "grad_accum_steps", "multiple"),
-    [(104, 4, 2, 16), (6, 4, 1, 4), (0, 4, 1, 4), (9, 3, 1, 6), (7, 1, 1, 2), (6, 1, 2, 4)],
+    [(104, 4, 2, 16), (12, 4, 1, 8), (0, 4, 1, 8), (9, 3, 1, 6), (7, 1, 1, 2), (6, 1, 2, 4)],
 )
 def test_batch_size_that_does_not_fit_is_named(size, devices, grad_accum_steps, multiple):
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("data",))

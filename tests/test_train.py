@@ -19,7 +19,7 @@ import pytest
 
 from configs import resnet
 from dfjax import checkpoint, losses, sharding, train, tree
-from dfjax.data import builder, pipeline, transforms
+from dfjax.data import builder, sampling
 from dfjax.errors import UserError
 from dfjax.evaluators import score_table
 
@@ -175,34 +175,14 @@ def _damage(data: pathlib.Path, split: str, index: int) -> pathlib.Path:
     return file
 
 
-class _Numbered:
-    """Records whose label is their number."""
-
-    def __init__(self, records):
-        self._records, self.labels = records, records.labels
-
-    def __len__(self):
-        return len(self._records)
-
-    def __getitem__(self, index):
-        return {**self._records[index], "label": np.int32(index)}
-
-
 def _rows_of_batches(prepared, count: int) -> list[list[int]]:
     """The numbers of the training records in the first batches."""
-    config = _config(prepared)
-    stream = pipeline.train_stream(
-        _Numbered(builder.open_dataset(prepared).records("train")),
-        batch_size=config.batch_size,
-        image_size=config.data.image_size,
-        augment=transforms.Augment(**config.augment),
-        seed=config.seed,
-        start=0,
-        reading=train.make_reading(config),
-        process_index=0,
-        process_count=1,
-    )
-    return [next(stream)["label"].tolist() for _ in range(count)]
+    config, dataset = _config(prepared), builder.open_dataset(prepared)
+    part = sampling.Part(dataset.records("train"), dataset.index("train"))
+    pairs = sampling.Pairs([part], sampling.Sampling(config.data.pairing), seed=config.seed)
+    size = config.batch_size // 2
+    batches = [[pairs[n] for n in range(step * size, (step + 1) * size)] for step in range(count)]
+    return [[row for pair in batch for row in (pair.real, *pair.others)] for batch in batches]
 
 
 @pytest.mark.parametrize(("split", "step"), [("train", 1), ("val", 6)])
@@ -304,7 +284,7 @@ def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared,
         ({"loss": "hinge"}, "unknown loss 'hinge': choose one of bce"),
         (
             {"batch_size": 10},
-            "batch_size 10 is not divisible by 2 classes and 4 devices: use a multiple of 4",
+            "batch_size 10 is not divisible by 2 classes x 4 devices: use a multiple of 8",
         ),
         (
             {"batch_size": 8, "grad_accum_steps": 2},

@@ -12,8 +12,8 @@ from dfjax.commands import options
 from dfjax.errors import UserError
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --config and --workdir; everything else that begins with --config. is an override."""
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Adds --config; everything else that begins with --config. is an override."""
     parser.add_argument(
         "--config",
         metavar="FILE",
@@ -21,6 +21,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="Python file whose get_config() returns dfjax.config.base() and what differs from it; "
         "--config.field=value changes one more field",
     )
+    parser.set_defaults(takes_overrides=True)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --config and --workdir."""
+    add_config(parser)
     parser.add_argument(
         "--workdir",
         metavar="DIR",
@@ -28,7 +34,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="for checkpoints, metrics and results",
     )
-    parser.set_defaults(takes_overrides=True)
 
 
 def read(file: str, overrides: Sequence[str]) -> ml_collections.ConfigDict:

@@ -23,6 +23,8 @@ class Clip:
       origin_ids: ids of every identity, original and group in it: clips that share one belong in
         one split.
       original: key of the real clip that a fake was made from; "" if unknown or absent.
+      frame: number of the frame of a video that a picture shows; 0 if unknown, and of videos.
+      same_frame: False if a fake is known to show other frames than its original does.
       orphan: whether it is known what a fake was made from, and that is absent.
       attributes: what else is known of it, as (name, value): results can be parted by them.
     """
@@ -34,6 +36,8 @@ class Clip:
     split: str
     origin_ids: tuple[str, ...]
     original: str = ""
+    frame: int = 0
+    same_frame: bool = True
     orphan: bool = dataclasses.field(default=False, compare=False)
     attributes: tuple[tuple[str, str], ...] = dataclasses.field(default=(), compare=False)
 

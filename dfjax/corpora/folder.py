@@ -2,7 +2,9 @@
 
 Columns of the manifest: `path` (relative to its folder) and `label` (real, fake, 0 or 1), and if
 known `split` (train, val or test), `method` (of a fake), `group` (ids of people or originals,
-joined by ";") and `pair` (shared by an original and its fakes). Other columns are attributes.
+joined by ";"), `pair` (shared by an original and its fakes), `frame` (number of the frame that a
+picture shows: the original of a fake is the picture of its pair with the same number) and
+`same_frame` (0: a fake shows another frame than its original). Other columns are attributes.
 `dfjax.lists` says what form it may have.
 
 Trees: `real/` and `fake/`, of any depth, or the same in folders of splits (`train/real/`), in the
@@ -29,7 +31,7 @@ from dfjax.media import suffix
 
 MANIFEST = "manifest.csv"
 
-_COLUMNS = ("path", "label", "split", "method", "group", "pair")
+_COLUMNS = ("path", "label", "split", "method", "group", "pair", "frame", "same_frame")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,8 @@ class _Entry:
     groups: tuple[str, ...]
     pair: str
     split: str = ""
+    frame: int = 0
+    same_frame: bool = True
     attributes: tuple[tuple[str, str], ...] = ()
 
 
@@ -56,7 +60,7 @@ def read_folder(
     """Returns the clips of the corpus in the folder `root`; some files may be missing or broken.
 
     `name` is the name of the corpus in keys; None: that of the folder. The original of a fake is
-    the real file of its pair.
+    the real file of its pair, with the same frame or, where it shows another, the nearest.
 
     Splits are those that the manifest or the folders name. If they name none, `seed` and `shares`
     deal the files out to train, val and test. Files that share a group, a pair or their bytes stay
@@ -70,7 +74,7 @@ def read_folder(
     entries = _read_entries(root)
     corpus = name or root.resolve().name
     keys = {entry: f"{corpus}/{entry.method}/{entry.path}" for entry in entries}
-    originals = {entry.pair: keys[entry] for entry in entries if entry.pair and not entry.label}
+    originals = _find_originals(entries)
     return [
         Clip(
             key=keys[entry],
@@ -79,11 +83,28 @@ def read_folder(
             method=entry.method,
             split=split,
             origin_ids=_origin_ids(entry),
-            original=originals.get(entry.pair, "") if entry.label else "",
+            original=keys[originals[entry]] if entry in originals else "",
+            frame=entry.frame,
+            same_frame=entry.same_frame,
             attributes=entry.attributes,
         )
         for entry, split in zip(entries, _splits(root, entries, seed, shares), strict=True)
     ]
+
+
+def _find_originals(entries: Sequence[_Entry]) -> dict[_Entry, _Entry]:
+    """The originals of the fakes of pairs; of several reals that fit, the last."""
+    by_pair = collections.defaultdict(list)
+    for entry in entries:
+        if entry.pair and not entry.label:
+            by_pair[entry.pair].insert(0, entry)
+    originals = {}
+    for fake in (entry for entry in entries if entry.label):
+        reals = by_pair.get(fake.pair, [])
+        nearest = min(reals, key=lambda real: abs(real.frame - fake.frame), default=None)
+        if nearest and (nearest.frame == fake.frame or not fake.same_frame):
+            originals[fake] = nearest
+    return originals
 
 
 def _read_entries(root: pathlib.Path) -> list[_Entry]:
@@ -203,6 +224,9 @@ def _entry(row: dict[str, str], where: str, finder: lists.Finder) -> _Entry:
     method = row.get("method") or "fake"
     if label and method.lower() == "real":
         raise UserError(f"{where}: a fake of method {method!r}: correct its label or its method")
+    same_frame = row.get("same_frame", "").removesuffix(".0") or "1"
+    if same_frame not in ("0", "1"):
+        raise UserError(f"{where}: same_frame {same_frame!r}: use 0, 1 or nothing")
     groups = (group.strip() for group in row.get("group", "").split(";"))
     return _Entry(
         path=os.fspath(path),
@@ -211,8 +235,20 @@ def _entry(row: dict[str, str], where: str, finder: lists.Finder) -> _Entry:
         groups=tuple(dict.fromkeys(map(_id, filter(None, groups)))),
         pair=_id(row.get("pair", "")),
         split=class_folders.SPLITS.get(split, ""),
+        frame=_read_frame(row.get("frame", ""), path, where),
+        same_frame=same_frame == "1",
         attributes=tuple(each for each in row.items() if each[0] not in _COLUMNS),
     )
+
+
+def _read_frame(text: str, path: pathlib.PurePath, where: str) -> int:
+    text = text.removesuffix(".0")  # as spreadsheets write whole numbers
+    if text and not (text.isascii() and text.isdigit() and suffix.is_image(path.name)):
+        raise UserError(
+            f"{where}: frame {text!r} of {path.name}: give the number of the frame that a picture "
+            "shows, 0 or more, and none of a video"
+        )
+    return int(text or 0)
 
 
 def _read_trees(root: pathlib.Path) -> list[_Entry]:

@@ -1,7 +1,8 @@
 """The one TFDS dataset, `face_crops`: records of aligned face crops in ArrayRecord shards.
 
-`labels.npz` next to the shards holds the labels of each split, in the order of its records, so that
-nothing has to read the records to balance or count them.
+`labels.npz` next to the shards holds the labels of each split, in the order of its records, and
+`index.npz` what else is asked of all records, so that nothing has to read them to count, balance or
+pair them.
 
 TFDS does not load TensorFlow here: not for writing, nor for reading images that stay encoded.
 """
@@ -16,7 +17,7 @@ import pathlib
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from dfjax import compatibility, console
 from dfjax.corpora.clip import LABELS, Clip
 from dfjax.corpora.splits import SPLITS
+from dfjax.data import record_index
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 
@@ -61,11 +63,15 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         size: int,
         encoding: str,
         metadata: dict[str, Any],
+        lent: Collection[str] = (),
     ):
-        """`size` is the side of the crops, `encoding` "jpeg" or "png", `metadata` plain JSON."""
-        self._clips, self._crops_of = clips, crops_of
+        """`size` is the side of the crops, `encoding` "jpeg" or "png", `metadata` plain JSON.
+
+        `lent` are the keys of the fakes that were cut where their originals show faces.
+        """
+        self._clips, self._crops_of, self._lent = clips, crops_of, lent
         self._size, self._encoding, self._metadata = size, encoding, metadata
-        self._labels: dict[str, list[int]] = {}  # by the name of the shard
+        self._rows: dict[str, list[_Row]] = {}  # by the name of the shard
         super().__init__(data_dir=data_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -74,7 +80,7 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
         features = {
             "image": image,
-            "frame": np.int32,  # among the frames that decode; 0 of a picture
+            "frame": np.int32,  # among the frames that decode; that of the clip for a picture
             "time": np.float32,  # seconds from the first frame of a video; else nan
             "face": np.int32,  # within the frame, by falling size
             "landmarks": tfds.features.Tensor(shape=(None, 2), dtype=np.float32),
@@ -94,16 +100,24 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _example_writer(self) -> "_CanonicalWriter":
-        return _CanonicalWriter(self.info.file_format, self._labels)
+        return _CanonicalWriter(self.info.file_format, self._rows)
 
     def _download_and_prepare(self, **kwargs: Any) -> None:
         # TFDS calls this inside the folder that it renames when the dataset is complete.
         super()._download_and_prepare(**kwargs)
-        labels = {
-            split: np.concatenate([self._labels[name] for name in sorted(info.filenames)])
+        rows = {
+            split: [row for name in sorted(info.filenames) for row in self._rows[name]]
             for split, info in self.info.splits.items()
         }
-        np.savez(self.data_path / LABELS_FILE, **_as_int32(labels))
+        labels = _as_int32({split: [label for label, _ in rows[split]] for split in rows})
+        np.savez(self.data_path / LABELS_FILE, **labels)
+        indices = {
+            split: record_index.make(
+                labels[split], [place for _, place in rows[split]], self._clips, self._lent
+            )
+            for split in rows
+        }
+        record_index.write(self.data_path / record_index.FILE, indices)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         del dl_manager  # the clips are on disk
@@ -117,26 +131,36 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield from examples(clip, crops_of=self._crops_of)
 
 
+_Row = tuple[int, record_index.Place]
+"""Label and place of a record."""
+
+
 class _CanonicalWriter(tfds.core.writer.ExampleWriter):
-    """Notes the labels of each shard, and fixes the order of the fields in a record.
+    """Notes what `_Row` says of each record, and fixes the order of the fields in a record.
 
     Protobuf leaves that order to chance; here, the same data give the same bytes.
     """
 
-    def __init__(self, file_format: Any, labels: dict[str, list[int]]):
+    def __init__(self, file_format: Any, rows: dict[str, list[_Row]]):
         super().__init__(file_format)
-        self._labels = labels
+        self._rows = rows
 
     def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> Any:
-        labels = self._labels[pathlib.Path(path).name] = []
+        rows = self._rows[pathlib.Path(path).name] = []
 
         def canonical() -> Iterator[tuple[Any, bytes]]:
             for key, serialized in examples:
                 example = tf_example_pb2.Example.FromString(serialized)
-                labels.append(example.features.feature["label"].int64_list.value[0])
+                rows.append(_row(example))
                 yield key, example.SerializeToString(deterministic=True)
 
         return super().write(path, canonical())
+
+
+def _row(example: tf_example_pb2.Example) -> _Row:
+    feature = example.features.feature
+    label, frame, face = (feature[n].int64_list.value[0] for n in ("label", "frame", "face"))
+    return label, (feature["clip"].bytes_list.value[0].decode(), frame, face)
 
 
 def examples(
@@ -146,12 +170,13 @@ def examples(
     for crop in crops_of(clip):
         record = {
             **crop,
+            "frame": clip.frame + crop["frame"],
             "label": clip.label,
             "clip": clip.key,
             "method": clip.method,
             "origin_ids": ";".join(clip.origin_ids),
         }
-        yield f"{clip.key}#{crop['frame']}#{crop['face']}", record
+        yield f"{clip.key}#{record['frame']}#{crop['face']}", record
 
 
 def dataset_dir(data_dir: str | os.PathLike) -> pathlib.Path:
@@ -284,6 +309,23 @@ class Dataset:
         decoders = {"image": tfds.decode.SkipDecoding()}  # TensorFlow would decode images
         return Records(self.builder.as_data_source(split, decoders=decoders), labels)
 
+    def index(self, split: str) -> record_index.Index:
+        """Returns what is known of the records of a split; reads them only if it is not stored.
+
+        Raises:
+          UserError: the dataset has no such split, or what is stored is damaged.
+        """
+        file = dataset_dir(self.path) / record_index.FILE
+        if not file.is_file():  # an earlier version made it
+            return record_index.read_records(
+                self.records(split), boxes_from_original=self.boxes_from_original
+            )
+        try:
+            return record_index.read(file, split, self.labels(split))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            reason = f"{record_index.FILE}: {error}"
+            raise compatibility.DATASET.unreadable(self.path, reason) from error
+
     def column(self, split: str, name: str) -> np.ndarray:
         """Returns `Records.column` of a split: `column("train", "scale")` is float [N]."""
         return self.records(split).column(name)
@@ -320,6 +362,19 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
     return Dataset(pathlib.Path(data_dir), _digest(folder), view, labels)
 
 
+def open_split(name: str) -> tuple[Dataset, str]:
+    """Returns the dataset in DIR and the split of the name "DIR:SPLIT".
+
+    Raises:
+      UserError: it is not DIR:SPLIT, or DIR holds a dataset that cannot be read.
+      FileNotFoundError: DIR holds no dataset.
+    """
+    data_dir, _, split = name.rpartition(":")
+    if not data_dir:
+        raise UserError(f"{name!r} is not a split: give DIR:SPLIT, for example data/mine:test")
+    return open_dataset(data_dir), split
+
+
 def _read_labels(file: pathlib.Path, sizes: dict[str, int]) -> dict[str, np.ndarray]:
     """The labels of each split, which has `sizes[split]` records."""
     # From memory: numpy leaves a damaged file open.
@@ -338,6 +393,6 @@ def _as_int32(labels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def _digest(folder: pathlib.Path) -> str:
     # Sizes stand for the contents of the shards, which are too large to read for this.
     sizes = sorted((file.name, file.stat().st_size) for file in folder.iterdir())
-    small = ("dataset_info.json", "metadata.json", LABELS_FILE)
-    contents = [(folder / name).read_bytes() for name in small]
+    small = ["dataset_info.json", "metadata.json", LABELS_FILE, record_index.FILE]
+    contents = [(folder / name).read_bytes() for name in small if (folder / name).exists()]
     return hashlib.sha256(repr((sizes, contents)).encode()).hexdigest()[:32]

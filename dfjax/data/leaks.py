@@ -194,10 +194,8 @@ class Overlap:
         return f"shares {', '.join(shared) or 'nothing'} with training"
 
 
-def overlap(
-    target: Dataset, target_split: str, trained: Dataset, trained_splits: Iterable[str]
-) -> Overlap:
-    """Returns what a split shares with `trained_splits`, by ids and by the bytes of its crops.
+def overlap(target: Dataset, target_split: str, trained: Iterable[tuple[Dataset, str]]) -> Overlap:
+    """Returns what a split shares with those of `trained`, by ids and by the bytes of its crops.
 
     The module says which ids count in another dataset. `identical` counts clips of the target.
     Copies that were cut or stored in another way do not share bytes: `dfjax audit A B` finds them.
@@ -207,7 +205,7 @@ def overlap(
       UserError: a dataset has no such split.
     """
     tested = _read_contents(target, target_split)
-    contents = [_read_contents(trained, split) for split in trained_splits]
+    contents = [_read_contents(dataset, split) for dataset, split in trained]
     names = tested.names.intersection(set().union(*(part.names for part in contents)))
     counts = collections.Counter(kind for kind, _ in {name[:2] for name in names})
     pictures = [np.zeros(0, np.uint64), *(part.pictures for part in contents)]
@@ -321,12 +319,16 @@ def audit_ids(dataset: Dataset, rows: Iterable[tuple[str, str, Iterable[str]]]) 
 
 
 def rows(dataset: Dataset) -> Iterator[tuple[str, str, list[str]]]:
-    """Yields (split, clip, origin ids) of every record of a dataset."""
+    """Yields (split, clip, origin ids) of every clip of a dataset."""
     for split in dataset.splits:
-        records = dataset.records(split)
-        for index in range(len(records)):
-            record = records[index]
-            yield split, record["clip"], record["origin_ids"].split(";")
+        for clip, origin_ids in _clips(dataset, split):
+            yield split, clip, origin_ids
+
+
+def _clips(dataset: Dataset, split: str) -> Iterator[tuple[str, list[str]]]:
+    index = dataset.index(split)
+    for clip, origin_ids in zip(index.clips.tolist(), index.origin_ids.tolist(), strict=True):
+        yield clip, origin_ids.split(";")
 
 
 def read(dataset: Dataset) -> Audit | None:
@@ -363,6 +365,29 @@ def require_none(dataset: Dataset) -> None:
     if audit.blocking:
         raise UserError(
             f"{dataset.path}: {describe(audit.blocking)}: {_advice(dataset)}, or train with "
+            "config.data.allow_leaks=True and report it"
+        )
+
+
+def require_apart(
+    further: Sequence[tuple[Dataset, str]], dataset: Dataset, splits: Sequence[str]
+) -> None:
+    """Checks by ids that further training data share nothing with these splits of a dataset.
+
+    Raises:
+      UserError: they do; the message says what, and what to do.
+    """
+    groups = [(0, *part) for part in further] + [(1, dataset, split) for split in splits]
+    parts = [Part(f"{each.path}:{split}", group, id_scope(each)) for group, each, split in groups]
+    named = (
+        (number, clip, origin_ids)
+        for number, (_, each, split) in enumerate(groups)
+        for clip, origin_ids in _clips(each, split)
+    )
+    findings = [each for each in summarize(OF_IDS, shared_ids(named, parts)) if each.count]
+    if findings:
+        raise UserError(
+            f"data.more: {describe(findings)}: leave it out, or train with "
             "config.data.allow_leaks=True and report it"
         )
 

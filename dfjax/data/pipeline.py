@@ -2,9 +2,9 @@
 
 The order of the operations is what makes resume and host count a non-issue. Everything up to the
 batch is random access by index, so "start at step n" is a slice and needs no saved iterator;
-augmentation comes before the batch, so it depends on the example's index alone. Each process takes
-a contiguous block of the global batch: pairs of a real and a fake, microbatches and dropout masks,
-which belong to places in the batch, are then the same for any number of processes.
+what is drawn for an example comes before the batch, so it depends on its index alone. Each process
+takes a contiguous block of the global batch: pairs, microbatches and dropout masks, which belong to
+places in the batch, are then the same for any number of processes.
 """
 
 import dataclasses
@@ -15,8 +15,8 @@ import cv2
 import grain
 import numpy as np
 
-from dfjax.data import transforms
-from dfjax.errors import UserError
+from dfjax.data import sampling, transforms
+from dfjax.data.degrade import Degrade
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,24 +32,6 @@ class Reading:
     num_workers: int = 0
     num_threads: int = 1
     prefetch: int = 1
-
-
-class Subset:
-    """The rows `indices` of a random-access source."""
-
-    def __init__(self, source: Any, indices: np.ndarray):
-        self._source, self._indices = source, indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self._source[int(self._indices[index])]
-
-    @property
-    def labels(self) -> np.ndarray:
-        """The labels of these rows, int32 [N]."""
-        return self._source.labels[self._indices]
 
 
 class Padded:
@@ -72,41 +54,39 @@ class Padded:
 
 
 def train_stream(
-    source: Any,
+    pairs: sampling.Pairs,
     *,
     batch_size: int,
     image_size: int,
-    augment: transforms.Augment,
+    degrade: Degrade,
     seed: int,
     start: int,
     reading: Reading,
     process_index: int,
     process_count: int,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Endless batches from step `start` on: `image` uint8 [B, S, S, 3] and `label` int32 [B].
+    """Endless batches from step `start` on, each of B rows that are B / 2 pairs.
 
-    `source` is a random-access sequence of records that has their `labels`, int32 [N]. B is this
-    process's share of `batch_size`: rows [p * B, (p + 1) * B) of the global batch in process p.
-    Real and fake alternate, each from its own shuffled, endlessly repeated list, so
-    every batch is balanced whatever the corpus is. The same (seed, step) gives the same global
-    batch for any number of processes, workers and threads.
+    Row 2i is real, and row 2i + 1 its fake, or what is to be blended onto the real:
 
-    Raises:
-      UserError: the source lacks a class.
+        image      uint8 [B, S, S, 3], side S = `image_size`
+        label      int32 [B], 0 and 1 in turn
+        kind       int32 [B], position in `sampling.KINDS`
+        aligned    bool [B], a forgery that shows the frame and the box of the real next to it
+        landmarks  float32 [B, L, 2], (x, y) by the side of the crop: pixel i is at (i + .5) / S
+        index      int32 [B], number of the pair from the start of training
+
+    B is this process's share of `batch_size`: rows [p * B, (p + 1) * B) of the global batch in
+    process p. The same (seed, step) gives the same global batch for any number of processes,
+    workers and threads.
     """
-    label = source.labels
-    classes = []
-    for value, name in ((0, "real"), (1, "fake")):
-        indices = np.flatnonzero(label == value)
-        if not len(indices):
-            raise UserError(f"training needs both classes, and none of {len(label)} is {name}")
-        rows = grain.MapDataset.source(Subset(source, indices))
-        classes.append(rows.seed(2 * seed + value).shuffle().repeat())
     dataset = (
-        grain.MapDataset.mix(classes)
+        grain.MapDataset.source(pairs)
         .seed(seed)
-        .random_map(transforms.TrainExample(image_size, augment))
-        .batch(batch_size // process_count, drop_remainder=True)[process_index::process_count]
+        .random_map(transforms.TrainPair(pairs.records, image_size, degrade))
+        .batch(batch_size // process_count // 2, drop_remainder=True, batch_fn=_join)[
+            process_index::process_count
+        ]
         .slice(slice(start, None))
     )
     return _iterate(dataset, reading)
@@ -155,6 +135,10 @@ def _iterate(dataset: grain.MapDataset, reading: Reading) -> Iterator[dict[str, 
 
 def _init_worker(worker_index: int, worker_count: int) -> None:
     cv2.setNumThreads(0)
+
+
+def _join(pairs: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([pair[name] for pair in pairs]) for name in pairs[0]}
 
 
 def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -1,74 +1,20 @@
-"""What happens to a stored crop on its way into a batch: decode, augment, resize.
+"""What happens to a stored crop on its way into a batch: decode, degrade, resize.
 
 Everything is numpy and OpenCV on uint8 [H, W, 3]; randomness comes only from the generator that
 Grain derives from (seed, index), so an example looks the same in any worker and on any host.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 
+from dfjax.data import sampling
+from dfjax.data.degrade import Degrade
 from dfjax.faces import quality
 from dfjax.media import image as media_image
-
-
-@dataclasses.dataclass(frozen=True)
-class Augment:
-    """Random changes that keep the label; each field's meaning stands in dfjax/config.py."""
-
-    flip: float
-    rotate: float
-    zoom: float
-    shift: float
-    colour: float
-    blur: float
-    jpeg: float
-
-    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A changed copy [H, W, 3] of an image [H, W, 3]."""
-        image = self._move(image, rng)
-        image = self._recolour(image, rng)
-        if rng.random() < self.blur:
-            image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2))
-        if rng.random() < self.jpeg:
-            # On the pixels of the network, where the world compresses whole frames before faces
-            # are cut out: this teaches blocks and lost colour, not the scale at which they occur.
-            # Degrading the stored crop before it is resized is to become a step of its own.
-            image = _jpeg_round_trip(image, int(rng.integers(50, 96)))
-        return image
-
-    def _move(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        height, width = image.shape[:2]
-        angle = rng.uniform(-self.rotate, self.rotate)
-        zoom = 1.0 + rng.uniform(-self.zoom, self.zoom)
-        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
-        matrix[:, 2] += rng.uniform(-self.shift, self.shift, 2) * (width, height)
-        if rng.random() < self.flip:
-            matrix = matrix @ np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]])
-        return cv2.warpAffine(
-            image,
-            matrix,
-            (width, height),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
-
-    def _recolour(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        brightness, contrast, saturation = 1.0 + rng.uniform(-self.colour, self.colour, 3)
-        # One affine map of colour space: contrast about mid-grey, saturation about the luma.
-        luma = np.array([0.299, 0.587, 0.114])
-        mix = saturation * np.eye(3) + (1.0 - saturation) * luma
-        mix = brightness * contrast * mix
-        offset = np.full((3, 1), brightness * (1.0 - contrast) * 127.5)
-        return cv2.transform(image, np.hstack([mix, offset]))
-
-
-def _jpeg_round_trip(image: np.ndarray, quality: int) -> np.ndarray:
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
@@ -80,17 +26,49 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainExample:
-    """Record → {"image": uint8 [size, size, 3], "label"}; augmented."""
+class TrainPair:
+    """Pair → its two rows of a batch, as `pipeline.train_stream` describes them.
 
+    Attributes:
+      records: what the numbers in a pair are records of.
+      size: side of the images.
+      degrade: makes both stored crops worse, alike.
+    """
+
+    records: Sequence[dict[str, Any]]
     size: int
-    augment: Augment
+    degrade: Degrade
 
-    def __call__(self, record: dict[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def __call__(self, pair: sampling.Pair, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        real = self.records[pair.real]
+        other = _most_alike(real, [self.records[row] for row in pair.others])
+        images, landmarks = zip(*map(decode_crop, (real, other)), strict=True)
+        images = self.degrade(images, rng)
         # Rounded to uint8, a quarter of the bytes of float32, where `steps.predict` resizes in
         # float: logits of the quickstart's network differ by up to 0.056 over 50 crops.
-        image = resize(media_image.decode_image(record["image"]), self.size)
-        return {"image": self.augment(image, rng), "label": np.int32(record["label"])}
+        images = [resize(image, self.size) for image in images]
+        return {
+            "image": np.stack(images),
+            "label": np.array([0, 1], np.int32),
+            "kind": np.full(2, pair.kind, np.int32),
+            "aligned": np.full(2, pair.aligned),
+            "landmarks": np.stack(landmarks),
+            "index": np.full(2, pair.index, np.int32),
+        }
+
+
+def decode_crop(record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Record → its image, uint8 [S, S, 3], and its landmarks [L, 2] by the side of the crop."""
+    image = media_image.decode_image(record["image"])
+    return image, (record["landmarks"] + np.float32(0.5)) / np.float32(image.shape[0])
+
+
+def _most_alike(record: dict[str, Any], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The one whose landmarks are nearest to those of a record; the first where there are none."""
+    if len(others) == 1:
+        return others[0]
+    distances = [np.square(other["landmarks"] - record["landmarks"]).sum() for other in others]
+    return others[int(np.argmin(distances))]
 
 
 def decode_record(record: dict[str, Any]) -> dict[str, Any]:

@@ -28,10 +28,7 @@ class EvalTarget:
           UserError: it is not DIR:SPLIT, or DIR holds a dataset that cannot be read.
           FileNotFoundError: DIR holds no dataset.
         """
-        data_dir, _, split = name.rpartition(":")
-        if not data_dir:
-            raise UserError(f"{name!r} is not a split: give DIR:SPLIT, for example data/mine:test")
-        return cls(name, builder.open_dataset(data_dir), split)
+        return cls(name, *builder.open_split(name))
 
     @classmethod
     def of(cls, dataset: builder.Dataset, split: str) -> "EvalTarget":
@@ -47,6 +44,15 @@ class EvalTarget:
         """
         return self.dataset.records(self.split)
 
+    @property
+    def has_both_classes(self) -> bool:
+        """Whether there are reals and fakes; reads no record.
+
+        Raises:
+          UserError: the dataset has no such split.
+        """
+        return set(self.dataset.labels(self.split).tolist()) == {0, 1}
+
     def require_both_classes(self, chosen_by: str) -> None:
         """Checks that there are reals and fakes; reads no record.
 
@@ -55,11 +61,28 @@ class EvalTarget:
         Raises:
           UserError: a class is missing, or the dataset has no such split.
         """
+        if not self.has_both_classes:
+            raise UserError(
+                f"{self._describe(chosen_by)}, and both classes are needed: prepare data with both "
+                "in this split (a manifest's column split, or other --splits), or choose another "
+                "split"
+            )
+
+    def require_reals(self, chosen_by: str) -> None:
+        """Checks that there are reals; reads no record.
+
+        Raises:
+          UserError: there is none, or the dataset has no such split.
+        """
+        if self.dataset.labels(self.split).all():
+            raise UserError(
+                f"{self._describe(chosen_by)}, and reals are needed: prepare data with some in "
+                "this split (a manifest's column split, or other --splits), or choose another split"
+            )
+
+    def _describe(self, chosen_by: str) -> str:
         labels = self.dataset.labels(self.split)
         num_fake = int(labels.sum())
-        if num_fake in (0, len(labels)):
-            raise UserError(
-                f"{self.name} ({chosen_by}) has {len(labels) - num_fake} real and {num_fake} fake "
-                "crops, and both classes are needed: prepare data with both in this split (a "
-                "manifest's column split, or other --splits), or choose another split"
-            )
+        return (
+            f"{self.name} ({chosen_by}) has {len(labels) - num_fake} real and {num_fake} fake crops"
+        )

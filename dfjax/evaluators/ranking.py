@@ -9,12 +9,18 @@ from dfjax.data import builder
 from dfjax.evaluators import frame, video
 from dfjax.metrics import calibration, ranking
 
-_OF_CROPS = {
+OF_CROPS = {
     "auc": ranking.auc,
     "ap": ranking.average_precision,
     "eer": ranking.eer,
     "log_loss": calibration.log_loss,
 }
+
+
+def of_crops(scores: frame.Scores) -> Iterator[tuple[str, float]]:
+    """Yields the metrics of crops and their values."""
+    for name, metric in OF_CROPS.items():
+        yield name, metric(scores.label, scores.score)
 
 
 @registry.register("evaluator", "ranking")
@@ -32,15 +38,14 @@ class Ranking:
 
     def metrics(self) -> Iterator[str]:
         """Yields the metrics that `run` yields; for the last it reads the names of clips."""
-        yield from _OF_CROPS
+        yield from OF_CROPS
         if self._has_videos():
             yield "video_auc"
 
     def run(self, variables: Any) -> Iterator[tuple[str, float]]:
         """Yields (metric, value)."""
         scores = self.scorer.scores(variables, self.records)
-        for name, metric in _OF_CROPS.items():
-            yield name, metric(scores.label, scores.score)
+        yield from of_crops(scores)
         videos = video.Clips.of(scores).videos
         if set(videos.label.tolist()) == {0, 1}:
             yield "video_auc", ranking.auc(videos.label, videos.scores())

@@ -67,7 +67,8 @@ def crop_clip(
     With `originals`, paths by key, a fake is cut where its original shows faces in the same frames,
     and a frame without a face in the original gives no crop: both then show the same part of the
     scene. The fake itself is searched, and `own_boxes` is True, if its original is not in
-    `originals`, cannot be read, has frames at other positions or of another size, or shows no face.
+    `originals`, cannot be read, has frames at other positions or of another size, or shows no face,
+    or the fake is known to show other frames.
 
     `change` makes other frames of the clip's, RGB uint8 [H, W, 3] in order, before they are
     searched.
@@ -76,7 +77,8 @@ def crop_clip(
       MediaError: the file cannot be used.
     """
     borrows = originals is not None and clip.label == 1
-    lent = _lend_faces(originals.get(clip.original), spec, num_frames) if borrows else {}
+    lender = originals.get(clip.original) if borrows and clip.same_frame else None
+    lent = _lend_faces(lender, spec, num_frames)
     frames = _read_frames(clip.path, num_frames)
     if change is not None:
         frames = dataclasses.replace(frames, images=change(frames.images))

@@ -83,6 +83,7 @@ def prepare(
             crops_of=store.crops,
             size=settings.spec.size,
             encoding=settings.spec.encoding,
+            lent=_lent(usable, outcomes) if settings.boxes_from_original else (),
             metadata={**settings.metadata(clips), "versions": installed, **counts},
         )
     shutil.rmtree(out / _WORK)
@@ -106,6 +107,11 @@ def _originals(clips: Sequence[Clip], spec: CropSpec) -> dict[str, str]:
             "made from: leave --boxes-from-original out"
         )
     return originals
+
+
+def _lent(clips: Sequence[Clip], outcomes: Mapping[str, Outcome]) -> set[str]:
+    """The keys of the fakes that were cut where their originals show faces."""
+    return {clip.key for clip in clips if clip.label and not outcomes[clip.key].own_boxes}
 
 
 def _open_finished(

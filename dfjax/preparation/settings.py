@@ -73,6 +73,8 @@ def _digest(clips: Sequence[Clip]) -> str:
             clip.split,
             clip.origin_ids,
             crop_store.size_of(clip.path),
+            *([clip.frame] if clip.frame else []),
+            *([] if clip.same_frame else ["other frame"]),
         )
         for clip in clips
     )

@@ -330,7 +330,7 @@ def test_crops_of_other_sizes_and_scales_are_comparable(tmp_path):
 
 def overlap(target_dir, target_split, trained_dir, trained_splits) -> leaks.Overlap:
     target, trained = open_dataset(target_dir), open_dataset(trained_dir)
-    return leaks.overlap(target, target_split, trained, trained_splits)
+    return leaks.overlap(target, target_split, [(trained, each) for each in trained_splits])
 
 
 def test_a_split_overlaps_itself_and_no_other(clean_dir):

@@ -1,0 +1,65 @@
+"""What a run trains on: a split of its dataset, and what `config.data.more` adds."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from dfjax.data import builder, leaks, sampling
+from dfjax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """Splits of prepared datasets, the run's own first.
+
+    Attributes:
+      splits: (dataset, name of the split).
+      weights: how often pairs come from each, above 0.
+    """
+
+    splits: tuple[tuple[builder.Dataset, str], ...]
+    weights: tuple[float, ...]
+
+    @classmethod
+    def open(
+        cls, dataset: builder.Dataset, split: str, more: Sequence[tuple[str, float]]
+    ) -> "Training":
+        """Returns the split of a dataset, of weight 1, and `more`: ("DIR:SPLIT", weight) each.
+
+        Raises:
+          UserError: one of `more` is not understood, or its faces are cut out by another CropSpec.
+          FileNotFoundError: there is no dataset in DIR.
+        """
+        further = [builder.open_split(name) for name, _ in more]
+        for (other, _), (name, weight) in zip(further, more, strict=True):
+            dataset.crop_spec.require_equal(other.crop_spec, where=name)
+            if not weight > 0:
+                raise UserError(f"data.more: {name} has the weight {weight}: use one above 0")
+        return cls(((dataset, split), *further), (1.0, *(float(weight) for _, weight in more)))
+
+    @property
+    def further(self) -> list[builder.Dataset]:
+        """The datasets that `more` named."""
+        return [dataset for dataset, _ in self.splits[1:]]
+
+    def require_no_leaks(self, held_out: Sequence[str]) -> None:
+        """Checks that the run's dataset has no leaks, and shares no id of `held_out` with `more`.
+
+        Raises:
+          UserError: it does; the message says what, and what to do.
+        """
+        dataset = self.splits[0][0]
+        leaks.require_none(dataset)
+        splits = [split for split in dataset.splits if split in held_out]
+        leaks.require_apart(self.splits[1:], dataset, splits)
+
+    def pairs(self, settings: sampling.Sampling, *, seed: int) -> sampling.Pairs:
+        """Returns the pairs that the splits give.
+
+        Raises:
+          UserError: a split does not exist, or a class is missing that training needs.
+        """
+        parts = [
+            sampling.Part(dataset.records(split), dataset.index(split), weight)
+            for (dataset, split), weight in zip(self.splits, self.weights, strict=True)
+        ]
+        return sampling.Pairs(parts, settings, seed=seed)

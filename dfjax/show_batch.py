@@ -1,0 +1,29 @@
+"""What a config would train on at a step, as a picture; nothing is trained."""
+
+import contextlib
+import pathlib
+
+import jax
+import ml_collections
+
+from dfjax import contact_sheet, sharding, train
+from dfjax.data import builder
+from dfjax.data.training import Training
+
+
+def show_batch(config: ml_collections.ConfigDict, step: int, out: pathlib.Path) -> None:
+    """Writes a contact sheet of the batch that follows `step` updates, as `train` would see it.
+
+    Raises:
+      UserError: the data cannot be read, lack a class, or the batch size does not fit.
+    """
+    mesh = sharding.make_mesh()
+    sharding.check_train_batch_size(config.batch_size, mesh, config.grad_accum_steps)
+    dataset = builder.open_dataset(config.data.dir)
+    training = Training.open(dataset, config.data.train_split, config.data.more)
+    pairs = training.pairs(train.make_sampling(config), seed=config.seed)
+    with contextlib.closing(train.make_stream(config, pairs, start=step)) as stream:
+        read = next(stream)
+    *_, key = train.make_keys(config.seed)
+    augment = jax.jit(train.make_augment(config), out_shardings=sharding.by_batch(mesh))
+    contact_sheet.write(out, read, augment(sharding.put_batch(read, mesh), key))
