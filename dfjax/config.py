@@ -161,6 +161,7 @@ def base() -> ml_collections.ConfigDict:
     # None: as the run's model card has it, 0.05 where there is none yet.
     c.eval.abstain_error_rate = placeholder(float)
     c.eval.by = ()  # columns that results are parted by; "gender,age" by both
+    c.eval.gate_crops = 1_500  # training crops that a gate for strangers learns from; 0 is off
     c.eval.trivial_cues = 4_000  # crops per split that the trivial-cue baseline reads; 0 is off
     c.eval.allow_other_crops = False  # score data whose CropSpec is not the training data's
 

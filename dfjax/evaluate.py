@@ -23,20 +23,22 @@ from dfjax import (
     models,
     progress,
     sharding,
-    steps,
     train,
     tree,
     verdict,
 )
 from dfjax.data import builder, leaks
 from dfjax.errors import UserError
-from dfjax.evaluators import decisions, frame, trivial_cues, verdicts, video
+from dfjax.evaluators import decisions, fit_card, frame, run_gate, trivial_cues, video
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.evaluators.judge import Judge, Probe, Score
+from dfjax.evaluators.run_gate import Gate
 from dfjax.faces.crop_spec import CropSpec
+from dfjax.familiarity import gate as familiarity_gate
+from dfjax.familiarity import store
+from dfjax.inference import runtimes
 from dfjax.inference import scorer as inference_scorer
-from dfjax.metrics import calibration, isotonic
-from dfjax.model_card import Isotonic, ModelCard, QualityLimits
+from dfjax.model_card import ModelCard
 from dfjax.run import Run
 
 DEFAULT_ERROR_RATE = 0.05
@@ -69,13 +71,18 @@ def evaluate(
     card_before = _card_before(run.workdir)
     if card_before is None:
         files.require_writable(run.workdir)  # for the card
-    score, variables, step = _load_scorer(run, config.eval.batch_size)
+    variables, step = run.variables()
+    weights = tree.digest(variables)
+    gate = run_gate.find_or_fit(run, variables, card_before, training, config.eval.gate_crops)
+    score = _load_scorer(run, variables, gate, config.eval.batch_size)
     error_rate = config.eval.abstain_error_rate
     if error_rate is None:
         error_rate = _error_rate_of(card_before)
-    card = _fit_card(
+    card = fit_card.fit_card(
         score(validation),
         error_rate=error_rate,
+        quality=fit_card.quality_limits(run),
+        gate=gate,
         model_name=run.config.model.name,
         model_arguments={
             **{k: v for k, v in run.config.model.items() if k != "name"},
@@ -83,12 +90,13 @@ def evaluate(
         },
         image_size=run.config.data.image_size,
         crop_spec=run.crop_spec,
-        weights=tree.digest(variables),
+        weights=weights,
         step=step,
         synthetic=bool(run.dataset.metadata["synthetic"]),
-        quality=_quality_limits(run),
         protocol=_protocol(run, step, validation),
     )
+    if jax.process_index() == 0 and gate:
+        store.write(workdir, gate.statistics)
     if jax.process_index() == 0 and card != card_before:
         if card_before is not None:
             console.print_line(f"{workdir}: {_changes(card_before, card)}")
@@ -145,8 +153,9 @@ def evaluate_export(
         _require_crops(model.card.crop_spec, targets)
     mesh = sharding.make_mesh()
 
-    def predict(_: None, image: jax.Array) -> jax.Array:
-        return sharding.put_batch({"logit": model.logits(np.asarray(image))}, mesh)["logit"]
+    def predict(_: None, image: jax.Array) -> dict[str, jax.Array]:
+        outputs = model.outputs(np.asarray(image))
+        return sharding.put_batch(dict(zip(runtimes.OUTPUTS, outputs.T, strict=True)), mesh)
 
     batch_size = inference_scorer.MAX_BATCH * mesh.size
     scorer = frame.FrameScorer(predict, mesh, batch_size, train.make_reading(dfjax_config.base()))
@@ -210,15 +219,19 @@ def _changes(before: ModelCard, after: ModelCard) -> str:
     )
 
 
-def _load_scorer(run: Run, batch_size: int) -> tuple[Score, dict[str, Any], int]:
-    """(a function from a target to its scores, the variables as numpy arrays, their step)."""
+def _load_scorer(run: Run, variables: dict[str, Any], gate: Gate | None, batch_size: int) -> Score:
+    """A function from a target to its scores by these variables, numpy arrays."""
     mesh = sharding.make_mesh()
-    variables, step = run.variables()
-    model = models.for_backend(run.model)
-    predict = functools.partial(steps.predict, model=model, image_size=run.config.data.image_size)
+    predict = functools.partial(
+        familiarity_gate.predict,
+        model=models.for_backend(run.model),
+        image_size=run.config.data.image_size,
+        maps=gate.embedding.maps if gate else (),
+    )
+    variables = gate.add_to(variables) if gate else variables
     scorer = frame.FrameScorer(jax.jit(predict), mesh, batch_size, train.make_reading(run.config))
     placed = jax.device_put(variables, sharding.replicated(mesh))
-    return functools.partial(_score_target, scorer, placed), variables, step
+    return functools.partial(_score_target, scorer, placed)
 
 
 def _score_target(scorer: frame.FrameScorer, variables: Any, target: EvalTarget) -> frame.Scores:
@@ -248,34 +261,6 @@ def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
         },
         "seed": run.config.seed,
     }
-
-
-def _quality_limits(run: Run) -> QualityLimits:
-    """The usual limits; for pictures taken as they are, as small as training had them."""
-    limits = QualityLimits()
-    if run.crop_spec.crops == "align":
-        return limits
-    largest = float(run.dataset.column(run.config.data.train_split, "scale").max())
-    return dataclasses.replace(limits, max_enlargement=max(limits.max_enlargement, largest))
-
-
-def _fit_card(
-    scores: frame.Scores, *, error_rate: float, quality: QualityLimits, **fields: Any
-) -> ModelCard:
-    """The card that follows from the validation scores."""
-    temperature = calibration.fit_temperature(scores.label, scores.logit)
-    scores = dataclasses.replace(scores, temperature=temperature)
-    decisions = verdicts.fit_decisions(
-        scores, quality, error_rate=error_rate, min_video_frames=ModelCard.min_video_frames
-    )
-    points = (each.tolist() for each in isotonic.fit(scores.label, scores.score))
-    return ModelCard(
-        decisions=decisions,
-        temperature=temperature,
-        quality=quality,
-        isotonic=Isotonic(*map(tuple, points)),
-        **fields,
-    )
 
 
 def _fit_probe(training: EvalTarget, limit: int) -> Probe | None:

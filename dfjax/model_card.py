@@ -33,20 +33,30 @@ class QualityLimits:
       max_enlargement: crop pixels per frame pixel; beyond it the crop is mostly interpolation.
       min_brightness, max_brightness: mean luma, 0 to 255.
       min_sharpness: variance of the Laplacian of the luma at 128 px; 4 is a blur of about 3 pixels.
+      max_strangeness: how unlike the training data a face may be (`familiarity`); None: no gate.
     """
 
     max_enlargement: float = 3.0
     min_brightness: float = 15.0
     max_brightness: float = 235.0
     min_sharpness: float = 4.0
+    max_strangeness: float | None = None
 
-    def check(self, *, scale: float, brightness: float, sharpness: float) -> str | None:
+    def check(
+        self, *, scale: float, brightness: float, sharpness: float, strangeness: float
+    ) -> str | None:
         """Returns why a crop cannot be judged, a key of `verdict.REASONS`, or None if it can."""
         if scale > self.max_enlargement:
             return "too_small"
         if not self.min_brightness <= brightness <= self.max_brightness:
             return "too_dark"
-        return "too_blurred" if sharpness < self.min_sharpness else None
+        if sharpness < self.min_sharpness:
+            return "too_blurred"
+        return "unlike_training" if self.is_strange(strangeness) else None
+
+    def is_strange(self, strangeness: float) -> bool:
+        """Returns whether a face is unlike the training data; one of NaN is, if there is a gate."""
+        return self.max_strangeness is not None and not strangeness <= self.max_strangeness
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +124,23 @@ class Decision:
 
 
 @dataclasses.dataclass(frozen=True)
+class Embedding:
+    """How strangeness is computed; `QualityLimits.max_strangeness` is what it is compared with.
+
+    Attributes:
+      method: in words.
+      maps: parts of the network, and cells per side of the grid over their maps (`familiarity`).
+      statistics: SHA-256 of those of a run (`familiarity.store`); exports have them in artefacts.
+      fitted_on: numbers of crops: "training", "strangers", and "held_out", which set the limit.
+    """
+
+    method: str
+    maps: tuple[tuple[str, int], ...]
+    statistics: str
+    fitted_on: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
 class Isotonic:
     """P(fake) by score as validation crops show it; straight between points, level beyond them.
 
@@ -175,7 +202,7 @@ class ModelCard:
       temperature: a score is sigmoid(logit / temperature).
       quality: what a face needs to count.
       min_video_frames: usable faces that a track of a video needs for a verdict.
-      embedding: statistics of the training data's embeddings; None: the model has none.
+      embedding: how faces unlike the training data are told; None: they are not.
       isotonic: what share of crops with a score is fake; None: not fitted, as of earlier cards.
       release: who it is to others; None: it was not published.
     """
@@ -192,7 +219,7 @@ class ModelCard:
     temperature: float = 1.0
     quality: QualityLimits = QualityLimits()
     min_video_frames: int = 3
-    embedding: dict[str, Any] | None = None
+    embedding: Embedding | None = None
     isotonic: Isotonic | None = None
     release: Release | None = None
 
@@ -205,6 +232,11 @@ class ModelCard:
         """Returns P(fake) in 0..1, float64, of logits."""
         return logistic.to_score(logit, self.temperature)
 
+    @property
+    def maps(self) -> tuple[tuple[str, int], ...]:
+        """The maps that strangeness is computed from; () without a gate."""
+        return () if self.embedding is None else self.embedding.maps
+
     def decision(self, kind: str) -> Decision:
         """Returns the decision for "frame", "image" or "video", or the nearest that the model has.
 
@@ -214,6 +246,12 @@ class ModelCard:
         nearest = {"video": ("video", "image"), "image": ("image",), "frame": ()}[kind]
         fitted = [name for name in nearest if name in self.decisions]
         return self.decisions[fitted[0] if fitted else "frame"]
+
+    def decide_crop(self, score: float, strangeness: float) -> str:
+        """Returns one of `VERDICTS` for a crop by itself."""
+        if self.quality.is_strange(strangeness):
+            return INCONCLUSIVE
+        return self.decision("frame").decide(float(score))
 
     def digest(self) -> str:
         """Returns the SHA-256 of everything in the card: another decision is another digest."""
@@ -250,6 +288,7 @@ class ModelCard:
             fields["quality"] = QualityLimits(**fields["quality"])
             fields["isotonic"] = _read_isotonic(fields["isotonic"])
             fields["release"] = Release(**fields["release"]) if fields["release"] else None
+            fields["embedding"] = _read_embedding(fields["embedding"])
         except (ValueError, TypeError, KeyError) as error:
             raise compatibility.CARD.unreadable(where, error) from error
         return cls(**fields)
@@ -269,12 +308,14 @@ def _read_isotonic(value: dict[str, Any] | None) -> Isotonic | None:
     return None if value is None else Isotonic(**{k: tuple(v) for k, v in value.items()})
 
 
-def read(folder: str | os.PathLike) -> ModelCard:
-    """Returns the card in `folder`.
+def _read_embedding(value: dict[str, Any] | None) -> Embedding | None:
+    if value is None:
+        return None
+    return Embedding(**{**value, "maps": tuple(map(tuple, value["maps"]))})
 
-    Raises:
-      UserError: there is none, or this version does not read it.
-    """
+
+def read(folder: str | os.PathLike) -> ModelCard:
+    """Returns the card in `folder`; UserError: there is none, or this version does not read it."""
     path = pathlib.Path(folder, FILE)
     if not path.is_file():
         raise UserError(

@@ -22,6 +22,7 @@ from flax import linen as nn
 from dfjax import checkpoint, compatibility, files, model_card, models, tree
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
+from dfjax.familiarity import gate, store
 from dfjax.model_card import ModelCard
 from dfjax.run_folder import CONFIG_FILE
 
@@ -146,9 +147,11 @@ class Run:
     def evaluated(self) -> tuple[ModelCard, nn.Module, dict[str, Any]]:
         """Returns (card, model, variables as numpy arrays) of a run that can be used.
 
+        Among the variables are the statistics of its gate, if it has one (`familiarity.gate`).
+
         Raises:
-          UserError: it was not evaluated, or trained on since; or its weights are not those that
-            were evaluated.
+          UserError: it was not evaluated, or trained on since; or its weights or statistics are not
+            those that were evaluated.
         """
         card = self.card
         variables, step = self.variables()
@@ -163,6 +166,9 @@ class Run:
                 f"{self.workdir}: the weights of checkpoint {step} are not those of its model "
                 "card: the checkpoint is damaged; restore it, or take another"
             )
+        if card.embedding is not None:
+            statistics = store.read(self.workdir, card.embedding)
+            variables = {**variables, gate.COLLECTION: statistics._asdict()}
         return card, self.model, variables
 
 

@@ -36,6 +36,7 @@ from dfjax.data.degrade import Degrade
 from dfjax.data.training import Training
 from dfjax.errors import UserError
 from dfjax.evaluators import chosen, frame
+from dfjax.familiarity import gate
 from dfjax.weights import init_from
 
 
@@ -72,7 +73,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     like = abstract_state(init, mesh)
     files.require_space(workdir, 2 * tree.num_bytes(like), "two checkpoints of this run")
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
-    predict = functools.partial(steps.predict, model=model, image_size=config.data.image_size)
+    predict = functools.partial(gate.predict, model=model, image_size=config.data.image_size)
     scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
     measures = chosen.build(config, targets, scorer)
     selector = config.select_by.partition("/")[0]

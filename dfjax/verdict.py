@@ -26,6 +26,7 @@ REASONS = {
     "too_small": "the faces are too small",
     "too_dark": "the faces are too dark, or overexposed",
     "too_blurred": "the faces are too blurred",
+    "unlike_training": "the faces are unlike the training data",
     "too_few_frames": "too few frames show a usable face",
     "undecided": "the score lies in the range that validation data left undecided",
     "decode_error": "the file could not be decoded",
@@ -75,10 +76,17 @@ class FaceScore:
     crop: Crop | None = None
 
 
-def check_quality(crop: Crop, limits: QualityLimits) -> str | None:
-    """Returns why a crop cannot be judged, a key of `REASONS`, or None if it can."""
+def check_quality(
+    crop: Crop, limits: QualityLimits, strangeness: float = float("nan")
+) -> str | None:
+    """Returns why a crop cannot be judged, a key of `REASONS`, or None if it can.
+
+    `strangeness` is what the model says of it (`familiarity`); NaN: the model has no gate.
+    """
     brightness, sharpness = quality.measure(crop.image)
-    return limits.check(scale=crop.scale, brightness=brightness, sharpness=sharpness)
+    return limits.check(
+        scale=crop.scale, brightness=brightness, sharpness=sharpness, strangeness=strangeness
+    )
 
 
 def usable_scores(faces: Sequence[FaceScore]) -> dict[int, list[float]]:

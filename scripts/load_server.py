@@ -65,10 +65,10 @@ class SlowScorer:
         """Returns what it does not change."""
         return getattr(self._scorer, name)
 
-    def logits(self, crops: np.ndarray) -> np.ndarray:
-        """Returns the logits of crops, late."""
+    def outputs(self, crops: np.ndarray) -> np.ndarray:
+        """Returns what the scorer says of crops, late."""
         time.sleep(self._seconds)
-        return self._scorer.logits(crops)
+        return self._scorer.outputs(crops)
 
 
 def serve_slowly(arguments: argparse.Namespace) -> int:

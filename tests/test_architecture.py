@@ -43,6 +43,7 @@ FLOORS = [
     {"verdict"},
     {
         "augment",
+        "familiarity",
         "steps",
         "contact_sheet",
         "checkpoint",

@@ -22,6 +22,7 @@ class Scores:
       clip, method, origin_ids: N texts.
       label: int [N], 0 real, 1 fake.
       logit: float64 [N]; `score` is P(fake).
+      strangeness: float64 [N], how unlike the training data; NaN: the model has no gate.
       box: float [N, 4], of the face in pixels of the frame.
       scale: float [N], crop pixels per frame pixel.
       padded: float [N], the share of the crop beyond the frame.
@@ -39,6 +40,7 @@ class Scores:
     origin_ids: np.ndarray
     label: np.ndarray
     logit: np.ndarray
+    strangeness: np.ndarray
     box: np.ndarray
     scale: np.ndarray
     padded: np.ndarray
@@ -63,13 +65,14 @@ class FrameScorer:
     """A model and the devices that it runs on.
 
     Attributes:
-      predict: from (variables, crops uint8 [B, S, S, 3] split over the mesh) to logits [B].
+      predict: from (variables, crops uint8 [B, S, S, 3] split over the mesh) to arrays [B] by name
+        (`familiarity.gate.predict`).
       mesh: all devices of all processes.
       batch_size: crops at a time over all of them.
       reading: how records are read.
     """
 
-    predict: Callable[[Any, jax.Array], jax.Array]
+    predict: Callable[[Any, jax.Array], dict[str, jax.Array]]
     mesh: Mesh
     batch_size: int
     reading: pipeline.Reading
@@ -98,11 +101,11 @@ class FrameScorer:
         )
         for number, batch in enumerate(stream, 1):
             image = sharding.put_batch({"image": batch.pop("image")}, self.mesh)["image"]
-            logit = self.predict(variables, image)
+            outputs = self.predict(variables, image)
             # One batch late, so that reading never makes the device wait.
             if pending is not None:
                 rows.extend(_rows(*pending))
-            pending = batch, logit
+            pending = batch, outputs
             on_batch(min(number * self.batch_size, len(records)))
         if pending is not None:
             rows.extend(_rows(*pending))
@@ -111,8 +114,10 @@ class FrameScorer:
         return Scores(**{key: np.array([row[key] for row in gathered]) for key in _COLUMNS})
 
 
-def _rows(batch: dict[str, Any], logit: jax.Array) -> Iterator[dict[str, Any]]:
-    columns = {**batch, "logit": sharding.local_rows(logit).astype(np.float64)}
+def _rows(batch: dict[str, Any], outputs: dict[str, jax.Array]) -> Iterator[dict[str, Any]]:
+    unknown = np.full(len(batch["mask"]), np.nan)
+    found = {name: sharding.local_rows(each).astype(np.float64) for name, each in outputs.items()}
+    columns = {**batch, "strangeness": unknown, **found}
     for number in np.flatnonzero(batch["mask"]):
         row = {key: columns[key][number] for key in _COLUMNS}
         # Plain Python, so that it travels between processes as JSON.

@@ -61,6 +61,7 @@ def _file(
                 scale=scores.scale[row],
                 brightness=scores.brightness[row],
                 sharpness=scores.sharpness[row],
+                strangeness=scores.strangeness[row],
             ),
         )
         for row, number in zip(rows, tracks, strict=True)

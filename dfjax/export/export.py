@@ -15,11 +15,12 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from dfjax import compatibility, files, model_card, steps, tree
+from dfjax import compatibility, files, model_card, tree
 from dfjax.errors import UserError
 from dfjax.export import formats as export_formats
 from dfjax.export import onnx_model, parity, savedmodel, source, stablehlo
 from dfjax.export.source import Source
+from dfjax.familiarity import gate
 from dfjax.inference import explain, manifest
 from dfjax.model_card import ModelCard
 from dfjax.models import fold
@@ -39,10 +40,10 @@ def export(
     """Writes a model, or that of a run or an export, as the folder `out`; returns a report.
 
     The report, also OUT/export.json, has under `deviations` for each artefact and runtime the
-    largest differences of `score` and `logit` (of a heat map: of its values) from the unfolded
-    Flax model, over crops of the run's validation split (of an export: drawn faces), and under
-    `sha256` the digest of every file. MODEL_CARD.md tells people what the model is. An older export
-    in `out` is replaced.
+    largest differences of `score`, `logit` and `strangeness` (of a heat map: of its values) from
+    the unfolded Flax model, over crops of the run's validation split (of an export: drawn faces),
+    and under `sha256` the digest of every file. MODEL_CARD.md tells people what the model is. An
+    older export in `out` is replaced.
 
     Raises:
       UserError: no evaluated run, nor an export with weights; the run's validation data are gone;
@@ -83,13 +84,15 @@ def write(
 ) -> None:
     """Writes artefacts of a float32 model, unfolded, and its card into an empty folder.
 
-    `variables` are numpy arrays. Nothing is compared.
+    `variables` are numpy arrays, those of `Run.evaluated`. Nothing is compared.
     """
     if "safetensors" in formats:
         model_file.write(folder / export_formats.WEIGHTS, variables, card)
-    model, variables = fold.fold(model, variables)
+    statistics = {gate.COLLECTION: variables[gate.COLLECTION]} if card.maps else {}
+    model, folded = fold.fold(model, variables)
+    variables = {**folded, **statistics}
     bound = {"model": model, "image_size": card.image_size}
-    predict = functools.partial(steps.predict, **bound)
+    predict = functools.partial(gate.predict, **bound, maps=card.maps)
     if "savedmodel" in formats:
         savedmodel.write(folder / export_formats.SAVED_MODEL, predict, variables, card)
     if "stablehlo" in formats:

@@ -2,28 +2,30 @@
 
 import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import jax
 import numpy as np
 from flax import linen as nn
 
-from dfjax import steps
 from dfjax.errors import UserError
 from dfjax.export import formats, savedmodel
+from dfjax.familiarity import gate
 from dfjax.inference import explain, runtimes
 from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard
 
 BATCH_SIZES = (1, 3, 16)
 
-# Largest deviations: of a score, and of a heat map, whose largest value is 1.
-_TOLERANCE = {"score": 1e-5, "heat_map": 1e-3}
+# Largest deviations: of a score, of strangeness, which is a log-odds, and of a heat map, whose
+# largest value is 1.
+_TOLERANCE = {"score": 1e-5, "strangeness": 1e-3, "heat_map": 1e-3}
 _TOLERANCE_16_BITS = {"score": 1e-3}  # of weights that `weights.packed` rounded
 
-# Largest deviation by artefact, runtime and quantity ("score", "logit", "heat_map").
+# Largest deviation by artefact, runtime and quantity ("score", "logit", "strangeness", "heat_map").
 Deviations: TypeAlias = dict[str, dict[str, dict[str, float]]]
+Quantities: TypeAlias = dict[str, np.ndarray]  # [N], by name
 
 
 def compare(
@@ -38,22 +40,25 @@ def compare(
     `crops` are uint8 [N, S, S, 3] with N the largest of `BATCH_SIZES`.
     """
     bound = {"model": model, "image_size": card.image_size}
-    predict = jax.jit(functools.partial(steps.predict, **bound))
-    logits = functools.partial(predict, variables)
-    expected = np.asarray(logits(crops))
+    predict = jax.jit(functools.partial(gate.predict, **bound, maps=card.maps))
+
+    def network(pixels: np.ndarray) -> Quantities:
+        return _with_score(predict(variables, pixels), card)
+
+    expected = network(crops)
     deviations: Deviations = {}
     for name, runtime in runtimes.RUNTIMES.items():
         path = folder / runtime.artefact
         if path.exists():
-            deviation = _logit_deviation(runtime.open(path), crops, expected, card)
+            deviation = _deviations(runtime.open(path), crops, expected, card)
             deviations.setdefault(runtime.artefact, {})[name] = deviation
     saved_model, heat_maps = folder / formats.SAVED_MODEL, folder / formats.HEAT_MAPS
     if saved_model.exists():
-        deviations[saved_model.name] |= _compare_signatures(saved_model, logits, crops, card)
+        deviations[saved_model.name] |= _compare_signatures(saved_model, network, crops)
     if heat_maps.exists():
         heat_map = jax.jit(functools.partial(explain.heat_map, **bound))
         expected = np.asarray(heat_map(variables, crops))
-        deviation = _deviation(runtimes.open_stablehlo(heat_maps), crops, expected)
+        deviation = _deviation(runtimes.open_heat_maps(heat_maps), crops, expected)
         deviations[heat_maps.name] = {"stablehlo": {"heat_map": deviation}}
     return deviations
 
@@ -82,9 +87,9 @@ def require_equal(deviations: Deviations) -> None:
 
 
 def _compare_signatures(
-    path: pathlib.Path, logits: runtimes.Function, crops: np.ndarray, card: ModelCard
+    path: pathlib.Path, network: Callable[[np.ndarray], Quantities], crops: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Deviations of `score` and `logit` as the SavedModel's own signatures return them.
+    """Deviations of the numbers that the SavedModel's own signatures return.
 
     Encoded crops are compared with what OpenCV decodes.
     """
@@ -102,16 +107,14 @@ def _compare_signatures(
         cases[encoding] = ("serving_default", np.array(encoded, object), decoded)
     deviations = {}
     for name, (signature, inputs, pixels) in cases.items():
-        logit = np.asarray(logits(pixels))
-        expected = {"score": card.score(logit), "logit": logit}
         deviations[f"savedmodel, {name}"] = _output_deviations(
-            model.signatures[signature], inputs, expected
+            model.signatures[signature], inputs, network(pixels)
         )
     return deviations
 
 
 def _output_deviations(
-    signature: Any, inputs: np.ndarray, expected: Mapping[str, np.ndarray]
+    signature: Any, inputs: np.ndarray, expected: Quantities
 ) -> dict[str, float]:
     """Deviations of a signature's outputs by their names."""
     import tensorflow
@@ -127,13 +130,23 @@ def _output_deviations(
     }
 
 
-def _logit_deviation(
-    logits: runtimes.Function, inputs: np.ndarray, expected: np.ndarray, card: ModelCard
+def _deviations(
+    network: runtimes.Network, inputs: np.ndarray, expected: Quantities, card: ModelCard
 ) -> dict[str, float]:
+    """Deviations of what a runtime's network returns, and of the score of its logit."""
+
+    def output(quantity: str, batch: np.ndarray) -> np.ndarray:
+        return _with_score(network(batch), card)[quantity]
+
     return {
-        "score": _deviation(lambda batch: card.score(logits(batch)), inputs, card.score(expected)),
-        "logit": _deviation(logits, inputs, expected),
+        quantity: _deviation(functools.partial(output, quantity), inputs, values)
+        for quantity, values in expected.items()
     }
+
+
+def _with_score(found: Mapping[str, Any], card: ModelCard) -> Quantities:
+    arrays = {name: np.asarray(values) for name, values in found.items()}
+    return {"score": card.score(arrays["logit"]), **arrays}
 
 
 def _deviation(function: runtimes.Function, inputs: np.ndarray, expected: np.ndarray) -> float:

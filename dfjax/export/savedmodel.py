@@ -25,14 +25,14 @@ VERSION = "1"
 
 def write(
     path: pathlib.Path,
-    predict: Callable[[dict[str, Any], jax.Array], jax.Array],
+    predict: Callable[[dict[str, Any], jax.Array], dict[str, jax.Array]],
     variables: dict[str, Any],
     card: ModelCard,
 ) -> None:
     """Writes version `VERSION` of a SavedModel into the folder `path`; docs/export.md specifies it.
 
-    `predict(variables, crops)` returns logits float32 [B] of crops uint8, or float32 in 0..1,
-    [B, S, S, 3].
+    `predict(variables, crops)` returns `logit`, and `strangeness` of a model with a gate, float32
+    [B], of crops uint8, or float32 in 0..1, [B, S, S, 3].
     """
     import tensorflow as tf
     from orbax import export as orbax_export
@@ -79,17 +79,23 @@ def decode_crops(image_bytes: "tf.Tensor", *, size: int) -> "tf.Tensor":
     return tf.map_fn(decode, image_bytes, fn_output_signature=tf.uint8)
 
 
-def _make_outputs(card: ModelCard) -> Callable[["tf.Tensor"], dict[str, "tf.Tensor"]]:
-    """A function of TensorFlow from logits [B] to the outputs of a signature."""
+def _make_outputs(
+    card: ModelCard,
+) -> Callable[[dict[str, "tf.Tensor"]], dict[str, "tf.Tensor"]]:
+    """A function of TensorFlow from what `predict` returns to the outputs of a signature."""
     import tensorflow as tf
 
     low, high = (_smallest_logit(card, bound) for bound in card.decision("frame").bounds())
 
-    def outputs(logit: tf.Tensor) -> dict[str, tf.Tensor]:
+    def outputs(found: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        logit = found["logit"]
         score = tf.sigmoid(tf.cast(logit, tf.float64) / card.temperature)
         index = tf.where(logit >= high, 1, tf.where(logit < low, 0, 2))
+        if card.quality.max_strangeness is not None:
+            strangeness = tf.cast(found["strangeness"], tf.float64)
+            index = tf.where(strangeness <= card.quality.max_strangeness, index, 2)
         label = tf.gather(list(model_card.VERDICTS), index)
-        return {"score": tf.cast(score, tf.float32), "logit": logit, "label": label}
+        return {**found, "score": tf.cast(score, tf.float32), "label": label}
 
     return outputs
 

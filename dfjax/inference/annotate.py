@@ -21,7 +21,12 @@ from dfjax.verdict import FaceScore
 # Blue and vermilion of Okabe and Ito (2008); RGB.
 COLORS = {"real": (0, 114, 178), "fake": (213, 94, 0), INCONCLUSIVE: (70, 70, 70)}
 # What is wrong with a face that does not count.
-FLAWS = {"too_small": "too small", "too_dark": "too dark or bright", "too_blurred": "too blurred"}
+FLAWS = {
+    "too_small": "too small",
+    "too_dark": "too dark or bright",
+    "too_blurred": "too blurred",
+    "unlike_training": "unlike the training data",
+}
 
 
 def draw_faces(

@@ -144,14 +144,12 @@ class Detector:
     def score(self, extracted: ExtractedFaces) -> Result:
         """Returns the result for faces that a `FaceExtractor` cut out by this `crop_spec`."""
         began = time.perf_counter()
-        scores = self.scorer.scores(stack_crops(extracted.faces, self.crop_spec.size))
-        return self.judge(extracted, scores, seconds=time.perf_counter() - began)
+        outputs = self.scorer.outputs(stack_crops(extracted.faces, self.crop_spec.size))
+        return self.judge(extracted, outputs, seconds=time.perf_counter() - began)
 
-    def judge(
-        self, extracted: ExtractedFaces, scores: Sequence[float], *, seconds: float
-    ) -> Result:
-        """Returns the result for faces with these P(fake), which took `seconds` to compute."""
-        faces = self.face_scores(extracted.faces, scores)
+    def judge(self, extracted: ExtractedFaces, outputs: np.ndarray, *, seconds: float) -> Result:
+        """Returns the result for faces of which `Scorer.outputs` said this in so many `seconds`."""
+        faces = self.face_scores(extracted.faces, outputs)
         kind, card = extracted.facts.kind, self.scorer.card
         return Result(
             verdict.judge(faces, kind=kind, card=card),
@@ -162,20 +160,24 @@ class Detector:
         )
 
     def face_scores(
-        self, faces: Sequence[ExtractedFace], scores: Sequence[float]
+        self, faces: Sequence[ExtractedFace], outputs: np.ndarray
     ) -> tuple[FaceScore, ...]:
-        """Returns faces with their P(fake) and with what, if anything, is wrong with each."""
-        limits = self.scorer.card.quality
+        """Returns faces with their P(fake) and with what, if anything, is wrong with each.
+
+        `outputs` [N, 2] are what `Scorer.outputs` said of them.
+        """
+        card = self.scorer.card
+        scores = card.score(outputs[:, 0])
         return tuple(
             FaceScore(
                 frame=face.frame,
                 time=face.time,
                 track=face.track,
                 score=float(score),
-                quality=verdict.check_quality(face.crop, limits),
+                quality=verdict.check_quality(face.crop, card.quality, strangeness),
                 crop=face.crop,
             )
-            for face, score in zip(faces, scores, strict=True)
+            for face, score, strangeness in zip(faces, scores, outputs[:, 1], strict=True)
         )
 
     def judge_tracks(self, result: Result) -> dict[int, Verdict]:

@@ -132,7 +132,7 @@ class LiveDetector:
 
     def _score(self, faces: Sequence[ExtractedFace]) -> tuple[FaceScore, ...]:
         crops = stack_crops(faces, self._detector.crop_spec.size)
-        return self._detector.face_scores(faces, self._detector.scorer.scores(crops))
+        return self._detector.face_scores(faces, self._detector.scorer.outputs(crops))
 
     def _judge(self, faces: Sequence[FaceScore]) -> tuple[LiveTrack, ...]:
         """What is known of the tracks of these faces, by the rule for videos."""

@@ -1,9 +1,9 @@
 """The runtimes that an exported model can be scored with, each behind one function.
 
-Each takes the artefact and returns a function from crops uint8 [N, S, S, 3], N >= 1, to logits
-float32 [N] that several threads may call. All compute in float32, on request, because that is what
-the export was compared in. The libraries are imported inside functions: a machine that runs one of
-them need not install the others.
+Each takes the artefact and returns a function from crops uint8 [N, S, S, 3], N >= 1, to float32 [N]
+by name (`logit`, and `strangeness` of a model with a gate) that several threads may call. All
+compute in float32, on request, because that is what the export was compared in. The libraries are
+imported inside functions: a machine that runs one of them need not install the others.
 """
 
 import dataclasses
@@ -11,12 +11,14 @@ import importlib.util
 import pathlib
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
 Function = Callable[["np.ndarray"], "np.ndarray"]
+OUTPUTS = ("logit", "strangeness")  # of a network; the second of one with a gate
+Network = Callable[["np.ndarray"], dict[str, "np.ndarray"]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Runtime:
 
     artefact: str
     package: str
-    open: Callable[[pathlib.Path], Function]
+    open: Callable[[pathlib.Path], Network]
     runs_programs: bool = False
 
     @property
@@ -40,15 +42,16 @@ class Runtime:
         return importlib.util.find_spec(self.package) is not None
 
 
-def open_onnx(path: pathlib.Path) -> Function:
+def open_onnx(path: pathlib.Path) -> Network:
     """Opens an ONNX file with ONNX Runtime on the CPU."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda crops: session.run(["logit"], {"image": crops})[0]
+    names = [output.name for output in session.get_outputs()]
+    return lambda crops: dict(zip(names, session.run(names, {"image": crops}), strict=True))
 
 
-def open_openvino(path: pathlib.Path) -> Function:
+def open_openvino(path: pathlib.Path) -> Network:
     """Opens an ONNX file with OpenVINO on the CPU."""
     import openvino
 
@@ -57,24 +60,42 @@ def open_openvino(path: pathlib.Path) -> Function:
     compiled = openvino.Core().compile_model(path, "CPU", settings)
     thread = threading.local()  # a request refuses a second thread
 
-    def logits(crops: "np.ndarray") -> "np.ndarray":
+    names = [output.any_name for output in compiled.outputs]
+
+    def outputs(crops: "np.ndarray") -> dict[str, "np.ndarray"]:
         if not hasattr(thread, "request"):
             thread.request = compiled.create_infer_request()
-        return thread.request.infer([crops], share_inputs=True)["logit"]
+        found = thread.request.infer([crops], share_inputs=True)
+        return {name: found[name] for name in names}
 
-    return logits
+    return outputs
 
 
-def open_stablehlo(path: pathlib.Path) -> Function:
+def open_stablehlo(path: pathlib.Path) -> Network:
     """Opens what `jax.export` serialized; runs on the devices that JAX has."""
+    outputs = _call_stablehlo(path)
+
+    def named(crops: "np.ndarray") -> dict[str, "np.ndarray"]:
+        found = outputs(crops)
+        return found if isinstance(found, dict) else {"logit": found}  # of earlier exports
+
+    return named
+
+
+def open_heat_maps(path: pathlib.Path) -> Function:
+    """Opens an export's heat maps, float32 [N, h, w] in 0..1, as `open_stablehlo` does."""
+    return _call_stablehlo(path)
+
+
+def _call_stablehlo(path: pathlib.Path) -> Callable[["np.ndarray"], Any]:
     import jax
     import numpy as np
 
     call = jax.jit(jax.export.deserialize(bytearray(path.read_bytes())).call)
-    return lambda crops: np.asarray(call(crops))
+    return lambda crops: jax.tree.map(np.asarray, call(crops))
 
 
-def open_savedmodel(path: pathlib.Path, signature: str = "crops") -> Function:
+def open_savedmodel(path: pathlib.Path, signature: str = "crops") -> Network:
     """Opens the newest version below `path` with TensorFlow; inputs are those of `signature`."""
     import tensorflow
 
@@ -83,14 +104,15 @@ def open_savedmodel(path: pathlib.Path, signature: str = "crops") -> Function:
     model = tensorflow.saved_model.load(str(newest))
     (name,) = model.signatures[signature].structured_input_signature[1]
 
-    def logits(inputs: "np.ndarray") -> "np.ndarray":
+    def outputs(inputs: "np.ndarray") -> dict[str, "np.ndarray"]:
         # Through `model` each time: a signature alone does not keep its variables alive.
-        return model.signatures[signature](**{name: tensorflow.constant(inputs)})["logit"].numpy()
+        found = model.signatures[signature](**{name: tensorflow.constant(inputs)})
+        return {key: found[key].numpy() for key in OUTPUTS if key in found}
 
-    return logits
+    return outputs
 
 
-def open_weights(path: pathlib.Path) -> Function:
+def open_weights(path: pathlib.Path) -> Network:
     """Opens a file of weights with Flax, by the card next to it."""
     from dfjax.inference import flax_runtime
 
@@ -106,4 +128,4 @@ RUNTIMES = {
     "stablehlo": Runtime("score.stablehlo", "jax", open_stablehlo, runs_programs=True),
     "flax": Runtime(WEIGHTS, "flax", open_weights),
 }
-HEAT_MAPS = "explain.stablehlo"  # opened by `open_stablehlo`, next to any of them
+HEAT_MAPS = "explain.stablehlo"  # opened by `open_heat_maps`, next to any of them

@@ -17,7 +17,7 @@ from dfjax import model_card, run_folder
 from dfjax.errors import UserError
 from dfjax.inference import manifest, runtimes
 from dfjax.inference.manifest import Manifest
-from dfjax.inference.runtimes import Function
+from dfjax.inference.runtimes import OUTPUTS, Function, Network
 from dfjax.model_card import ModelCard
 from dfjax.weights import shipped
 
@@ -37,19 +37,26 @@ class Scorer:
 
     card: ModelCard
     runtime: str
-    _logits: Function
+    _network: Network
     _heat_maps: Function | None
 
-    def logits(self, crops: np.ndarray) -> np.ndarray:
-        """Returns the logits, float64 [N], of crops uint8 [N, S, S, 3]; N may be 0.
+    def outputs(self, crops: np.ndarray) -> np.ndarray:
+        """Returns what the model says of crops uint8 [N, S, S, 3], float64 [N, 2]; N may be 0.
+
+        The columns are `runtimes.OUTPUTS`: the logit, and the strangeness, NaN without a gate.
 
         Raises:
           ValueError: the crops have another type or shape than those of the model's CropSpec.
         """
-        return self._in_batches(self._logits, crops).astype(np.float64)
+        found = self._in_batches(self._columns, crops)
+        return found.astype(np.float64).reshape(-1, len(OUTPUTS))
+
+    def logits(self, crops: np.ndarray) -> np.ndarray:
+        """Returns the logits, float64 [N], of crops as `outputs` takes them."""
+        return self.outputs(crops)[:, 0]
 
     def scores(self, crops: np.ndarray) -> np.ndarray:
-        """Returns P(fake), float64 [N], of crops as `logits` takes them."""
+        """Returns P(fake), float64 [N], of crops as `outputs` takes them."""
         return self.card.score(self.logits(crops))
 
     def heat_maps(self, crops: np.ndarray) -> np.ndarray | None:
@@ -60,6 +67,11 @@ class Scorer:
     def has_heat_maps(self) -> bool:
         """Whether it can show where it looked."""
         return self._heat_maps is not None
+
+    def _columns(self, crops: np.ndarray) -> np.ndarray:
+        found = self._network(crops)
+        unknown = np.full(len(crops), np.nan)
+        return np.stack([np.float64(found.get(name, unknown)) for name in OUTPUTS], axis=1)
 
     def _in_batches(self, function: Function, crops: np.ndarray) -> np.ndarray:
         size = self.card.crop_spec.size
@@ -118,8 +130,8 @@ def load(
 def _open_run(workdir: pathlib.Path) -> Scorer:
     from dfjax.inference import flax_runtime
 
-    card, logits, heat_maps = flax_runtime.open_run(workdir)
-    return Scorer(card, "flax", logits, heat_maps)
+    card, network, heat_maps = flax_runtime.open_run(workdir)
+    return Scorer(card, "flax", network, heat_maps)
 
 
 def _open_export(files: Manifest, runtime: str | None, artefact: str | None) -> Scorer:
@@ -128,13 +140,13 @@ def _open_export(files: Manifest, runtime: str | None, artefact: str | None) -> 
     chosen = runtimes.RUNTIMES[name]
     if name == "flax":
         return _open_weights(files.require(chosen.artefact), card)
-    logits = chosen.open(files.require(chosen.artefact))
+    network = chosen.open(files.require(chosen.artefact))
     heat_maps = None
     alone = not chosen.runs_programs and (runtime or artefact) is not None
     if not alone and (files.folder / runtimes.HEAT_MAPS).exists():
         files.require(runtimes.HEAT_MAPS)  # now, although it is opened later
         heat_maps = _open_at_first_use(files, runtimes.HEAT_MAPS)
-    return Scorer(card, name, logits, heat_maps)
+    return Scorer(card, name, network, heat_maps)
 
 
 def _open_weights(path: pathlib.Path, card: ModelCard) -> Scorer:
@@ -145,7 +157,7 @@ def _open_weights(path: pathlib.Path, card: ModelCard) -> Scorer:
 
 def _open_at_first_use(files: Manifest, name: str) -> Function:
     """A StableHLO artefact as a function that loads it, and JAX, when it is first called."""
-    opened = functools.cache(lambda: runtimes.open_stablehlo(files.require(name)))
+    opened = functools.cache(lambda: runtimes.open_heat_maps(files.require(name)))
     return lambda crops: opened()(crops)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dfjax.inference.runtimes import OUTPUTS
 from dfjax.inference.scorer import Scorer
 from dfjax.serve import errors
 
@@ -23,7 +24,7 @@ from dfjax.serve import errors
 class _Waiting:
     scorer: Scorer
     crops: np.ndarray
-    logits: asyncio.Future
+    outputs: asyncio.Future
 
 
 class Batcher:
@@ -63,13 +64,13 @@ class Batcher:
         finally:
             consumer.cancel()
             for waiting in self._queue:
-                waiting.logits.cancel()
+                waiting.outputs.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await consumer
             self._thread.shutdown(cancel_futures=True)
 
-    async def logits(self, scorer: Scorer, crops: np.ndarray) -> np.ndarray:
-        """Returns the logits, float64 [N], of crops uint8 [N, S, S, 3], if the queue has room.
+    async def outputs(self, scorer: Scorer, crops: np.ndarray) -> np.ndarray:
+        """Returns what `Scorer.outputs` does of crops uint8 [N, S, S, 3], if the queue has room.
 
         Raises:
           RequestError: more crops than may wait (413), or too many wait already (429).
@@ -84,13 +85,13 @@ class Batcher:
         parts = [self._enqueue(scorer, part) for part in self._parts(crops)]
         return np.concatenate(await asyncio.gather(*map(self._result, parts)))
 
-    async def logits_of_file(self, scorer: Scorer, crops: np.ndarray) -> np.ndarray:
-        """Returns what `logits` does for any number of crops; N may be 0. Waits for room."""
-        logits = [np.zeros(0)]
+    async def outputs_of_file(self, scorer: Scorer, crops: np.ndarray) -> np.ndarray:
+        """Returns what `outputs` does for any number of crops; N may be 0. Waits for room."""
+        outputs = [np.zeros((0, len(OUTPUTS)))]
         for part in self._parts(crops):
             await self._room_for(len(part))
-            logits.append(await self._result(self._enqueue(scorer, part)))
-        return np.concatenate(logits)
+            outputs.append(await self._result(self._enqueue(scorer, part)))
+        return np.concatenate(outputs)
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Returns `function(*arguments)`, run in the one thread that may use a model."""
@@ -109,7 +110,7 @@ class Batcher:
 
     async def _result(self, waiting: _Waiting) -> np.ndarray:
         try:
-            return await waiting.logits
+            return await waiting.outputs
         except asyncio.CancelledError:
             if waiting in self._queue:
                 self._queue.remove(waiting)
@@ -155,15 +156,15 @@ class Batcher:
         self._observe(len(crops))
         began = time.monotonic()
         try:
-            logits = await self.run(batch[0].scorer.logits, crops)
+            outputs = await self.run(batch[0].scorer.outputs, crops)
         except Exception as error:  # what a runtime raises ends these requests, not the queue
             for waiting in batch:
-                if not waiting.logits.done():
-                    waiting.logits.set_exception(error)
+                if not waiting.outputs.done():
+                    waiting.outputs.set_exception(error)
             return
         taken = (time.monotonic() - began) / len(crops)
         self._seconds_per_crop += 0.2 * (taken - self._seconds_per_crop)
         ends = np.cumsum([len(waiting.crops) for waiting in batch])
-        for waiting, part in zip(batch, np.split(logits, ends[:-1]), strict=True):
-            if not waiting.logits.done():
-                waiting.logits.set_result(part)
+        for waiting, part in zip(batch, np.split(outputs, ends[:-1]), strict=True):
+            if not waiting.outputs.done():
+                waiting.outputs.set_result(part)

@@ -1,7 +1,8 @@
 """Routes of the Open Inference Protocol ("V2": KServe, Triton) for crops, with binary data.
 
 A request has one input: `image` (UINT8 [N, S, S, 3]) or `image_bytes` (BYTES [N], encoded
-pictures; base64 in JSON). It returns `score` and `logit` (FP32 [N]) and `label` (BYTES [N]). See
+pictures; base64 in JSON). It returns `score` and `logit` (FP32 [N]), `label` (BYTES [N]) and, of a
+model with a gate, `strangeness` (FP32 [N]). See
 https://github.com/kserve/open-inference-protocol and Triton's extension_binary_data.md.
 """
 
@@ -19,7 +20,7 @@ from dfjax import versions
 from dfjax.serve import crop_limits, protocols
 from dfjax.serve.crop_limits import CropLimits
 from dfjax.serve.errors import bad_request
-from dfjax.serve.protocols import INPUT_PICTURES, INPUT_PIXELS, OUTPUTS
+from dfjax.serve.protocols import INPUT_PICTURES, INPUT_PIXELS
 from dfjax.serve.service import Scores, Service
 
 router = APIRouter(prefix="/v2")
@@ -82,9 +83,8 @@ async def show_model(request: Request, number: str | None = None) -> JSONRespons
                 {"name": INPUT_PICTURES, "datatype": "BYTES", "shape": [-1]},
             ],
             "outputs": [
-                {"name": "score", "datatype": "FP32", "shape": [-1]},
-                {"name": "logit", "datatype": "FP32", "shape": [-1]},
-                {"name": "label", "datatype": "BYTES", "shape": [-1]},
+                {"name": name, "datatype": _datatype(name), "shape": [-1]}
+                for name in protocols.outputs_of(version.detector.scorer.card)
             ],
         }
     )
@@ -99,7 +99,8 @@ async def infer(request: Request, number: str | None = None) -> Response:
     header, binary = _split(await request.body(), request.headers.get(JSON_LENGTH))
     content = await asyncio.to_thread(protocols.parse_json, header, service.settings)
     answer = {"model_name": "dfjax", "model_version": str(version.number), **_id(content)}
-    names, in_binary = _requested_outputs(content)
+    known = protocols.outputs_of(version.detector.scorer.card)
+    names, in_binary = _requested_outputs(content, known)
     limits = CropLimits(version.detector.crop_spec.size, service.settings.max_crops)
     name, crops = await asyncio.to_thread(_read_input, content, binary, limits)
     if name == INPUT_PICTURES:
@@ -213,18 +214,24 @@ def _parameters(tensor: dict[str, Any]) -> dict[str, Any]:
     return parameters
 
 
-def _requested_outputs(content: dict[str, Any]) -> tuple[list[str], list[bool]]:
-    """(names, whether each is requested as binary data); all, where none is named."""
+def _datatype(output: str) -> str:
+    return "BYTES" if output == "label" else "FP32"
+
+
+def _requested_outputs(
+    content: dict[str, Any], known: tuple[str, ...]
+) -> tuple[list[str], list[bool]]:
+    """(names, whether each is requested as binary data); all `known`, where none is named."""
     default = _parameters(content).get("binary_data_output", False)
     outputs = content.get("outputs", [])
-    if not isinstance(outputs, list) or len(outputs) > len(OUTPUTS):
-        raise bad_request(f"outputs is not a list of at most {len(OUTPUTS)} objects")
+    if not isinstance(outputs, list) or len(outputs) > len(known):
+        raise bad_request(f"outputs is not a list of at most {len(known)} objects")
     if not all(isinstance(output, dict) for output in outputs):
         raise bad_request("outputs is not a list of objects")
-    outputs = outputs or [{"name": name} for name in OUTPUTS]
+    outputs = outputs or [{"name": name} for name in known]
     names = [output.get("name") for output in outputs]
-    if not all(name in OUTPUTS for name in names):
-        raise bad_request(f"there is no such output: send some of {list(OUTPUTS)}")
+    if not all(name in known for name in names):
+        raise bad_request(f"there is no such output: send some of {list(known)}")
     return names, [bool(_parameters(o).get("binary_data", default)) for o in outputs]
 
 
@@ -233,9 +240,8 @@ def _write(
 ) -> Response:
     outputs, binary = [], b""
     for name, as_binary in zip(names, in_binary, strict=True):
-        values = getattr(scores, name)
-        datatype = "BYTES" if name == "label" else "FP32"
-        output = {"name": name, "datatype": datatype, "shape": [len(values)]}
+        values = scores.columns[name]
+        output = {"name": name, "datatype": _datatype(name), "shape": [len(values)]}
         if as_binary:
             encoded = _encode(values)
             output["parameters"] = {"binary_data_size": len(encoded)}

@@ -6,11 +6,17 @@ import json
 import math
 from typing import Any
 
+from dfjax.model_card import ModelCard
 from dfjax.serve.errors import RequestError, bad_request
 from dfjax.serve.settings import Settings
 
 INPUT_PIXELS, INPUT_PICTURES = "image", "image_bytes"
-OUTPUTS = ("score", "logit", "label")
+_OUTPUTS = ("score", "logit", "label")
+
+
+def outputs_of(card: ModelCard) -> tuple[str, ...]:
+    """Returns the names of what a model says of crops; that of its gate is the last."""
+    return (*_OUTPUTS, "strangeness") if card.maps else _OUTPUTS
 
 
 def parse_json(data: bytes, settings: Settings) -> dict[str, Any]:

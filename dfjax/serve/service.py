@@ -35,13 +35,22 @@ class Scores:
     """The scores of N crops.
 
     Attributes:
-      logit, score: float32 [N]; the score is P(fake).
+      score: float32 [N], P(fake).
+      logit: float32 [N].
       label: "real", "fake" or "inconclusive", N of them.
+      strangeness: float32 [N], how unlike the training data; None: the model has no gate.
     """
 
-    logit: np.ndarray
     score: np.ndarray
+    logit: np.ndarray
     label: list[str]
+    strangeness: np.ndarray | None
+
+    @property
+    def columns(self) -> dict[str, np.ndarray | list[str]]:
+        """What there is, by name."""
+        named = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: values for name, values in named.items() if values is not None}
 
 
 class Service:
@@ -184,10 +193,9 @@ class Service:
         """Returns what `Detector.score` does; scores by the queue that all requests share."""
         began = time.perf_counter()
         crops = stack_crops(extracted.faces, detector.crop_spec.size)
-        logits = await self.batcher.logits_of_file(detector.scorer, crops)
-        scores = detector.scorer.card.score(logits)
+        outputs = await self.batcher.outputs_of_file(detector.scorer, crops)
         seconds = time.perf_counter() - began
-        return await asyncio.to_thread(detector.judge, extracted, scores, seconds=seconds)
+        return await asyncio.to_thread(detector.judge, extracted, outputs, seconds=seconds)
 
     async def decode_crops(self, version: ModelVersion, pictures: Sequence[bytes]) -> np.ndarray:
         """Returns encoded pictures of faces as the model takes them, uint8 [N, S, S, 3].
@@ -201,12 +209,17 @@ class Service:
         return await self.decoder.decode_crops(pictures, spec, seconds=seconds)
 
     async def score(self, version: ModelVersion, crops: np.ndarray) -> Scores:
-        """Returns the scores of crops uint8 [N, S, S, 3]; raises as `Batcher.logits`."""
+        """Returns the scores of crops uint8 [N, S, S, 3]; raises as `Batcher.outputs`."""
         scorer = version.detector.scorer
-        logits = await self.batcher.logits(scorer, crops)
-        scores, decision = scorer.card.score(logits), scorer.card.decision("frame")
-        labels = [decision.decide(float(score)) for score in scores]
-        return Scores(logits.astype(np.float32), scores.astype(np.float32), labels)
+        logit, strangeness = (await self.batcher.outputs(scorer, crops)).T
+        score = scorer.card.score(logit)
+        labels = [scorer.card.decide_crop(*each) for each in zip(score, strangeness, strict=True)]
+        return Scores(
+            np.float32(score),
+            np.float32(logit),
+            labels,
+            np.float32(strangeness) if scorer.card.maps else None,
+        )
 
     def render_metrics(self) -> bytes:
         """Returns the counters as Prometheus reads them."""

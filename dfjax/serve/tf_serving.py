@@ -1,7 +1,8 @@
 """Routes of TensorFlow Serving's REST API for face crops, with the signatures of a SavedModel.
 
 Signatures: `serving_default` takes encoded pictures (`image_bytes`), `crops` takes pixels (`image`,
-uint8 [N, S, S, 3]). Both return `score`, `logit` and `label`. See
+uint8 [N, S, S, 3]). Both return `score`, `logit`, `label` and, of a model with a gate,
+`strangeness`. See
 https://www.tensorflow.org/tfx/serving/api_rest
 """
 
@@ -46,9 +47,8 @@ async def show_metadata(request: Request, number: str | None = None) -> JSONResp
         INPUT_PIXELS: _tensor("DT_UINT8", -1, size, size, 3),
     }
     outputs = {
-        "score": _tensor("DT_FLOAT", -1),
-        "logit": _tensor("DT_FLOAT", -1),
-        "label": _tensor("DT_STRING", -1),
+        name: _tensor("DT_STRING" if name == "label" else "DT_FLOAT", -1)
+        for name in protocols.outputs_of(version.detector.scorer.card)
     }
     signatures = {
         name: {
@@ -120,9 +120,8 @@ def _picture(value: Any) -> bytes:
 
 def _as_columns(scores: Scores) -> dict[str, list[Any]]:
     return {
-        "score": scores.score.tolist(),
-        "logit": scores.logit.tolist(),
-        "label": scores.label,
+        name: values if name == "label" else values.tolist()
+        for name, values in scores.columns.items()
     }
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, Mesh
 
-from dfjax import models, sharding, steps, train
+from dfjax import models, sharding, train
 from dfjax.data import builder
 from dfjax.evaluators import frame
+from dfjax.familiarity import gate
 from dfjax.run import Run
 
 
@@ -19,7 +20,7 @@ def score(run, quick_compilation):
     opened = Run.open(run)
     variables, _ = opened.variables()
     model, size = models.for_backend(opened.model), opened.config.data.image_size
-    predict = jax.jit(functools.partial(steps.predict, model=model, image_size=size))
+    predict = jax.jit(functools.partial(gate.predict, model=model, image_size=size))
     records = builder.open_dataset(opened.config.data.dir).records("train")
 
     def score(num_devices: int, batch_size: int) -> frame.Scores:

@@ -8,11 +8,12 @@ import pytest
 import sklearn.metrics
 
 from dfjax import config as dfjax_config
-from dfjax import evaluators, models, sharding, steps, train
+from dfjax import evaluators, models, sharding, train
 from dfjax.data import builder
 from dfjax.distortions.suite import Condition
 from dfjax.errors import UserError
 from dfjax.evaluators import frame
+from dfjax.familiarity import gate
 from dfjax.inference import scorer
 from dfjax.media import image
 from dfjax.run import Run
@@ -23,7 +24,7 @@ def test_aucs_are_those_of_distorted_crops(run, prepared):
     opened = Run.open(run)
     model = models.for_backend(opened.model)
     size = opened.config.data.image_size
-    predict = jax.jit(functools.partial(steps.predict, model=model, image_size=size))
+    predict = jax.jit(functools.partial(gate.predict, model=model, image_size=size))
     reading = train.make_reading(dfjax_config.base())
     frames = frame.FrameScorer(predict, sharding.make_mesh(), 8, reading)
     evaluator = evaluators.build(

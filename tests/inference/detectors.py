@@ -34,11 +34,15 @@ def make_detector(
     crop_spec: CropSpec = SPEC,
     *,
     logits=brightness_logits,
+    strangeness=None,
     heat: np.ndarray | None = None,
     reidentify=False,
     **card,
 ) -> Detector:
-    """A detector by `logits`; `heat` [h, w] is every crop's map, `card` fields of its card."""
+    """A detector by `logits`; `heat` [h, w] is every crop's map, `card` fields of its card.
+
+    `strangeness`, a function of crops as `logits` is, makes a gate with a limit of 0.
+    """
     fields = {
         "model_name": "brightness",
         "model_arguments": {},
@@ -51,6 +55,15 @@ def make_detector(
         "protocol": {},
         **card,
     }
+    outputs = {"logit": logits}
+    if strangeness is not None:
+        outputs["strangeness"] = strangeness
+        fields["quality"] = model_card.QualityLimits(max_strangeness=0.0)
+        fields["embedding"] = model_card.Embedding("as the test says", (("maps", 1),), "", {})
+
+    def network(crops: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: function(crops) for name, function in outputs.items()}
+
     heat_maps = None if heat is None else lambda crops: np.tile(heat, (len(crops), 1, 1))
-    model = scorer.Scorer(model_card.ModelCard(**fields), "flax", logits, heat_maps)
+    model = scorer.Scorer(model_card.ModelCard(**fields), "flax", network, heat_maps)
     return Detector(model, reidentify=reidentify)

@@ -18,7 +18,7 @@ class Model:
         self.go = threading.Event()
         self.go.set()
 
-    def logits(self, crops):
+    def outputs(self, crops):
         self.go.wait()
         self.batches.append(crops[:, 0].tolist())
         if 255 in crops:
@@ -54,7 +54,7 @@ async def until(condition):
 def test_requests_share_batches_and_get_their_own_logits():
     async def scene(batcher, model):
         requests = [crops(1), crops(2, 3), crops(4), crops(5)]
-        got = await asyncio.gather(*(batcher.logits(model, request) for request in requests))
+        got = await asyncio.gather(*(batcher.outputs(model, request) for request in requests))
         assert [part.tolist() for part in got] == [[1], [2, 3], [4], [5]]
         assert model.batches == [[1, 2, 3, 4], [5]]
         assert batcher.num_crops == 0
@@ -64,11 +64,11 @@ def test_requests_share_batches_and_get_their_own_logits():
 
 def test_a_large_request_is_split_and_put_together():
     async def scene(batcher, model):
-        got = await batcher.logits(model, crops(*range(7)))
+        got = await batcher.outputs(model, crops(*range(7)))
         assert got.tolist() == list(range(7))
         assert [len(batch) for batch in model.batches] == [4, 3]
         with pytest.raises(RequestError, match="send 8 at a time") as error:
-            await batcher.logits(model, crops(*range(9)))
+            await batcher.outputs(model, crops(*range(9)))
         assert error.value.status == 413
         got = await batcher.logits_of_file(model, crops(*range(20)))
         assert got.tolist() == list(range(20))
@@ -80,12 +80,12 @@ def test_a_large_request_is_split_and_put_together():
 def test_a_full_queue_says_when_to_try_again():
     async def scene(batcher, model):
         model.go.clear()
-        busy = asyncio.create_task(batcher.logits(model, crops(0)))
+        busy = asyncio.create_task(batcher.outputs(model, crops(0)))
         await asyncio.sleep(0.05)
-        waiting = [asyncio.create_task(batcher.logits(model, crops(n))) for n in range(1, 9)]
+        waiting = [asyncio.create_task(batcher.outputs(model, crops(n))) for n in range(1, 9)]
         await until(lambda: batcher.num_crops == 8)
         with pytest.raises(RequestError) as error:
-            await batcher.logits(model, crops(9))
+            await batcher.outputs(model, crops(9))
         assert error.value.status == 429
         assert error.value.retry_after >= 1
         model.go.set()
@@ -97,9 +97,9 @@ def test_a_full_queue_says_when_to_try_again():
 def test_a_cancelled_request_is_not_scored_and_makes_room():
     async def scene(batcher, model):
         model.go.clear()
-        busy = asyncio.create_task(batcher.logits(model, crops(0)))
+        busy = asyncio.create_task(batcher.outputs(model, crops(0)))
         await asyncio.sleep(0.05)
-        leaving = asyncio.create_task(batcher.logits(model, crops(*range(1, 9))))
+        leaving = asyncio.create_task(batcher.outputs(model, crops(*range(1, 9))))
         await until(lambda: batcher.num_crops == 8)
         file = asyncio.create_task(batcher.logits_of_file(model, crops(20, 21)))
         await asyncio.sleep(0.01)
@@ -118,7 +118,7 @@ def test_models_are_never_mixed_in_a_batch():
     async def scene(batcher, old):
         new = Model()
         requests = [(old, 1), (old, 2), (new, 3), (old, 4)]
-        await asyncio.gather(*(batcher.logits(model, crops(n)) for model, n in requests))
+        await asyncio.gather(*(batcher.outputs(model, crops(n)) for model, n in requests))
         assert (old.batches, new.batches) == ([[1, 2], [4]], [[3]])
 
     play(scene)
@@ -127,8 +127,8 @@ def test_models_are_never_mixed_in_a_batch():
 def test_a_model_that_fails_fails_its_batch_alone():
     async def scene(batcher, model):
         with pytest.raises(ValueError, match="a broken model"):
-            await batcher.logits(model, crops(255))
-        assert (await batcher.logits(model, crops(1))).tolist() == [1]
+            await batcher.outputs(model, crops(255))
+        assert (await batcher.outputs(model, crops(1))).tolist() == [1]
 
     play(scene)
 
@@ -136,10 +136,10 @@ def test_a_model_that_fails_fails_its_batch_alone():
 def test_the_end_cancels_what_waits():
     async def run():
         batcher, model = Batcher(max_crops=8, max_batch=4, batch_seconds=60.0), Model()
-        early = asyncio.create_task(batcher.logits(model, crops(1)))
+        early = asyncio.create_task(batcher.outputs(model, crops(1)))
         await until(lambda: batcher.num_crops == 1)  # it may be used before it runs
         async with batcher.running():
-            late = asyncio.create_task(batcher.logits(model, crops(2)))
+            late = asyncio.create_task(batcher.outputs(model, crops(2)))
             await until(lambda: batcher.num_crops == 2)
         ends = await asyncio.gather(early, late, return_exceptions=True)
         assert [type(end) for end in ends] == [asyncio.CancelledError] * 2

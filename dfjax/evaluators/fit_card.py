@@ -1,0 +1,51 @@
+"""The model card that follows from the scores of a validation split."""
+
+import dataclasses
+from typing import Any
+
+from dfjax.evaluators import frame, verdicts
+from dfjax.evaluators.run_gate import Gate
+from dfjax.familiarity import fit
+from dfjax.metrics import calibration, isotonic
+from dfjax.model_card import Isotonic, ModelCard, QualityLimits
+from dfjax.run import Run
+
+
+def quality_limits(run: Run) -> QualityLimits:
+    """Returns the usual limits; for pictures taken as they are, as small as training had them."""
+    limits = QualityLimits()
+    if run.crop_spec.crops == "align":
+        return limits
+    largest = float(run.dataset.column(run.config.data.train_split, "scale").max())
+    return dataclasses.replace(limits, max_enlargement=max(limits.max_enlargement, largest))
+
+
+def fit_card(
+    scores: frame.Scores,
+    *,
+    error_rate: float,
+    quality: QualityLimits,
+    gate: Gate | None,
+    **fields: Any,
+) -> ModelCard:
+    """Returns the card of a model with these validation scores; `fields` are others of it.
+
+    The limit of the gate comes first: what it refuses does not count for the decisions on files.
+    """
+    if gate is not None:
+        gate = gate.held_out(len(scores))
+        quality = dataclasses.replace(quality, max_strangeness=fit.limit(scores.strangeness))
+    temperature = calibration.fit_temperature(scores.label, scores.logit)
+    scores = dataclasses.replace(scores, temperature=temperature)
+    decisions = verdicts.fit_decisions(
+        scores, quality, error_rate=error_rate, min_video_frames=ModelCard.min_video_frames
+    )
+    points = (each.tolist() for each in isotonic.fit(scores.label, scores.score))
+    return ModelCard(
+        decisions=decisions,
+        temperature=temperature,
+        quality=quality,
+        embedding=gate and gate.embedding,
+        isotonic=Isotonic(*map(tuple, points)),
+        **fields,
+    )

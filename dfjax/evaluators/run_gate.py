@@ -1,0 +1,98 @@
+"""The gate of a run: found where an earlier evaluation left it, or fitted to the training split."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from dfjax import models, progress, tree
+from dfjax.errors import UserError
+from dfjax.evaluators.eval_target import EvalTarget
+from dfjax.familiarity import features, fit, gate, store, strangers
+from dfjax.familiarity.gate import Statistics
+from dfjax.media import image as media_image
+from dfjax.model_card import Embedding, ModelCard
+from dfjax.run import Run
+
+MIN_CROPS = 100  # fewer do not show what faces may be like
+
+_METHOD = (
+    "coordinates on the principal axes of training features, their squares, and what lies beside "
+    "the axes, weighted by a logistic regression against strangers made from training crops"
+)
+_BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """What a model card says of a gate, and what it is computed with."""
+
+    embedding: Embedding
+    statistics: Statistics
+
+    def add_to(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """Returns the variables that `gate.predict` takes."""
+        return {**variables, gate.COLLECTION: self.statistics._asdict()}
+
+    def held_out(self, count: int) -> "Gate":
+        """Returns the gate whose limit so many held-out crops set."""
+        fitted_on = {**self.embedding.fitted_on, "held_out": count}
+        return Gate(dataclasses.replace(self.embedding, fitted_on=fitted_on), self.statistics)
+
+
+def find_or_fit(
+    run: Run,
+    variables: dict[str, Any],
+    card: ModelCard | None,
+    training: EvalTarget,
+    num_crops: int,
+) -> Gate | None:
+    """Returns a gate learnt from at most `num_crops` training crops, of both classes.
+
+    An earlier one of the same weights, as `card` says, is taken again. None: there are fewer than
+    `MIN_CROPS`, or `num_crops` is.
+    """
+    count = min(num_crops, len(training.records))
+    if count < MIN_CROPS:
+        return None
+    return _find(run, variables, card, count) or _fit(run, variables, training, count)
+
+
+def _find(run: Run, variables: dict[str, Any], card: ModelCard | None, count: int) -> Gate | None:
+    if card is None or card.embedding is None or card.weights != tree.digest(variables):
+        return None
+    if card.embedding.fitted_on["training"] != count:
+        return None
+    try:
+        return Gate(card.embedding, store.read(run.workdir, card.embedding))
+    except UserError:  # it is missing or damaged: another one is fitted
+        return None
+
+
+def _fit(run: Run, variables: dict[str, Any], training: EvalTarget, count: int) -> Gate:
+    records = training.records
+    rows = np.linspace(0, len(records) - 1, count, dtype=int)
+    crops = np.stack([media_image.decode_image(records[int(row)]["image"]) for row in rows])
+    strange = strangers.make(crops, np.random.default_rng(0))
+    model, image_size = models.for_backend(run.model), run.config.data.image_size
+    maps = features.choose_maps(model, variables, image_size)
+    look = jax.jit(functools.partial(gate.look, model=model, image_size=image_size, maps=maps))
+    found = _in_batches(lambda batch: look(variables, batch)[1], np.concatenate([crops, strange]))
+    statistics = fit.fit(found[:count], found[count:])
+    fitted_on = {"training": count, "strangers": count}
+    return Gate(Embedding(_METHOD, maps, store.digest(statistics), fitted_on), statistics)
+
+
+def _in_batches(look: Callable[[np.ndarray], jax.Array], crops: np.ndarray) -> np.ndarray:
+    """The features [N, D] of crops; all batches have one size, so that JAX compiles once."""
+    found = []
+    with progress.Progress("learn what faces are like", len(crops)) as bar:
+        for start in range(0, len(crops), _BATCH):
+            batch = crops[start : start + _BATCH]
+            padded = np.pad(batch, ((0, _BATCH - len(batch)), (0, 0), (0, 0), (0, 0)))
+            found.append(np.asarray(look(padded))[: len(batch)])
+            bar.update(start + len(batch))
+    return np.concatenate(found)

@@ -1,0 +1,1 @@
+"""Whether a crop is like the training data: what lets a verdict say "unlike what I know"."""

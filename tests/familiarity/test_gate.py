@@ -1,0 +1,61 @@
+"""The arithmetic of a gate against scikit-learn, and what it calls strange."""
+
+import numpy as np
+import pytest
+from sklearn.covariance import EmpiricalCovariance
+from sklearn.decomposition import PCA
+
+from dfjax.familiarity import fit, gate, strangers
+
+
+@pytest.fixture(scope="module")
+def training():
+    """400 rows of 40 features that vary along ten directions, and a little along all others."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(400, 10)) @ rng.normal(size=(10, 40)) + rng.normal(size=(400, 40))
+
+
+@pytest.fixture(scope="module")
+def statistics(training):
+    """Fitted to strangers that leave the training data along one of its directions."""
+    mean = training.mean(0)
+    return fit.fit(training, mean + 4 * (training[:100] - mean))
+
+
+def test_coordinates_are_those_of_scikit_learns_whitened_pca(training, statistics):
+    standard = (training - statistics.mean) / statistics.scale
+    pca = PCA(len(statistics.spread), whiten=True, svd_solver="full").fit(standard)
+    along, beside = gate.coordinates(np.float32(training), statistics)
+    expected = pca.transform(standard) * np.sqrt(400 / 399)  # by N, and not by N - 1
+    np.testing.assert_allclose(np.abs(along), np.abs(expected), atol=1e-3)
+    lost = standard - pca.inverse_transform(pca.transform(standard))
+    np.testing.assert_allclose(beside, (lost**2).sum(1), rtol=1e-3)
+
+
+def test_squares_along_the_axes_are_scikit_learns_mahalanobis_distance(training, statistics):
+    standard = (training - statistics.mean) / statistics.scale
+    projected = standard @ statistics.axes
+    along, _ = gate.coordinates(np.float32(training), statistics)
+    expected = EmpiricalCovariance().fit(projected).mahalanobis(projected)
+    np.testing.assert_allclose((np.asarray(along) ** 2).sum(1), expected, rtol=1e-3)
+
+
+def test_the_limit_refuses_its_share_and_what_is_far_in_any_direction(training, statistics):
+    strangeness = np.asarray(gate.strangeness(np.float32(training), statistics))
+    limit = fit.limit(strangeness)
+    assert (strangeness > limit).mean() == pytest.approx(fit.SLACK, abs=0.003)
+    assert statistics.beside > 0
+    assert (statistics.square >= 0).all()
+    for direction in np.random.default_rng(1).normal(size=(20, 40)):  # that no stranger showed
+        far = training.mean(0) + 100 * direction
+        assert gate.strangeness(np.float32(far[None]), statistics)[0] > limit
+
+
+def test_strangers_are_pictures_like_the_crops_and_none_of_them():
+    crops = np.random.default_rng(0).integers(0, 256, (12, 50, 50, 3), np.uint8)
+    made = strangers.make(crops, np.random.default_rng(1))
+    assert (made.shape, made.dtype) == (crops.shape, crops.dtype)
+    assert (made != crops).reshape(12, -1).any(1).all()
+    np.testing.assert_array_equal(made, strangers.make(crops, np.random.default_rng(1)))
+    # Four blocks that changed places hold the same pixels.
+    np.testing.assert_array_equal(np.sort(made[0], axis=None), np.sort(crops[0], axis=None))
