@@ -124,6 +124,9 @@ def base() -> ml_collections.ConfigDict:
     c.batch_size = 64  # images per update over all devices and processes, half of them fake
     c.grad_accum_steps = 1  # microbatches per update, each of whole (real, fake) pairs
     c.num_steps = 10_000  # updates
+    # Of a run that trains the head alone (optimizer.lr_rules): draws of each crop whose embeddings
+    # are computed once, before the first step, and kept in the workdir. 0: anew at every step.
+    c.cache_views = 0
     c.loss = "bce"  # a name of the loss registry: bce or focal
     c.label_smoothing = 0.0  # 0.1 trains towards 0.05 and 0.95
     c.ema_decay = 0.0  # decay of the averaged weights that evaluation then uses; 0 is off

@@ -71,6 +71,11 @@ def make_optimizer(
     return optax.GradientTransformation(init, tx.update), schedule
 
 
+def trained(params: Any, rules: Rules) -> list[str]:
+    """Returns the names of the parameters that `rules` do not freeze."""
+    return [name for name in tree.leaf_names(params) if _first_match(name, rules)[1]]
+
+
 def _make_schedule(lr: float, num_steps: int, warmup_steps: int) -> optax.Schedule:
     if warmup_steps >= num_steps:
         raise UserError(

@@ -17,7 +17,9 @@ from jax.sharding import Mesh
 from dfjax import (
     checkpoint,
     contact_sheet,
+    feature_cache,
     files,
+    head_training,
     losses,
     models,
     optim,
@@ -71,6 +73,8 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     init_key, train_key, augment_key = make_keys(config.seed)
     model, tx, schedule, init = build(config)
     like = abstract_state(init, mesh)
+    if config.cache_views:
+        head_training.require_frozen(like.params, config.optimizer.lr_rules)
     files.require_space(workdir, 2 * tree.num_bytes(like), "two checkpoints of this run")
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
     predict = functools.partial(gate.predict, model=model, image_size=config.data.image_size)
@@ -120,6 +124,18 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         if row["step"] == start and name.partition("/")[0] in measures
     }
 
+    augment = jax.jit(make_augment(config), out_shardings=by_rows)
+    batch = sharding.abstract_batch(
+        config.batch_size, config.data.image_size, dataset.crop_spec.landmarks, mesh
+    )
+    if config.cache_views:
+        cache = _fill_cache(config, workdir, pairs, state, model=model, augment=augment, mesh=mesh)
+        stream = cache.batches(batch_size=config.batch_size, seed=config.seed, start=start)
+        batch = sharding.abstract(cache.abstract_batch(config.batch_size), by_rows)
+        augment = jax.jit(lambda batch, _: batch, out_shardings=by_rows)
+        model = head_training.HeadOnly(model.dropout)
+    else:
+        stream = make_stream(config, pairs, start=start)
     train_step = functools.partial(
         steps.train_step,
         model=model,
@@ -130,14 +146,9 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     )
     # The old state is dead once the new one exists: donating it halves the memory of the state.
     train_step = jax.jit(train_step, donate_argnums=0, out_shardings=(everywhere, everywhere))
-    augment = jax.jit(make_augment(config), out_shardings=by_rows)
-    stream = make_stream(config, pairs, start=start)
 
     # Compiled ahead of the loop: memory is known before the first step needs it, and the rates of
     # the first window do not contain the compiler.
-    batch = sharding.abstract_batch(
-        config.batch_size, config.data.image_size, dataset.crop_spec.landmarks, mesh
-    )
     began = time.monotonic()
     augment = augment.lower(batch, augment_key).compile()
     batch = sharding.abstract(augment.out_info, by_rows)
@@ -196,7 +207,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 batch = sharding.put_batch(read, mesh)
                 waited = time.monotonic() - waiting
                 batch = augment(batch, augment_key)
-                if step == 0 and jax.process_index() == 0:
+                if step == 0 and not config.cache_views and jax.process_index() == 0:
                     walk.mark_output(workdir)
                     contact_sheet.write(workdir / contact_sheet.FIRST_BATCH, read, batch)
                 state, step_metrics = train_step(state, batch, train_key)
@@ -277,6 +288,38 @@ def make_stream(
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
+
+
+def _fill_cache(
+    config: ml_collections.ConfigDict,
+    workdir: pathlib.Path,
+    pairs: sampling.Pairs,
+    state: steps.TrainState,
+    *,
+    model: nn.Module,
+    augment: Callable,
+    mesh: Mesh,
+) -> feature_cache.FeatureCache:
+    """The embeddings that a run trains its head on; what an earlier start computed is there."""
+    network = {"model": model, "image_size": config.data.image_size}
+    num_pairs = config.cache_views * pairs.epoch
+    cache = head_training.open_cache(
+        workdir, state, num_pairs=num_pairs, batch_size=config.batch_size, **network
+    )
+    *_, key = make_keys(config.seed)
+    walk.mark_output(workdir)
+    stream = make_stream(config, pairs, start=cache.done // config.batch_size)
+    with contextlib.closing(stream):
+        head_training.fill(
+            cache,
+            state,
+            stream,
+            lambda batch: augment(batch, key),
+            mesh=mesh,
+            sheet=workdir / contact_sheet.FIRST_BATCH,
+            **network,
+        )
+    return cache
 
 
 def make_keys(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:

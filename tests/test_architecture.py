@@ -47,6 +47,7 @@ FLOORS = [
         "steps",
         "contact_sheet",
         "checkpoint",
+        "feature_cache",
         "writer",
         "optim",
         "sharding",
@@ -55,6 +56,7 @@ FLOORS = [
     {"weights"},
     {"recognition"},
     {"evaluators", "report"},
+    {"head_training"},
     {"preparation", "train"},
     {"inference"},
     {"evaluate", "robustness", "show_batch"},
@@ -231,7 +233,7 @@ def test_every_field_of_the_config_is_read():
         or (isinstance(node, ast.Constant) and isinstance(node.value, str))
     }
     # These groups are handed on whole, as keyword arguments: an unread one raises TypeError.
-    handed_on = {"model", "optimizer", "degrade", "augment", "evals"}
+    handed_on = {"model", "blend", "optimizer", "degrade", "augment", "evals"}
     base = config.base()
     groups = {name for name in base if hasattr(base[name], "keys")}
     fields = set(base) - groups

@@ -283,3 +283,21 @@ def test_evaluation_without_a_checkpoint_says_so(clips, trained, tmp_path):
         shutil.copy(trained / name, tmp_path)
     with pytest.raises(ValueError, match="holds no checkpoint: train first"):
         evaluate.evaluate(tiny_run.make_config(clips), tmp_path)
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_a_run_on_reals_of_two_datasets_is_trained_and_evaluated(one_class, tmp_path):
+    changes = {
+        "data.train_split": "test",  # two reals; only train, here for validation, has fakes
+        "data.val_split": "train",
+        "data.more": ((f"{one_class}:val", 2.0),),
+        "blend.share": 1.0,
+        "eval.data": (f"{one_class}:train",),
+    }
+    config = tiny_run.make_config(one_class, **changes)
+    train.train(config, tmp_path)
+    evaluate.evaluate(config, tmp_path)
+    report = json.loads((tmp_path / "eval" / "report.json").read_text())
+    assert report["datasets"][0]["trivial_cues"] is None
+    card = model_card.read(tmp_path)
+    assert card.protocol["trained_on"] == f"{one_class}:test, {one_class}:val"

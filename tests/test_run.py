@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import json
 
@@ -68,6 +69,28 @@ def test_other_records_are_refused_on_resume(prepared, tmp_path):
     (tmp_path / "dataset.json").write_text(json.dumps({**note, "digest": "0" * 32}))
     with pytest.raises(UserError, match="holds other records than it was trained on"):
         begin(tmp_path, config)
+
+
+def test_further_data_that_changed_are_refused_on_resume(prepared, tmp_path):
+    config, dataset = tiny_run.make_config(prepared), builder.open_dataset(prepared)
+    further = [dataclasses.replace(dataset, path="more", digest="1" * 32)]
+    for _ in range(2):
+        run.begin(tmp_path, config, dataset, further)
+    further = [dataclasses.replace(further[0], digest="2" * 32)]
+    with pytest.raises(UserError, match="more holds other records than it was trained on"):
+        run.begin(tmp_path, config, dataset, further)
+
+
+def test_a_run_knows_its_further_data(prepared, tmp_path):
+    more = {"data.more": ((f"{prepared}:val", 0.5), (f"{prepared}:test", 1.0))}
+    begin(tmp_path, tiny_run.make_config(prepared, **more))
+    found = Run.open(tmp_path).further
+    assert found == [(builder.open_dataset(prepared), split) for split in ("val", "test")]
+    stored = json.loads((tmp_path / "config.json").read_text())
+    stored["data"]["more"] = [["gone:train", 1.0]]
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(UserError, match=r"was trained on data\.more: gone holds no prepared data"):
+        _ = Run.open(tmp_path).further
 
 
 def test_data_are_found_from_any_folder(prepared, tmp_path, monkeypatch):

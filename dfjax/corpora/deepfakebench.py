@@ -15,7 +15,8 @@ where they were written: leading folders that do not exist are skipped.
 
 The name of the label decides: FF-real, DFD_real, UADFV_Real, FFIW_source, ... are real, FF-DF,
 DFDCP_FakeA, simswap_Fake, FFIW_target, ... are fake. An entry that lists all pictures of one folder
-is one clip, that folder. If it lists only some of them, or several folders, each picture is a clip.
+is one clip, that folder. If it lists only some of them, or several folders, each picture is a clip,
+whose name is the number of its frame; the original of a fake picture is the real one of its frame.
 
 The splits are those of the files, with one correction. The files have the test videos of Celeb-DF
 in train and val as well, and all of DFD and UADFV in every split. Here a clip of test is in test
@@ -47,6 +48,7 @@ from dfjax.corpora import (
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.listed_frames import ListedFrames
 from dfjax.errors import UserError
+from dfjax.media import suffix
 
 _FOLDER, _CODE = "dataset_json", "preprocessing"  # of the label files, and of the code
 _COMPRESSIONS = ("raw", "c0", "c23", "c40")
@@ -265,7 +267,7 @@ def _make_clip(base: pathlib.Path, path: str, entries: Sequence[_Entry]) -> Clip
             "in _real or _source: download the file again"
         )
     single = [entry for entry in entries if "All_" not in entry.method] or entries
-    return layout.make_clip(
+    clip = layout.make_clip(
         "deepfakebench",
         base,
         path,
@@ -273,3 +275,5 @@ def _make_clip(base: pathlib.Path, path: str, entries: Sequence[_Entry]) -> Clip
         split=next(split for split in _SPLITS if any(entry.split == split for entry in entries)),
         origin_ids=origin_ids(first.video, inside, first.dataset),
     )
+    is_frame = suffix.is_image(path) and re.fullmatch(r"[0-9]{1,9}", inside.stem)
+    return dataclasses.replace(clip, frame=int(inside.stem)) if is_frame else clip

@@ -19,6 +19,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
@@ -243,7 +244,7 @@ def _entry(row: dict[str, str], where: str, finder: lists.Finder) -> _Entry:
 
 def _read_frame(text: str, path: pathlib.PurePath, where: str) -> int:
     text = text.removesuffix(".0")  # as spreadsheets write whole numbers
-    if text and not (text.isascii() and text.isdigit() and suffix.is_image(path.name)):
+    if text and not (re.fullmatch(r"[0-9]{1,9}", text) and suffix.is_image(path.name)):
         raise UserError(
             f"{where}: frame {text!r} of {path.name}: give the number of the frame that a picture "
             "shows, 0 or more, and none of a video"

@@ -113,6 +113,7 @@ class Pairs:
         self._partner = _chain([each.partner for each in indices], starts)
         self._original = _chain([each.original for each in indices], first_clips)
         self._identity = _codes(indices, "identity")
+        self._num_fakes = int(sum(each.label.sum() for each in indices))
         self._by_clip = np.argsort(self._clip, kind="stable")
         self._reals = self._sequence(parts, starts, label=0)
         needs_fakes = sampling.share < 1
@@ -120,6 +121,12 @@ class Pairs:
 
     def __len__(self) -> int:
         return sys.maxsize
+
+    @property
+    def epoch(self) -> int:
+        """How many pairs there are to one of each crop of the larger class that is drawn."""
+        num_reals = len(self.records) - self._num_fakes
+        return num_reals if self._fakes is None else max(num_reals, self._num_fakes)
 
     def __getitem__(self, index: int) -> Pair:
         rng = np.random.default_rng((self._seed, index))

@@ -217,6 +217,21 @@ def test_pictures_are_clips_where_an_entry_is_not_a_folder(tmp_path, caplog):
     ]
 
 
+def test_a_fake_picture_of_a_part_of_a_folder_has_the_real_of_its_frame(tmp_path):
+    write_frames(tmp_path, f"{CROPS}/071_054", ["000.png", "010.png", "020.png"])
+    write_frames(tmp_path, f"{REALS}/071", ["000.png", "020.png", "040.png"])
+    fake = {"071_054": entry("FF-DF", f"{CROPS}/071_054", ["010.png", "020.png"])}
+    real = {"071": entry("FF-real", f"{REALS}/071", ["000.png", "020.png"])}
+    labels = {"FF-DF": {"test": {"c23": fake}}, "FF-real": {"test": {"c23": real}}}
+    write_labels(tmp_path, "FF-DF", labels)
+    found = [clip for clip in deepfakebench.read_deepfakebench(tmp_path) if clip.label]
+    of = f"deepfakebench/real/{REALS}/071"
+    assert [(clip.frame, clip.original, clip.same_frame) for clip in found] == [
+        (10, f"{of}/000.png", False),
+        (20, f"{of}/020.png", True),
+    ]
+
+
 def test_recordings_of_actors_as_reals_of_deeperforensics_are_said(tmp_path, caplog):
     place = "DeeperForensics-1.0/source_videos/M004/frames/M004_BlendShape_camera_up"
     write_frames(tmp_path, place)

@@ -49,6 +49,38 @@ def test_a_manifest_gives_exactly_these_clips(tmp_path):
     ]
 
 
+def test_pictures_of_a_pair_are_told_apart_by_their_frames(tmp_path):
+    root = write_manifest(
+        tmp_path / "corpus",
+        """
+        path,label,pair,frame,same_frame
+        r1.png,0,p,10,
+        r2.png,0,p,20.0,
+        a.png,1,p,20,1.0
+        b.png,1,p,24,0
+        c.png,1,p,24,
+        d.png,1,q,10,
+        """,
+    )
+    found = {pathlib.Path(clip.path).name: clip for clip in read_folder(root)}
+    assert {name: (clip.original, clip.frame, clip.same_frame) for name, clip in found.items()} == {
+        "a.png": ("corpus/real/r2.png", 20, True),
+        "b.png": ("corpus/real/r2.png", 24, False),
+        "c.png": ("", 24, True),
+        "d.png": ("", 10, True),
+        "r1.png": ("", 10, True),
+        "r2.png": ("", 20, True),
+    }
+    for row, message in (
+        ("a.png,1,p,-1,", "frame '-1' of a.png: give the number"),
+        ("a.mp4,1,p,7,", "frame '7' of a.mp4: give the number .* and none of a video"),
+        ("a.png,1,p,,yes", "same_frame 'yes': use 0, 1 or nothing"),
+    ):
+        write_manifest(root, f"path,label,pair,frame,same_frame\n{row}")
+        with pytest.raises(ValueError, match=message):
+            read_folder(root)
+
+
 def test_trees_give_methods_pairs_and_frames_of_one_video(tmp_path):
     write_files(
         tmp_path / "real", "000.mp4", "v1/0001.png", "v1/0002.png", "notes.txt", ".hidden.png"

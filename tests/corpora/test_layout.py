@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 
 import pytest
@@ -111,6 +112,18 @@ def test_a_fake_has_the_real_of_its_first_source_as_original(caplog):
     assert caplog.messages == [
         "c: 1 of 2 fakes were made from videos that are not here: only fakes show those: c/g"
     ]
+
+
+def test_a_fake_picture_has_the_real_of_its_frame_or_else_the_nearest_as_original():
+    def picture(name, frame, **fields):
+        return dataclasses.replace(clip(name, "test", "v1", **fields), frame=frame)
+
+    reals = [picture(f"r{frame}", frame, label=0, method="real") for frame in (10, 40, 20)]
+    fakes = [picture(f"f{frame}", frame) for frame in (20, 40, 33)]
+    made = layout.link_originals("c", [*reals, *fakes])[3:]
+    assert [(found.original, found.same_frame, found.frame) for found in made] == [
+        ("c/r20", True, 20), ("c/r40", True, 40), ("c/r40", False, 33),
+    ]  # fmt: skip
 
 
 def test_val_comes_from_train_alone_and_keeps_ties_together():

@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from dfjax.corpora.clip import Clip
-from dfjax.data import builder
+from dfjax.data import builder, face_crops
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 
@@ -150,7 +150,7 @@ def leave_out_a_split(file):
 @pytest.mark.parametrize("spoil", [remove, cut, flip_a_label, leave_out_a_label, leave_out_a_split])
 def test_labels_that_are_missing_or_do_not_fit_are_refused(data_dir, tmp_path, spoil):
     shutil.copytree(data_dir, tmp_path, dirs_exist_ok=True)
-    spoil(builder.dataset_dir(tmp_path) / builder.LABELS_FILE)
+    spoil(builder.dataset_dir(tmp_path) / face_crops.LABELS_FILE)
     with pytest.raises(UserError, match=r"cannot read \(labels\.npz: .*\): prepare it again"):
         builder.open_dataset(tmp_path)
 
@@ -204,7 +204,7 @@ def test_tfds_finds_the_dataset_by_name_and_reading_leaves_tensorflow_unloaded(d
     program = f"""
 import sys
 import tensorflow_datasets as tfds
-from dfjax.data import builder
+from dfjax.data import builder, face_crops
 decoders = {{"image": tfds.decode.SkipDecoding()}}
 loaded = tfds.data_source("face_crops", data_dir={str(data_dir)!r}, decoders=decoders)
 ours = builder.open_dataset({str(data_dir)!r}).records("test")

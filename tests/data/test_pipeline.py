@@ -9,6 +9,7 @@ import pytest
 from dfjax import config, steps
 from dfjax.data import builder, pipeline, sampling, transforms
 from dfjax.data.degrade import Degrade
+from dfjax.media import image as media_image
 
 NO_DEGRADE = Degrade(**config.base().degrade)
 DEGRADE = dataclasses.replace(NO_DEGRADE, probability=0.5)
@@ -122,6 +123,61 @@ def test_batches_are_balanced_and_cover_each_class_once_per_epoch(source):
 def test_seed_changes_order_and_augmentation(source, ten_batches):
     other = _train(source, 1, seed=4)[0]
     assert (other["image"] != ten_batches[0]["image"]).any()
+
+
+def test_rows_of_a_batch_are_pairs_and_say_what_they_are(prepared):
+    """Blended, each real comes with a real: the same, as no clip here has a second crop."""
+    dataset = builder.open_dataset(prepared)
+    records, index = dataset.records("train"), dataset.index("train")
+    part = sampling.Part(_WithLandmarks(records), index)
+    pairs = sampling.Pairs([part], sampling.Sampling(share=0.5, neighbour=0.5), seed=3)
+    stream = pipeline.train_stream(
+        pairs,
+        batch_size=16,
+        image_size=20,
+        degrade=NO_DEGRADE,
+        seed=3,
+        start=2,
+        reading=pipeline.Reading(num_threads=2),
+        process_index=1,
+        process_count=2,
+    )
+    batch = next(stream)
+    expected = [pairs[number] for number in range(20, 24)]  # the second half of batch 2
+    kinds = [pair.kind for pair in expected]
+    assert set(kinds) == {sampling.FORGERY, sampling.SELF_BLEND}
+    assert batch["label"].tolist() == [0, 1] * 4
+    assert batch["kind"].tolist() == np.repeat(kinds, 2).tolist()
+    assert batch["index"].tolist() == np.repeat(range(20, 24), 2).tolist()
+    assert batch["aligned"].tolist() == [False] * 8
+    rows = [row for pair in expected for row in (pair.real, *pair.others)]
+    for image, landmarks, row in zip(batch["image"], batch["landmarks"], rows, strict=True):
+        whole = media_image.decode_image(records[row]["image"])
+        np.testing.assert_array_equal(image, transforms.resize(whole, 20))
+        # In 40 pixels, the centre of pixel (row, 0) is at (row + .5, .5).
+        np.testing.assert_allclose(landmarks, [[(row + 0.5) / 40, 0.5 / 40]], rtol=1e-6)
+
+
+class _WithLandmarks:
+    """Records with a landmark that is their number."""
+
+    def __init__(self, records):
+        self._records = records
+
+    def __len__(self):
+        return len(self._records)
+
+    def __getitem__(self, row):
+        return {**self._records[row], "landmarks": np.array([[row, 0]], np.float32)}
+
+
+def test_of_several_faces_the_one_most_like_the_real_is_blended(prepared):
+    dataset = builder.open_dataset(prepared)
+    records = _WithLandmarks(dataset.records("train"))
+    pair = sampling.Pair(0, sampling.CROSS_BLEND, 5, (1, 20, 4, 9))
+    made = transforms.TrainPair(records, 40, NO_DEGRADE)(pair, np.random.default_rng(0))
+    chosen = media_image.decode_image(records[4]["image"])
+    np.testing.assert_array_equal(made["image"][1], chosen)
 
 
 @pytest.mark.parametrize(("batch_size", "processes"), [(8, 1), (8, 2), (4, 4), (32, 2)])

@@ -1,0 +1,167 @@
+"""The one TFDS dataset, `face_crops`: how records of aligned face crops are written.
+
+`labels.npz` next to the shards holds the labels of each split, in the order of its records, and
+`index.npz` what else is asked of all records, so that nothing has to read them to count, balance or
+pair them.
+"""
+
+import os
+import pathlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tensorflow_datasets.proto import tf_example_pb2
+
+from dfjax import compatibility
+from dfjax.corpora.clip import LABELS, Clip
+from dfjax.corpora.splits import SPLITS
+from dfjax.data import record_index
+
+NAME = "face_crops"
+VERSION = "1.0.0"  # names a folder; `compatibility.DATASET` decides what can be read
+LABELS_FILE = "labels.npz"
+
+_DESCRIPTION = (
+    "Face crops of real and manipulated videos and pictures. `metadata` holds the CropSpec that "
+    "every consumer has to share, the versions that made the crops, and counts by split and class."
+)
+
+
+class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Writes the crops of clips as `DATA_DIR/face_crops/1.0.0`; `builder` reads them.
+
+    `crops_of` maps a clip to its crops, dicts with the fields from `image` (encoded) to `padded`;
+    the clip gives the other fields.
+    """
+
+    # Not registered, so that `tfds.load("face_crops", data_dir=...)` reads the files in data_dir.
+    name = NAME
+    VERSION = tfds.core.Version(VERSION)
+    # Nothing is downloaded. To look for checksums, TFDS would import a package it does not require.
+    url_infos = None
+
+    def __init__(
+        self,
+        *,
+        data_dir: str | os.PathLike,
+        clips: Sequence[Clip],
+        crops_of: Callable[[Clip], Iterable[dict[str, Any]]],
+        size: int,
+        encoding: str,
+        metadata: dict[str, Any],
+        lent: Collection[str] = (),
+    ):
+        """`size` is the side of the crops, `encoding` "jpeg" or "png", `metadata` plain JSON.
+
+        `lent` are the keys of the fakes that were cut where their originals show faces.
+        """
+        self._clips, self._crops_of, self._lent = clips, crops_of, lent
+        self._size, self._encoding, self._metadata = size, encoding, metadata
+        self._rows: dict[str, list[_Row]] = {}  # by the name of the shard
+        super().__init__(data_dir=data_dir)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        image = tfds.features.Image(
+            shape=(self._size, self._size, 3), encoding_format=self._encoding
+        )
+        features = {
+            "image": image,
+            "frame": np.int32,  # among the frames that decode; that of the clip for a picture
+            "time": np.float32,  # seconds from the first frame of a video; else nan
+            "face": np.int32,  # within the frame, by falling size
+            "landmarks": tfds.features.Tensor(shape=(None, 2), dtype=np.float32),
+            "box": tfds.features.Tensor(shape=(4,), dtype=np.float32),
+            "scale": np.float32,
+            "padded": np.float32,
+            "label": tfds.features.ClassLabel(names=list(LABELS)),
+            "clip": tfds.features.Text(),
+            "method": tfds.features.Text(),
+            "origin_ids": tfds.features.Text(),  # ids joined by ";"
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=_DESCRIPTION,
+            features=tfds.features.FeaturesDict(features),
+            metadata=tfds.core.MetadataDict(format=compatibility.DATASET.current, **self._metadata),
+        )
+
+    def _example_writer(self) -> "_CanonicalWriter":
+        return _CanonicalWriter(self.info.file_format, self._rows)
+
+    def _download_and_prepare(self, **kwargs: Any) -> None:
+        # TFDS calls this inside the folder that it renames when the dataset is complete.
+        super()._download_and_prepare(**kwargs)
+        rows = {
+            split: [row for name in sorted(info.filenames) for row in self._rows[name]]
+            for split, info in self.info.splits.items()
+        }
+        labels = {split: np.array([label for label, _ in rows[split]], np.int32) for split in rows}
+        np.savez(self.data_path / LABELS_FILE, **labels)
+        indices = {
+            split: record_index.make(
+                labels[split], [place for _, place in rows[split]], self._clips, self._lent
+            )
+            for split in rows
+        }
+        record_index.write(self.data_path / record_index.FILE, indices)
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+        del dl_manager  # the clips are on disk
+        by_split = {
+            split: [clip for clip in self._clips if clip.split == split] for split in SPLITS
+        }
+        return {split: self._generate_examples(clips) for split, clips in by_split.items() if clips}
+
+    def _generate_examples(self, clips: Sequence[Clip]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for clip in clips:
+            yield from examples(clip, crops_of=self._crops_of)
+
+
+_Row = tuple[int, record_index.Place]
+"""Label and place of a record."""
+
+
+class _CanonicalWriter(tfds.core.writer.ExampleWriter):
+    """Notes what `_Row` says of each record, and fixes the order of the fields in a record.
+
+    Protobuf leaves that order to chance; here, the same data give the same bytes.
+    """
+
+    def __init__(self, file_format: Any, rows: dict[str, list[_Row]]):
+        super().__init__(file_format)
+        self._rows = rows
+
+    def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> Any:
+        rows = self._rows[pathlib.Path(path).name] = []
+
+        def canonical() -> Iterator[tuple[Any, bytes]]:
+            for key, serialized in examples:
+                example = tf_example_pb2.Example.FromString(serialized)
+                rows.append(_row(example))
+                yield key, example.SerializeToString(deterministic=True)
+
+        return super().write(path, canonical())
+
+
+def _row(example: tf_example_pb2.Example) -> _Row:
+    feature = example.features.feature
+    label, frame, face = (feature[n].int64_list.value[0] for n in ("label", "frame", "face"))
+    return label, (feature["clip"].bytes_list.value[0].decode(), frame, face)
+
+
+def examples(
+    clip: Clip, *, crops_of: Callable[[Clip], Iterable[dict[str, Any]]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields (key, record) for every crop of a clip; keys are unique as clip keys are."""
+    for crop in crops_of(clip):
+        record = {
+            **crop,
+            "frame": clip.frame + crop["frame"],
+            "label": clip.label,
+            "clip": clip.key,
+            "method": clip.method,
+            "origin_ids": ";".join(clip.origin_ids),
+        }
+        yield f"{clip.key}#{record['frame']}#{crop['face']}", record

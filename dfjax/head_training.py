@@ -1,0 +1,105 @@
+"""Training of the head alone: what the frozen backbone makes of the crops is computed once."""
+
+import functools
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from dfjax import contact_sheet, optim, progress, sharding, steps, tree
+from dfjax.errors import UserError
+from dfjax.feature_cache import FeatureCache
+from dfjax.models import layers
+
+_HEAD = "head"
+
+
+class HeadOnly(nn.Module):
+    """The head of a `models.backbone.Backbone`, called with embeddings [B, C] in place of images.
+
+    It takes the variables of the whole network, of which it reads `params/head`, so that what is
+    trained with it is a state of that network.
+
+    Attributes:
+      dropout: as the network's.
+    """
+
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, embedding: jax.Array, *, train: bool = False) -> jax.Array:
+        return layers.BinaryHead(dropout=self.dropout, name=_HEAD)(embedding, train=train)
+
+
+def require_frozen(params: Any, rules: optim.Rules) -> None:
+    """Checks that embeddings may be computed once: nothing but the head is trained, by one process.
+
+    Raises:
+      UserError: something else is.
+    """
+    if jax.process_count() > 1:
+        raise UserError("cache_views: the head is trained by one process: leave --distributed out")
+    trained = [name for name in optim.trained(params, rules) if not name.startswith(f"{_HEAD}/")]
+    if trained:
+        raise UserError(
+            f"cache_views needs a frozen backbone, and {trained[0]} would be trained: set "
+            """optimizer.lr_rules=((r"head/.*", 1.0), (r".*", 0.0))"""
+        )
+
+
+def open_cache(
+    workdir: pathlib.Path,
+    state: steps.TrainState,
+    *,
+    model: nn.Module,
+    image_size: int,
+    num_pairs: int,
+    batch_size: int,
+) -> FeatureCache:
+    """The cache of at least `num_pairs` pairs, in whole batches; a part of it may be there."""
+    variables = jax.eval_shape(lambda: {"params": state.params, "batch_stats": state.batch_stats})
+    image = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.uint8)
+    embed = functools.partial(steps.embed, model=model, image_size=image_size)
+    return FeatureCache(
+        workdir,
+        rows=-(-2 * num_pairs // batch_size) * batch_size,
+        channels=jax.eval_shape(embed, variables, image).shape[1],
+        backbone=tree.digest(jax.device_get(_backbone(state))),
+    )
+
+
+def fill(
+    cache: FeatureCache,
+    state: steps.TrainState,
+    stream: Iterator[Mapping[str, np.ndarray]],
+    augment: Callable[..., dict[str, jax.Array]],
+    *,
+    model: nn.Module,
+    image_size: int,
+    mesh: Mesh,
+    sheet: pathlib.Path,
+) -> None:
+    """Computes the rest of a cache from the batches of `stream`, which begin where it ends.
+
+    `augment` is a function of a batch. The first batch of all is drawn to the file `sheet`.
+    """
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    embed = jax.jit(functools.partial(steps.embed, model=model, image_size=image_size))
+    with progress.Progress("embed", cache.num_rows, start=cache.done, unit="crops") as bar:
+        while cache.done < cache.num_rows:
+            read = next(stream)
+            batch = augment(sharding.put_batch(read, mesh))
+            if not cache.done:
+                contact_sheet.write(sheet, read, batch)
+            cache.append(np.asarray(embed(variables, batch["image"])), np.asarray(batch["label"]))
+            bar.update(cache.done)
+
+
+def _backbone(state: steps.TrainState) -> dict[str, Any]:
+    """The variables of everything but the head."""
+    params = {name: value for name, value in state.params.items() if name != _HEAD}
+    return {"params": params, "batch_stats": state.batch_stats}
