@@ -33,6 +33,7 @@ from dfjax.evaluators import decisions, fit_card, frame, run_gate, trivial_cues,
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.evaluators.judge import Judge, Probe, Score
 from dfjax.evaluators.run_gate import Gate
+from dfjax.evaluators.self_blends import SelfBlendedTarget
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.familiarity import gate as familiarity_gate
 from dfjax.familiarity import store
@@ -67,7 +68,9 @@ def evaluate(
     own = functools.partial(EvalTarget.of, run.dataset)
     validation, training = (own(run.config.data[f"{name}_split"]) for name in ("val", "train"))
     targets = _open_own(config, run.dataset, run.config.data.test_split)
-    validation.require_both_classes("the run's data.val_split")
+    if not validation.has_both_classes:
+        validation.require_reals("the run's data.val_split")
+        validation = SelfBlendedTarget.beside(validation)
     card_before = _card_before(run.workdir)
     if card_before is None:
         files.require_writable(run.workdir)  # for the card
@@ -101,6 +104,10 @@ def evaluate(
         if card_before is not None:
             console.print_line(f"{workdir}: {_changes(card_before, card)}")
         card.write(workdir)
+    if not targets:
+        if jax.process_index() == 0:
+            console.print_line(f"{run.dataset.path} has no fakes: name data to score that do")
+        return {}
     trained = [(run.dataset, run.config.data[f"{name}_split"]) for name in ("train", "val")]
     trained += run.further
     judge = Judge(
@@ -175,11 +182,14 @@ def _open(data: Sequence[str], chosen_by: str) -> list[EvalTarget]:
 def _open_own(
     config: ml_collections.ConfigDict, trained_on: builder.Dataset, test_split: str
 ) -> list[EvalTarget]:
-    """What a run scores: what `config.eval` names, or its own test split; checks those settings."""
+    """What a run scores: what `config.eval` names, or its own test split; checks those settings.
+
+    Nothing, where nothing is named and the run's own data are reals alone.
+    """
     if config.eval.abstain_error_rate is not None:
         decisions.require_error_rate(config.eval.abstain_error_rate)
     targets = _open(config.eval.data, "eval.data")
-    if not targets:
+    if not targets and any(trained_on.labels(split).any() for split in trained_on.splits):
         targets = [EvalTarget.of(trained_on, test_split)]
         targets[0].require_both_classes("data.test_split")
     if not config.eval.allow_other_crops:
@@ -242,12 +252,15 @@ def _score_target(scorer: frame.FrameScorer, variables: Any, target: EvalTarget)
 
 def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
     """How the model and everything that decides were chosen."""
+    of_what = ""
+    if isinstance(validation, SelfBlendedTarget):
+        of_what = "; it has no fakes: thresholds are of self-blended faces"
     return {
         "checkpoint_step": step,
         "selected_by": run.config.select_by,
         "decisions": f"fitted on {validation.name}, then frozen",
         "threshold_rule": "highest balanced accuracy on the validation split, within the band of "
-        "the error rate, then frozen",
+        f"the error rate, then frozen{of_what}",
         "video_score": video.RULE,
         "verdict": verdict.RULE,
         "trained_on": ", ".join(

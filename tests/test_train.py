@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from configs import resnet
-from dfjax import checkpoint, losses, sharding, train, tree
+from dfjax import checkpoint, losses, sharding, show_batch, train, tree
 from dfjax.data import builder, sampling
 from dfjax.errors import UserError
 from dfjax.evaluators import score_table
@@ -131,6 +131,14 @@ def test_run_leaves_metrics_checkpoints_and_a_report(uninterrupted):
     assert found["frame"]["auc"] == pytest.approx(((pairs > 0) + 0.5 * (pairs == 0)).mean())
     called = scores.score >= found["protocol"]["thresholds"]["frame"]
     assert found["frame"]["accuracy"] == pytest.approx((called == fake).mean())
+
+
+def test_a_run_keeps_a_picture_of_its_first_batch(prepared, uninterrupted, tmp_path):
+    config = _config(prepared)
+    show_batch.show_batch(config, 0, tmp_path / "first.png")
+    assert (tmp_path / "first.png").read_bytes() == (uninterrupted / "first_batch.png").read_bytes()
+    show_batch.show_batch(config, 1, tmp_path / "second.png")
+    assert (tmp_path / "second.png").read_bytes() != (tmp_path / "first.png").read_bytes()
 
 
 # With which workers, and which seed chooses the moment; scripts/long_tests.sh tries more moments.

@@ -56,6 +56,8 @@ MAY_LOAD = {
     ROBUSTNESS + " --model {run}": FACES | EVALUATION,
     "report {scores} --out {out}": SCORES,
     "compare {scores} {scores}": SCORES - {"matplotlib"},
+    "show-batch --help": set(),
+    "show-batch --config {config} --out {out}/a.png": EVALUATION,
     "train --config {config} --workdir {out}": EVALUATION | {"tensorflow"},
 }
 
