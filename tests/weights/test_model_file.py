@@ -8,9 +8,10 @@ import pytest
 
 from dfjax import tree
 from dfjax.export import export
+from dfjax.familiarity import gate
 from dfjax.inference import scorer
 from dfjax.run import Run
-from dfjax.weights import files, model_file
+from dfjax.weights import convert, files, model_file
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -28,6 +29,18 @@ def test_what_is_read_is_what_was_written(run, tmp_path):
     file = files.read(tmp_path / "a.safetensors")
     assert sorted(file.tensors) == sorted(tree.leaf_names(variables))
     assert file.normalization == {"mean": model.mean, "std": model.std}
+
+
+def test_statistics_of_a_gate_travel_along_and_no_run_begins_with_them(run, tmp_path):
+    card, model, variables = Run.open(run).evaluated()
+    statistics = {"mean": np.arange(3, dtype=np.float32)}
+    path = tmp_path / "a.safetensors"
+    model_file.write(path, {**variables, gate.COLLECTION: statistics}, card)
+    _, read = model_file.read(path, card)
+    np.testing.assert_array_equal(read[gate.COLLECTION]["mean"], statistics["mean"])
+    started, transfer = convert.convert(files.read(path).tensors, model, variables, reinit="")
+    assert tree.digest(started) == card.weights
+    assert transfer.dropped == (f"{gate.COLLECTION}/mean",)
 
 
 def test_scores_of_rounded_kernels_are_those_of_the_run_to_a_thousandth(
