@@ -21,7 +21,7 @@ PACKED = 50_000
 
 
 def write(path: str | os.PathLike, variables: dict[str, Any], card: ModelCard) -> None:
-    """Writes the unfolded variables of a card's model (`Run.evaluated`); the same bytes each time."""
+    """Writes the variables of `Run.evaluated`; the same bytes for the same content."""
     from dfjax.weights import files  # loads the readers of all formats, which `read` does without
 
     leaves = dict(zip(tree.leaf_names(variables), jax.tree.leaves(variables), strict=True))
