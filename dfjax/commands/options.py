@@ -64,8 +64,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--runtime",
         choices=RUNTIMES,
         help="library that runs the model (the fastest that the export has and that is installed); "
-        "onnx and openvino, if named, open nothing but the ONNX file, and give no heat maps; flax is "
-        "for runs and for safetensors",
+        "onnx and openvino, if named, open nothing but the ONNX file, and give no heat maps; flax "
+        "runs safetensors, and runs",
     )
     parser.add_argument(
         "--expect",
