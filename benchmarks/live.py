@@ -24,7 +24,7 @@ def main() -> None:
     """Plays a video as if it were live, and prints what each frame costs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="a run of aligned faces, or its export")
-    parser.add_argument("--runtime", choices=("flax", *runtimes.RUNTIMES), help="(the fastest)")
+    parser.add_argument("--runtime", choices=tuple(runtimes.RUNTIMES), help="(the fastest)")
     parser.add_argument("--source", help="a video (two drawn people, 1280 x 720, 30 frames/s)")
     arguments = parser.parse_args()
     detector = Detector.load(arguments.model, runtime=arguments.runtime)

@@ -25,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         untrained.write_export(folder, arguments.model, arguments.size, export.FORMATS)
-        makers = {"flax": inference.PROGRAMS["dfjax"]} | {
+        makers = {
             name: functools.partial(inference.make_exported, runtime=name, folder=folder)
             for name in runtimes.RUNTIMES
         }

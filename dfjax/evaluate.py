@@ -29,7 +29,15 @@ from dfjax import (
 )
 from dfjax.data import builder, leaks
 from dfjax.errors import UserError
-from dfjax.evaluators import decisions, fit_card, frame, run_gate, trivial_cues, video
+from dfjax.evaluators import (
+    decisions,
+    fit_card,
+    frame,
+    run_gate,
+    self_blended,
+    trivial_cues,
+    video,
+)
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.evaluators.judge import Judge, Probe, Score
 from dfjax.evaluators.run_gate import Gate
@@ -68,7 +76,7 @@ def evaluate(
     own = functools.partial(EvalTarget.of, run.dataset)
     validation, training = (own(run.config.data[f"{name}_split"]) for name in ("val", "train"))
     targets = _open_own(config, run.dataset, run.config.data.test_split)
-    if not validation.has_both_classes:
+    if _selected_on_blends(run) or not validation.has_both_classes:
         validation.require_reals("the run's data.val_split")
         validation = SelfBlendedTarget.beside(validation)
     card_before = _card_before(run.workdir)
@@ -200,6 +208,12 @@ def _open_own(
 def _require_crops(spec: CropSpec, targets: Sequence[EvalTarget]) -> None:
     for target in targets:
         spec.require_equal(target.dataset.crop_spec, where=target.name)
+
+
+def _selected_on_blends(run: Run) -> bool:
+    """Whether self-blends chose the checkpoint: fakes then decide nothing, even where there are."""
+    entry = run.config.get("evals", {}).get(run.config.select_by.partition("/")[0], {})
+    return entry.get("type") == self_blended.TYPE
 
 
 def _card_before(workdir: pathlib.Path) -> ModelCard | None:

@@ -167,6 +167,25 @@ class Isotonic:
 
 
 @dataclasses.dataclass(frozen=True)
+class Release:
+    """What a model that was published says of itself, wherever it judges.
+
+    Attributes:
+      name: what its publisher calls it.
+      trained_on: the data, in words.
+      terms: what it may be used for.
+    """
+
+    name: str
+    trained_on: str
+    terms: str
+
+    def __str__(self) -> str:
+        """Returns all of it as one line."""
+        return f"judged by {self.name}, trained on {self.trained_on}; {self.terms}"
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelCard:
     """The identity of a model and everything a verdict needs in addition to its weights.
 
@@ -185,6 +204,7 @@ class ModelCard:
       min_video_frames: usable faces that a track of a video needs for a verdict.
       embedding: how faces unlike the training data are told; None: they are not.
       isotonic: what share of crops with a score is fake; None: not fitted, as of earlier cards.
+      release: who it is to others; None: it was not published.
     """
 
     model_name: str
@@ -201,6 +221,12 @@ class ModelCard:
     min_video_frames: int = 3
     embedding: Embedding | None = None
     isotonic: Isotonic | None = None
+    release: Release | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call the model: as it was published, or else its network."""
+        return self.release.name if self.release else self.model_name
 
     def score(self, logit: np.ndarray) -> np.ndarray:
         """Returns P(fake) in 0..1, float64, of logits."""
@@ -248,7 +274,7 @@ class ModelCard:
           UserError: another format, a field missing or unknown, or labels that mean something else;
             the message says what to do.
         """
-        fields = {"isotonic": None, **value}
+        fields = {"isotonic": None, "release": None, **value}
         compatibility.CARD.require(fields.pop("format", None), where)
         labels = fields.pop("labels", None)
         if labels != list(LABELS):
@@ -261,6 +287,7 @@ class ModelCard:
             fields["decisions"] = {k: _read_decision(v) for k, v in fields["decisions"].items()}
             fields["quality"] = QualityLimits(**fields["quality"])
             fields["isotonic"] = _read_isotonic(fields["isotonic"])
+            fields["release"] = Release(**fields["release"]) if fields["release"] else None
             fields["embedding"] = _read_embedding(fields["embedding"])
         except (ValueError, TypeError, KeyError) as error:
             raise compatibility.CARD.unreadable(where, error) from error

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# From a fresh clone to a trained and evaluated detector, on the embedded synthetic corpus.
+# From a fresh clone to a trained and evaluated detector, on the embedded synthetic corpus; then the
+# detector that comes with dfjax judges a photograph.
 # --short: the same commands on a few clips and for a few steps, to see that they run; the detector
 # that comes out knows nothing.
 set -euo pipefail
@@ -47,3 +48,5 @@ EOF
 echo "scores, metrics and curves: $results"
 echo "the detector: $run (dfjax predict --model $run FILE)"
 echo "the data: $data/dataset_card.html"
+stage "judge a photograph by the detector that comes with dfjax"
+dfjax predict docs/examples/london_001.jpg --out runs/example

@@ -7,7 +7,7 @@ from dfjax.inference import runtimes
 
 
 def test_the_runtimes_to_choose_from_are_those_that_exist():
-    assert set(options.RUNTIMES) == {*runtimes.RUNTIMES, "flax"}
+    assert set(options.RUNTIMES) == {*runtimes.RUNTIMES}
 
 
 def test_decode_workers_fit_into_memory(monkeypatch):

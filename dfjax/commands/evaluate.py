@@ -3,7 +3,7 @@
 import argparse
 
 from dfjax import allocator
-from dfjax.commands import compile_cache, options
+from dfjax.commands import compile_cache, options, process
 from dfjax.errors import UserError
 
 
@@ -68,13 +68,14 @@ def _evaluate_export(arguments: argparse.Namespace) -> int:
         raise UserError("--abstain-error-rate is for runs: the decisions of an export are frozen")
     if arguments.out is None:
         raise UserError(f"{arguments.model} is an export: add --out for the results")
-    evaluate.evaluate_export(
-        arguments.model,
-        arguments.data or (),
-        arguments.out,
-        runtime=arguments.runtime,
-        expect=arguments.expect,
-        allow_other_crops=arguments.allow_other_crops,
-        by=arguments.by,
-    )
+    with process.printed_notes("dfjax.inference"):
+        evaluate.evaluate_export(
+            arguments.model,
+            arguments.data or (),
+            arguments.out,
+            runtime=arguments.runtime,
+            expect=arguments.expect,
+            allow_other_crops=arguments.allow_other_crops,
+            by=arguments.by,
+        )
     return 0

@@ -1,4 +1,4 @@
-"""`dfjax export`: a run as SavedModel, StableHLO and ONNX."""
+"""`dfjax export`: a run, or what comes with dfjax, as SavedModel, StableHLO, ONNX and weights."""
 
 import argparse
 import pathlib
@@ -7,6 +7,7 @@ from typing import Any
 from dfjax import console
 from dfjax.commands import compile_cache, options
 from dfjax.export.formats import FORMATS
+from dfjax.weights import shipped
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -14,11 +15,17 @@ def add_to(subcommands: options.Subcommands) -> None:
     parser = options.add_command(
         subcommands,
         "export",
-        help="write a trained model as SavedModel, StableHLO and ONNX",
+        help="write a trained model as SavedModel, StableHLO, ONNX and safetensors",
         description="Write a trained model for other runtimes; each is compared with it first.",
         run=_run,
     )
-    parser.add_argument("--model", metavar="RUN", required=True, help="workdir of a finished run")
+    parser.add_argument(
+        "--model",
+        metavar="M",
+        default=str(shipped.DETECTOR),
+        help="workdir of a finished run, or folder of an export that holds safetensors (the "
+        "detector that comes with dfjax)",
+    )
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -47,8 +54,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _print_report(report: dict[str, Any], model: str) -> None:
-    crops = f"{report['crops']} validation crops of {model}"
-    console.print_line(f"largest deviations from the model on {crops}:")
+    crops = f"{report['crops']} {report['crops_are']}"
+    console.print_line(f"largest deviations from {model} on {crops}:")
     for artefact, by_runtime in report["deviations"].items():
         for runtime, by_quantity in by_runtime.items():
             values = ", ".join(f"{name} {value:.1e}" for name, value in by_quantity.items())

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from dfjax import files
+from dfjax.weights import shipped
 
 EXIT_STATUS = """\
 exit status:
@@ -55,14 +56,16 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="M",
         type=utf8_path,
-        required=True,
-        help="workdir of a run, or folder or file of an export; it can run programs: trust it",
+        default=str(shipped.DETECTOR),
+        help="workdir of a run, or folder or file of an export; it can run programs: trust it (the "
+        "detector that comes with dfjax)",
     )
     parser.add_argument(
         "--runtime",
         choices=RUNTIMES,
         help="library that runs the model (the fastest that the export has and that is installed); "
-        "onnx and openvino, if named, open nothing but the ONNX file, and give no heat maps",
+        "onnx and openvino, if named, open nothing but the ONNX file, and give no heat maps; flax "
+        "runs safetensors, and runs",
     )
     parser.add_argument(
         "--expect",

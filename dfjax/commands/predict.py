@@ -96,16 +96,18 @@ def _run(arguments: argparse.Namespace) -> int:
     from dfjax.inference.detector import Detector
 
     compile_cache.use()
-    detector = Detector.load(
-        arguments.model,
-        runtime=arguments.runtime,
-        expect=arguments.expect,
-        always_align=arguments.align,
-        reidentify=bool(arguments.reidentify),
-    )
-    for warning in detector.warnings:
-        console.print_line(f"dfjax: warning: {warning}", error=True)
-    return _watch(arguments, detector) if arguments.live else _predict_files(arguments, detector)
+    judge = _watch if arguments.live else _predict_files
+    with process.printed_notes("dfjax.inference"):
+        detector = Detector.load(
+            arguments.model,
+            runtime=arguments.runtime,
+            expect=arguments.expect,
+            always_align=arguments.align,
+            reidentify=bool(arguments.reidentify),
+        )
+        for warning in detector.warnings:
+            console.print_line(f"dfjax: warning: {warning}", error=True)
+        return judge(arguments, detector)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -133,8 +135,7 @@ def _predict_files(arguments: argparse.Namespace, detector: "Detector") -> int:
     out = _out(arguments)
     outputs = predict.Outputs(not arguments.no_reports, bool(arguments.annotate))
     settings = {"num_frames": arguments.frames} if arguments.frames else {}
-    with process.printed_notes("dfjax.inference"):
-        rows = predict.predict(arguments.sources, detector, out, outputs=outputs, **settings)
+    rows = predict.predict(arguments.sources, detector, out, outputs=outputs, **settings)
     print_rows(rows)
     reports = " and the reports it names" if outputs.reports else ""
     console.print_line(f"wrote {pathlib.Path(out, predict.TABLE)}{reports}")

@@ -80,7 +80,8 @@ def _run(arguments: argparse.Namespace) -> int:
     target = EvalTarget.open(arguments.data)
     target.require_both_classes("--data")
     source = _source(arguments, target)
-    model = scorer.load(arguments.model, arguments.runtime, expect=arguments.expect)
+    with process.printed_notes("dfjax.inference"):
+        model = scorer.load(arguments.model, arguments.runtime, expect=arguments.expect)
     if not arguments.allow_other_crops:
         model.card.crop_spec.require_equal(target.dataset.crop_spec, where=target.name)
     measure.measure(

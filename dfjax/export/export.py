@@ -1,7 +1,8 @@
 """A finished run as the folder of an export, or nothing.
 
-Every artefact takes whole face crops, computes in float32 and has BatchNorm folded in. An export
-exists only if each artefact, loaded by its own runtime, gives the scores of the run's own model.
+Every artefact takes whole face crops and computes in float32; but for the plain weights, BatchNorm
+is folded in. An export exists only if each artefact, loaded by its own runtime, gives the scores of
+the run's own model.
 """
 
 import functools
@@ -12,48 +13,49 @@ from collections.abc import Collection
 from typing import Any
 
 import jax
-import numpy as np
 from flax import linen as nn
 
 from dfjax import compatibility, files, model_card, tree
 from dfjax.errors import UserError
 from dfjax.export import formats as export_formats
-from dfjax.export import onnx_model, parity, savedmodel, stablehlo
+from dfjax.export import onnx_model, parity, savedmodel, source, stablehlo
+from dfjax.export.source import Source
 from dfjax.familiarity import gate
 from dfjax.inference import explain, manifest
-from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard
 from dfjax.models import fold
-from dfjax.report import published_card, results
+from dfjax.report import published_card
 from dfjax.run import Run
+from dfjax.weights import model_file
 
 FORMATS = tuple(export_formats.FORMATS)
 _FILES = export_formats.ARTEFACTS | {manifest.FILE, model_card.FILE, published_card.FILE}
 
 
 def export(
-    run: Run | str | os.PathLike, out: str | os.PathLike, formats: Collection[str] = FORMATS
+    model: Source | Run | str | os.PathLike,
+    out: str | os.PathLike,
+    formats: Collection[str] = FORMATS,
 ) -> dict[str, Any]:
-    """Writes a run, or the one in a workdir, as the folder `out`; returns what was compared.
+    """Writes a model, or that of a run or an export, as the folder `out`; returns a report.
 
     The report, also OUT/export.json, has under `deviations` for each artefact and runtime the
     largest differences of `score`, `logit` and `strangeness` (of a heat map: of its values) from
-    the unfolded Flax model, over crops of the run's validation split, and under `sha256` the digest
-    of every file. MODEL_CARD.md tells people what the model is. An older export in `out` is
-    replaced.
+    the unfolded Flax model, over crops of the run's validation split (of an export: drawn faces),
+    and under `sha256` the digest of every file. MODEL_CARD.md tells people what the model is. An
+    older export in `out` is replaced.
 
     Raises:
-      UserError: no evaluated run; its validation data are gone; an unknown format or one whose
-        packages are missing; `out` holds something else; an artefact deviates by more than
-        `parity.TOLERANCE`. `out` is then as it was.
+      UserError: no evaluated run, nor an export with weights; the run's validation data are gone;
+        an unknown format or one whose packages are missing; `out` holds something else; an
+        artefact deviates by more than `parity.tolerance`. `out` is then as it was.
     """
     out = pathlib.Path(out).absolute()
     export_formats.require_packages(formats)
     _require_free(out)
     files.require_writable(out.parent)
-    run = run if isinstance(run, Run) else Run.open(run)
-    crops = _validation_crops(run)
-    card, model, variables = run.evaluated()
+    opened = source.open_source(model)
+    card, network, variables = opened.card, opened.model, opened.variables
     # Each artefact holds the weights; two more copies are made while it is written.
     num_artefacts = sum(len(export_formats.FORMATS[name].artefacts) for name in formats)
     num_bytes = (num_artefacts + 2) * tree.num_bytes(variables)
@@ -62,11 +64,11 @@ def export(
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as parent:
         folder = pathlib.Path(parent, "new")
         folder.mkdir()
-        write(folder, card, model, variables, formats)
-        deviations = parity.compare(folder, card, model, variables, crops)
+        write(folder, card, network, variables, formats)
+        deviations = parity.compare(folder, card, network, variables, opened.crops)
         parity.require_equal(deviations)
-        files.replace_text(folder / published_card.FILE, _published_card(run, card))
-        report = manifest.write(folder, _report(card, len(crops), deviations))
+        files.replace_text(folder / published_card.FILE, opened.published)
+        report = manifest.write(folder, _report(opened, deviations))
         if out.exists():
             out.rename(pathlib.Path(parent, "old"))
         folder.rename(out)
@@ -84,6 +86,8 @@ def write(
 
     `variables` are numpy arrays, those of `Run.evaluated`. Nothing is compared.
     """
+    if "safetensors" in formats:
+        model_file.write(folder / export_formats.WEIGHTS, variables, card)
     statistics = {gate.COLLECTION: variables[gate.COLLECTION]} if card.maps else {}
     model, folded = fold.fold(model, variables)
     variables = {**folded, **statistics}
@@ -100,26 +104,18 @@ def write(
     card.write(folder)
 
 
-def _published_card(run: Run, card: ModelCard) -> str:
-    """MODEL_CARD.md, with the numbers of the evaluations in the run's own folder."""
-    return published_card.render(
-        card,
-        init_from=run.config.get("init_from", ""),
-        prepared=run.dataset.metadata,
-        results=results.find(run.workdir / "eval", card.weights),
-    )
-
-
-def _report(card: ModelCard, num_crops: int, deviations: parity.Deviations) -> dict[str, Any]:
+def _report(opened: Source, deviations: parity.Deviations) -> dict[str, Any]:
+    card = opened.card
     return {
         "format": compatibility.EXPORT.current,
         "model": card.model_name,
         "weights": card.weights,
         "step": card.step,
         "jax": jax.__version__,
-        "crops": num_crops,
+        "crops": len(opened.crops),
+        "crops_are": opened.crops_are,
         "batch_sizes": list(parity.BATCH_SIZES),
-        "tolerance": parity.TOLERANCE,
+        "tolerance": {artefact: parity.tolerance(artefact) for artefact in deviations},
         "deviations": deviations,
     }
 
@@ -131,13 +127,3 @@ def _require_free(out: pathlib.Path) -> None:
     names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
     if names and (manifest.FILE not in names or names - _FILES):
         raise UserError(f"{out} holds something else than an export: give a new folder")
-
-
-def _validation_crops(run: Run) -> np.ndarray:
-    """Crops uint8 [N, S, S, 3], spread over the validation split of a run; N of the largest batch.
-
-    A split of fewer crops gives some of them twice.
-    """
-    records = run.dataset.records(run.config.data.val_split)
-    rows = np.linspace(0, len(records) - 1, max(parity.BATCH_SIZES), dtype=int)
-    return np.stack([media_image.decode_image(records[int(row)]["image"]) for row in rows])

@@ -27,12 +27,14 @@ class Format:
 SAVED_MODEL = runtimes.RUNTIMES["savedmodel"].artefact
 SCORE = runtimes.RUNTIMES["stablehlo"].artefact
 HEAT_MAPS = runtimes.HEAT_MAPS
+WEIGHTS = runtimes.WEIGHTS
 ONNX = runtimes.RUNTIMES["onnx"].artefact
 
 FORMATS = {
     "savedmodel": Format((SAVED_MODEL,), ("tensorflow", "orbax.export")),
     "stablehlo": Format((SCORE, HEAT_MAPS)),
     "onnx": Format((ONNX,), ("jax2onnx", "onnxruntime", "openvino")),
+    "safetensors": Format((WEIGHTS,)),
 }
 ARTEFACTS = frozenset(name for entry in FORMATS.values() for name in entry.artefacts)
 

@@ -17,9 +17,11 @@ from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard
 
 BATCH_SIZES = (1, 3, 16)
+
 # Largest deviations: of a score, of strangeness, which is a log-odds, and of a heat map, whose
 # largest value is 1.
-TOLERANCE = {"score": 1e-5, "strangeness": 1e-3, "heat_map": 1e-3}
+_TOLERANCE = {"score": 1e-5, "strangeness": 1e-3, "heat_map": 1e-3}
+_TOLERANCE_16_BITS = {"score": 1e-3, "strangeness": 1e-2}  # of weights that `packed` rounded
 
 # Largest deviation by artefact, runtime and quantity ("score", "logit", "strangeness", "heat_map").
 Deviations: TypeAlias = dict[str, dict[str, dict[str, float]]]
@@ -61,15 +63,20 @@ def compare(
     return deviations
 
 
+def tolerance(artefact: str) -> dict[str, float]:
+    """Returns the largest deviations by quantity that an artefact may have."""
+    return _TOLERANCE_16_BITS if artefact == formats.WEIGHTS else _TOLERANCE
+
+
 def require_equal(deviations: Deviations) -> None:
-    """Checks that no deviation is beyond `TOLERANCE`; a NaN is.
+    """Checks that no deviation is beyond `tolerance`; a NaN is.
 
     Raises:
       UserError: one is; the message names artefact, runtime and deviation.
     """
     for artefact, by_runtime in deviations.items():
         for runtime, by_quantity in by_runtime.items():
-            for quantity, limit in TOLERANCE.items():
+            for quantity, limit in tolerance(artefact).items():
                 # Not "greater": NaN has to fail.
                 if not by_quantity.get(quantity, 0.0) <= limit:
                     raise UserError(

@@ -1,6 +1,6 @@
 """A model, a face detector and a rule: what turns media into a verdict.
 
-    detector = Detector.load("runs/resnet")
+    detector = Detector.load()  # the one that comes with dfjax; or load("runs/resnet")
     detector.video("clip.mp4").verdict
 
 Media are decoded, and faces detected and cut out, as `dfjax prepare` does it, by the CropSpec of
@@ -23,6 +23,7 @@ from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 from dfjax.model_card import INCONCLUSIVE, ModelCard
 from dfjax.verdict import FaceScore, Verdict
+from dfjax.weights import shipped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Detector:
     @classmethod
     def load(
         cls,
-        path: str | os.PathLike,
+        path: str | os.PathLike = shipped.DETECTOR,
         *,
         runtime: str | None = None,
         expect: str | None = None,
@@ -108,6 +109,7 @@ class Detector:
     ) -> "Detector":
         """Returns a detector with the model at `path`: a run's workdir or an export's folder.
 
+        Without a path it is the one that comes with dfjax.
         `runtime` and `expect` are as in `scorer.load`, `options` are those of the constructor.
 
         Raises:

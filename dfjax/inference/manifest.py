@@ -13,8 +13,12 @@ from typing import Any
 
 from dfjax import compatibility, files
 from dfjax.errors import UserError
+from dfjax.weights import shipped
 
 FILE = "export.json"
+
+_REMEDY = "copy it again, or export the run again (dfjax export)"
+_REINSTALL = "install dfjax again, or name another model"  # of the one that comes with it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +28,12 @@ class Manifest:
     Attributes:
       folder: where they are.
       sha256: by path below it, with slashes; `FILE` itself is not among them.
+      remedy: what to do about a file that is not as it was written.
     """
 
     folder: pathlib.Path
     sha256: dict[str, str]
+    remedy: str = _REMEDY
 
     def require(self, name: str) -> pathlib.Path:
         """Returns the path of the file or folder `name` after a look at every byte of it.
@@ -45,7 +51,7 @@ class Manifest:
             if path not in self.sha256 or found != expected:
                 raise UserError(
                     f"{file}: its SHA-256 is {found}, and {FILE} says {expected}: the export was "
-                    "changed or is damaged; copy it again, or export the run again (dfjax export)"
+                    f"changed or is damaged; {self.remedy}"
                 )
         return top
 
@@ -53,10 +59,24 @@ class Manifest:
 def read(folder: pathlib.Path, expect: str | None = None) -> Manifest:
     """Returns the manifest of the export in `folder`; `expect` is the digest that it must have.
 
+    Of the detector that comes with dfjax, that is the one that stands in the code.
+
     Raises:
       UserError: there is no export, another one, or one of a format that this version does not
         read; the message says what to do.
     """
+    if folder != shipped.DETECTOR:
+        return _read(folder, expect)
+    try:
+        found = _read(folder, expect or shipped.DETECTOR_SHA256)
+    except UserError as error:
+        raise UserError(
+            f"the detector that comes with dfjax cannot be used ({error}): {_REINSTALL}"
+        ) from error
+    return dataclasses.replace(found, remedy=_REINSTALL)
+
+
+def _read(folder: pathlib.Path, expect: str | None) -> Manifest:
     path = folder / FILE
     if not path.is_file():
         raise UserError(

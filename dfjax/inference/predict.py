@@ -18,12 +18,13 @@ from dfjax.inference.extract import ExtractedFaces
 from dfjax.inference.sandboxed import SandboxedExtractor
 from dfjax.inference.sources import STDIN, expand
 from dfjax.media.errors import MediaError
+from dfjax.model_card import ModelCard
 from dfjax.sandbox.errors import TimeLimitError, WorkerError
 
 OUT = "runs/predict"
 ROWS = "results.jsonl"
 TABLE = "results.csv"
-COLUMNS = ("source", "verdict", "score", "reason", "text", "tracks", "frames", "report")
+COLUMNS = ("source", "verdict", "score", "reason", "text", "tracks", "frames", "report", "model")
 
 INTERNAL = "internal"
 _TRIES = 2
@@ -131,7 +132,7 @@ def _judge(
     with tempfile.TemporaryDirectory() as folder:
         local = _spool(folder) if path == STDIN else path
         result = _detect(detector, extractor, local, settings["num_frames"])
-        row = _make_row(path, result)
+        row = _make_row(path, result, detector.scorer.card)
         name = _safe_name(path)
         if outputs.reports:
             row["report"] = f"{REPORTS}/{name}.html"
@@ -148,7 +149,7 @@ def _judge(
     return row
 
 
-def _make_row(path: str, result: Result) -> dict[str, Any]:
+def _make_row(path: str, result: Result, card: ModelCard) -> dict[str, Any]:
     return {
         "source": files.legible(path),
         "verdict": result.verdict.label,
@@ -158,6 +159,7 @@ def _make_row(path: str, result: Result) -> dict[str, Any]:
         "tracks": len({face.track for face in result.faces}),
         "frames": result.media.analysed if result.media else 0,
         "report": None,
+        "model": card.name,
     }
 
 

@@ -163,6 +163,7 @@ def _model(result: Result, detector: Detector) -> dict[str, Any]:
     card = detector.scorer.card.to_json()
     return {
         "name": card["model_name"],
+        "release": card["release"],
         "weights": card["weights"],
         "step": card["step"],
         "runtime": detector.scorer.runtime,

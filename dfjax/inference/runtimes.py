@@ -112,11 +112,20 @@ def open_savedmodel(path: pathlib.Path, signature: str = "crops") -> Network:
     return outputs
 
 
+def open_weights(path: pathlib.Path) -> Network:
+    """Opens a file of weights with Flax, by the card next to it."""
+    from dfjax.inference import flax_runtime
+
+    return flax_runtime.open_weights(path)[0]
+
+
+WEIGHTS = "model.safetensors"
 # On a CPU from fast to slow (`python -m benchmarks.runtimes`).
 RUNTIMES = {
     "onnx": Runtime("model.onnx", "onnxruntime", open_onnx),
     "openvino": Runtime("model.onnx", "openvino", open_openvino),
     "savedmodel": Runtime("saved_model", "tensorflow", open_savedmodel, runs_programs=True),
     "stablehlo": Runtime("score.stablehlo", "jax", open_stablehlo, runs_programs=True),
+    "flax": Runtime(WEIGHTS, "flax", open_weights),
 }
 HEAT_MAPS = "explain.stablehlo"  # opened by `open_heat_maps`, next to any of them

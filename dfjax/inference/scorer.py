@@ -7,6 +7,7 @@ judged by without JAX where its runtime does without.
 
 import dataclasses
 import functools
+import logging
 import os
 import pathlib
 
@@ -18,6 +19,9 @@ from dfjax.inference import manifest, runtimes
 from dfjax.inference.manifest import Manifest
 from dfjax.inference.runtimes import OUTPUTS, Function, Network
 from dfjax.model_card import ModelCard
+from dfjax.weights import shipped
+
+_log = logging.getLogger(__name__)
 
 MAX_BATCH = 32
 
@@ -28,7 +32,7 @@ class Scorer:
 
     Attributes:
       card: its model card.
-      runtime: "flax" or a key of `runtimes.RUNTIMES`.
+      runtime: a key of `runtimes.RUNTIMES`; "flax" for a run.
     """
 
     card: ModelCard
@@ -88,10 +92,14 @@ def _padded(crops: np.ndarray) -> np.ndarray:
 
 
 def load(
-    path: str | os.PathLike, runtime: str | None = None, *, expect: str | None = None
+    path: str | os.PathLike = shipped.DETECTOR,
+    runtime: str | None = None,
+    *,
+    expect: str | None = None,
 ) -> Scorer:
     """Returns the model at `path`: the workdir of a run, the folder of an export, or a file of it.
 
+    Without a path it is the detector that comes with dfjax, of which the log then says what it is.
     `runtime` None is the fastest one that is installed and has an artefact in the export; if `path`
     is one artefact, the fastest that runs it. Where one of both is given and the artefact cannot
     run programs (ONNX), nothing but this artefact is opened, so there are no heat maps. `expect`
@@ -113,7 +121,10 @@ def load(
     artefact = None
     if path.name in {known.artefact for known in runtimes.RUNTIMES.values()}:
         path, artefact = path.parent, path.name
-    return _open_export(manifest.read(path, expect), runtime, artefact)
+    model = _open_export(manifest.read(path, expect), runtime, artefact)
+    if path == shipped.DETECTOR:
+        _log.warning("%s (%s)", model.card.release, path / shipped.TERMS)
+    return model
 
 
 def _open_run(workdir: pathlib.Path) -> Scorer:
@@ -127,6 +138,8 @@ def _open_export(files: Manifest, runtime: str | None, artefact: str | None) -> 
     card = model_card.read(files.require(model_card.FILE).parent)
     name = _choose_runtime(files.folder, runtime, artefact)
     chosen = runtimes.RUNTIMES[name]
+    if name == "flax":
+        return _open_weights(files.require(chosen.artefact), card)
     network = chosen.open(files.require(chosen.artefact))
     heat_maps = None
     alone = not chosen.runs_programs and (runtime or artefact) is not None
@@ -134,6 +147,12 @@ def _open_export(files: Manifest, runtime: str | None, artefact: str | None) -> 
         files.require(runtimes.HEAT_MAPS)  # now, although it is opened later
         heat_maps = _open_at_first_use(files, runtimes.HEAT_MAPS)
     return Scorer(card, name, network, heat_maps)
+
+
+def _open_weights(path: pathlib.Path, card: ModelCard) -> Scorer:
+    from dfjax.inference import flax_runtime
+
+    return Scorer(card, "flax", *flax_runtime.open_weights(path))
 
 
 def _open_at_first_use(files: Manifest, name: str) -> Function:

@@ -14,7 +14,7 @@ size that is a multiple of the patch: the position embeddings are resampled as t
 (DINOv2's own code does not antialias, and differs a little for smaller images).
 
 To train only the LayerNorms, as the best detectors on CLIP do (arXiv:2508.06248 and others), set
-`config.optimizer.lr_rules` as in configs/vit.py.
+`config.optimizer.lr_rules` as in configs/vit_l_lntune.py.
 """
 
 from collections.abc import Mapping

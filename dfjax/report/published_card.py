@@ -62,7 +62,7 @@ def render(
     """
     datasets = [dataset for report, _ in results for dataset in report["datasets"]]
     parts = [
-        f"# Model card: {markdown.escape(card.model_name)}\n",
+        f"# Model card: {markdown.escape(card.name)}\n",
         *([f"> {_DRAWN}\n"] if card.synthetic else []),
         _section("Model details", markdown.facts(_details(card))),
         _section("Intended use", markdown.items(_USE)),
@@ -152,6 +152,8 @@ def _limits_row(kind: str, decision: Decision) -> Row:
 
 
 def _training(card: ModelCard, prepared: Mapping[str, Any]) -> Iterator[str]:
+    if card.release:
+        yield f"{card.release.trained_on[:1].upper()}{card.release.trained_on[1:]}."
     yield f"Corpus: {prepared['corpus']}{', drawn by a program' if card.synthetic else ''}."
     own = card.protocol.get("data", {})
     for split in (own.get("train_split", "train"), own.get("val_split", "val")):
@@ -185,6 +187,8 @@ def _analyses(results: Sequence[Results]) -> Iterator[str]:
 
 
 def _terms(card: ModelCard, init_from: str) -> Iterator[str]:
+    if card.release:
+        yield f"These weights are {card.release.terms}."
     yield (
         "Weights follow from their training data, whose terms hold for them, too; most corpora of "
         "forgeries forbid commercial use."

@@ -16,6 +16,7 @@ from flax import linen as nn
 
 from dfjax import tree
 from dfjax.errors import UserError
+from dfjax.familiarity import gate
 from dfjax.models import key_names
 
 OURS = "dfjax"
@@ -139,7 +140,7 @@ def _choose_library(
 ) -> tuple[str, dict[str, _Place | None]]:
     """(library, place of every tensor) for the library whose names all fit."""
     if any(name.startswith("params/") for name in tensors):
-        candidates = {OURS: {name: _Place(name) for name in tensors}}
+        candidates = {OURS: {name: _own_place(name) for name in tensors}}
     else:
         known = key_names.names(model)
         candidates = {
@@ -160,6 +161,11 @@ def _choose_library(
             "(reinit)"
         )
     return best, candidates[best]
+
+
+def _own_place(name: str) -> _Place | None:
+    """The place of a tensor of ours; None: a statistic of the gate, which belongs to its run."""
+    return None if name.startswith(f"{gate.COLLECTION}/") else _Place(name)
 
 
 def _find_place(

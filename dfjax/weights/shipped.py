@@ -1,15 +1,26 @@
-"""The weights that come with dfjax. Reads no file: whoever names them need not load a format."""
+"""The weights and the detector that come with dfjax.
+
+Reads no file: whoever names them need not load a format.
+"""
 
 import pathlib
 
 LICENSE = "Apache License 2.0"
-"""Of all of them; pretrained/NOTICE says what they were made from."""
+"""Of the weights to start from; pretrained/NOTICE says what they were made from."""
+
+DETECTOR = pathlib.Path(__file__).with_name("detector")
+"""The export that judges where no model is named; `scripts/make_detector.py` makes it."""
+
+DETECTOR_SHA256 = "90c9a70fff57974b1d93036bffe7fa570f582ce9d961e8b331e2a984e7439f0a"
+"""Of its export.json, which lists every other file with its own."""
+
+TERMS = "TERMS.md"  # in its folder
 
 _FOLDER = pathlib.Path(__file__).with_name("pretrained")
 
 
 def names() -> list[str]:
-    """Returns the names of the weights that come with dfjax."""
+    """Returns the names of the weights to start from that come with dfjax."""
     return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
 
 

@@ -46,6 +46,7 @@ MAY_LOAD = {
     "predict --model {exported} {picture} --no-reports": FACES | {"onnxruntime"},
     "predict --model {exported} {picture}": FACES | {"onnxruntime", "jax"},
     "predict --model {run} {picture}": FACES | NETWORK,
+    "predict {photograph}": FACES | NETWORK - {"orbax"},
     "audit {data}": DATA,
     "prepare --corpus folder --root {pictures} --crops as-is --out {out}": FACES | DATA,
     "export --model {run} --formats stablehlo --out {out}": NETWORK | DATA - {"sklearn", "dlib"},
@@ -89,6 +90,7 @@ def start(run, exported, prepared, tmp_path) -> Callable[..., Ended]:
         places = {"exported": exported, "picture": picture, "out": folder / "out"}
         places |= {name: tmp_path / name for name in ("run", "data", "pictures")}
         places["config"] = tmp_path / "config.py"
+        places["photograph"] = ROOT / "docs" / "examples" / "london_001.jpg"
         (places["scores"],) = run.glob("eval/*/scores.csv")
         done = python(COMMAND, *command.format(**places).split(), home=tmp_path, cwd=folder)
         assert done.returncode == 0, done.stderr

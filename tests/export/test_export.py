@@ -31,6 +31,7 @@ def test_export_holds_every_artefact_and_says_how_near_it_is(run, exported):
         "score.stablehlo",
         "explain.stablehlo",
         "model.onnx",
+        "model.safetensors",
         "model_card.json",
         "MODEL_CARD.md",
         "export.json",
@@ -45,6 +46,7 @@ def test_export_holds_every_artefact_and_says_how_near_it_is(run, exported):
     deviations = json.loads((exported / "export.json").read_text())["deviations"]
     assert {name: sorted(by_runtime) for name, by_runtime in deviations.items()} == {
         "model.onnx": ["onnx", "openvino"],
+        "model.safetensors": ["flax"],
         "score.stablehlo": ["stablehlo"],
         "explain.stablehlo": ["stablehlo"],
         "saved_model": [
@@ -57,7 +59,7 @@ def test_export_holds_every_artefact_and_says_how_near_it_is(run, exported):
     }
     measured = [quantities for by in deviations.values() for quantities in by.values()]
     scores = [quantities["score"] for quantities in measured if "score" in quantities]
-    assert len(scores) == 8
+    assert len(scores) == 9
     assert max(scores) <= 1e-5
 
 
@@ -117,7 +119,7 @@ def test_a_model_trained_in_bfloat16_is_exported_in_float32(run, tmp_path):
 def test_what_cannot_be_exported_is_refused_before_anything_is_written(run, tmp_path, monkeypatch):
     out = tmp_path / "out"
     for formats in (["onnx", "tflite"], []):
-        with pytest.raises(UserError, match="choose from savedmodel, stablehlo, onnx"):
+        with pytest.raises(UserError, match="choose from savedmodel, stablehlo, onnx, safetensors"):
             export.export(run, out, formats)
     lost = tmp_path / "lost"
     shutil.copytree(run, lost)

@@ -20,14 +20,14 @@ from dfjax.run import Run
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-RUNTIMES = ["flax", *runtimes.RUNTIMES]
+MODELS = ["run", *runtimes.RUNTIMES]
 
 
 @pytest.fixture(scope="module")
 def loaded(run, exported):
-    """Scorers of one model by the name of their runtime."""
+    """Scorers of one model: of its run, and of its export by the name of the runtime."""
     by_name = {name: scorer.load(exported, name) for name in runtimes.RUNTIMES}
-    return {"flax": scorer.load(run), **by_name}
+    return {"run": scorer.load(run), **by_name}
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,10 @@ def expected(run, crops):
     return np.asarray(jax.jit(predict)(variables, crops))
 
 
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_runtime_gives_the_scores_of_the_checkpoint(loaded, expected, crops, name):
     model = loaded[name]
-    assert model.runtime == name
+    assert model.runtime == ("flax" if name == "run" else name)
     for count in (33, 1):
         logits, scores = model.logits(crops[:count]), model.scores(crops[:count])
         assert (scores.shape, scores.dtype) == ((count,), np.float64)
@@ -82,7 +82,7 @@ def test_heat_maps_are_those_of_the_checkpoint(larger, crops):
     np.testing.assert_allclose(heat_maps, expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("name", MODELS)
 def test_threads_do_not_disturb_each_other(loaded, expected, crops, name):
     def score(row: int) -> float:
         return loaded[name].logits(crops[row : row + 1])[0]
@@ -92,7 +92,7 @@ def test_threads_do_not_disturb_each_other(loaded, expected, crops, name):
     np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("name", MODELS)
 def test_other_arrays_than_crops_are_refused(loaded, name):
     for shape, dtype in (((2, 32, 32, 3), np.uint8), ((2, 40, 40, 3), np.float32)):
         with pytest.raises(ValueError, match=r"give uint8 \[N, 40, 40, 3\]"):

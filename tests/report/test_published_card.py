@@ -6,7 +6,7 @@ import json
 import markdown_it
 
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.model_card import ModelCard
+from dfjax.model_card import ModelCard, Release
 from dfjax.report import published_card, results
 from tests import cards
 from tests.report import reports
@@ -100,3 +100,15 @@ def test_terms_of_what_the_weights_began_with():
     assert "They began as package:x: its terms hold as well" in render(init_from="package:x")
     five = dataclasses.replace(CARD, crop_spec=CropSpec(landmarks=5))
     assert "excludes commercial use" not in render(five)
+
+
+def test_a_released_model_has_its_name_its_data_and_its_terms():
+    release = Release("hawk-1", "a thousand faces", "for research and evaluation")
+    text = render(dataclasses.replace(CARD, release=release))
+    assert text.startswith("# Model card: hawk-1\n")
+    assert "- Architecture: meso\\_4\n" in text
+    assert "## Training data\n\n- A thousand faces.\n" in text
+    assert "## Terms\n\n- These weights are for research and evaluation.\n" in text
+    card = dataclasses.replace(CARD, release=release)
+    assert ModelCard.from_json(json.loads(json.dumps(card.to_json()))).release == release
+    assert ModelCard.from_json({k: v for k, v in CARD.to_json().items() if k != "release"}) == CARD

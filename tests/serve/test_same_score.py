@@ -139,10 +139,11 @@ def test_scores_differ_between_faces(trained):
     assert np.ptp(list(scores.values())) > 100 * TOLERANCE
 
 
-@pytest.mark.parametrize("runtime", ["flax", *runtimes.RUNTIMES])
+@pytest.mark.parametrize("runtime", [None, *runtimes.RUNTIMES])
 def test_files_score_as_the_pipeline_does(corpus, trained, exported, runtime):
+    """By the run (None), and by every runtime of its export."""
     workdir, scores, _ = trained
-    detector = Detector.load(workdir if runtime == "flax" else exported, runtime=runtime)
+    detector = Detector.load(exported if runtime else workdir, runtime=runtime)
     got = {}
     for name in files_of(corpus):
         result = detector.file(corpus / name, num_frames=4)

@@ -37,6 +37,9 @@ export function showFacts({ media, model, versions }) {
     ["frames", media.kind === "video" ? `${analysed} analysed of ${decoded}` : null],
     ["dfjax", versions.dfjax],
     ["model", `${model.name}, step ${model.step}, run by ${model.runtime}`],
+    ["released as", model.release?.name],
+    ["trained on", model.release?.trained_on],
+    ["terms", model.release?.terms],
     ["weights, SHA-256", model.weights],
     ["decision", `threshold ${threshold.toFixed(3)}${band}`],
   ];
