@@ -81,19 +81,19 @@ def test_without_pairing_each_class_comes_once_before_any_again():
 
 
 def test_pairing_is_a_probability():
-    own = [pair.aligned for pair in draw(4000, pairing=0.5) if pair.others[0] in (1, 9)]
-    assert np.mean(own) == pytest.approx(0.5 + 0.5 / 6, abs=0.05)  # by chance, too
+    own = [pair.aligned for pair in draw(500, pairing=0.5) if pair.others[0] in (1, 9)]
+    assert np.mean(own) == pytest.approx(0.5 + 0.5 / 6, abs=0.08)  # by chance, too
 
 
 def test_blended_pairs_have_their_shares_and_their_sources():
-    pairs = draw(4000, share=0.8, cross=0.25, neighbour=0.5)
+    pairs = draw(600, share=0.8, cross=0.25, neighbour=0.5)
     count = collections.Counter(sampling.KINDS[pair.kind] for pair in pairs)
-    assert count["forgery"] / 4000 == pytest.approx(0.2, abs=0.03)
+    assert count["forgery"] / 600 == pytest.approx(0.2, abs=0.05)
     # Of four candidates, one has to be of the other identity: five reals are of one, one is.
     has_stranger = (5 / 6) * (1 - (5 / 6) ** 4) + (1 / 6) * (1 - (1 / 6) ** 4)
-    assert count["cross_blend"] / 4000 == pytest.approx(0.8 * 0.25 * has_stranger, abs=0.03)
+    assert count["cross_blend"] / 600 == pytest.approx(0.8 * 0.25 * has_stranger, abs=0.04)
     # Two of the six reals, the still and the only crop of a face, have no neighbour.
-    assert count["neighbour_blend"] / 4000 == pytest.approx(0.8 * 0.5 * 4 / 6, abs=0.03)
+    assert count["neighbour_blend"] / 600 == pytest.approx(0.8 * 0.5 * 4 / 6, abs=0.05)
     identity = {0: 1, 2: 1, 4: 1, 5: 1, 6: 1, 7: 2}
     for pair in pairs:
         match sampling.KINDS[pair.kind]:
@@ -168,11 +168,11 @@ def test_corpora_are_told_apart_by_what_ids_name():
 def test_datasets_take_turns_by_weight_whatever_their_sizes():
     many = [((STILL, frame, 0), 0, -1) for frame in range(50)]
     reals = make_part(make_index(records=many), weight=3.0)
-    drawn = draw(400, parts=[make_part(make_index()), reals], pairing=0.0)
-    assert sum(pair.real >= len(RECORDS) for pair in drawn) == 300
+    drawn = draw(100, parts=[make_part(make_index()), reals], pairing=0.0)
+    assert sum(pair.real >= len(RECORDS) for pair in drawn) == 75
     assert {pair.real for pair in drawn if pair.real >= 10} == set(range(10, 60))
     assert {pair.others[0] for pair in drawn} == FAKES  # the other has none
-    own = draw(400, parts=[reals, make_part(make_index())], pairing=1.0)
+    own = draw(8, parts=[reals, make_part(make_index())], pairing=1.0)
     of = {pair.others[0] - 50: pair.real - 50 for pair in own}
     assert (of[1], of[9], of[3]) == (2, 0, 5)
 
