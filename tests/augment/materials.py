@@ -1,4 +1,4 @@
-"""Crops for the tests of augmentation: drawn heads, and batches of pairs as the loader makes them."""
+"""Crops for the tests of augmentation: drawn heads, and batches of pairs as from the loader."""
 
 import functools
 
@@ -15,7 +15,7 @@ LANDMARKS = np.float32(  # dlib's five of a face in the middle of its crop
 
 @functools.cache
 def heads(count: int, size: int = SIZE, eyes: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
-    """Drawn heads uint8 [N, S, S, 3] whose eyes are `eyes` sides apart, and five landmarks of each."""
+    """Drawn heads uint8 [N, S, S, 3], eyes `eyes` sides apart, and their landmarks [N, 5, 2]."""
     images, landmarks = [], []
     for person in range(count):
         take = corpus.film(settings.Settings(frames=1), person, 0)

@@ -98,7 +98,9 @@ def test_only_aligned_forgeries_are_mixed_and_labels_say_how_far(pairs):
     image, share = found["image"].astype(float), found["label"][1::2]
     real, fake = (pairs["image"][row::2].astype(float) for row in (0, 1))
     np.testing.assert_array_equal(found["label"][::2], 0)
-    assert (0 < share[:2]).all() and (share[:2] < 1).all() and (share[2:] == 1).all()
+    assert (share[:2] > 0).all()
+    assert (share[:2] < 1).all()
+    assert (share[2:] == 1).all()
     weight = share[:, None, None, None]
     assert np.abs(image[1::2] - (weight * fake + (1 - weight) * real)).max() <= 0.51
     np.testing.assert_array_equal(image[::2], real)
@@ -126,7 +128,8 @@ def test_cutouts_are_the_same_in_both_and_leave_the_forgery_visible():
     assert share.max() <= cutout.HIDDEN_LIMIT + 0.1  # the limit is on the smoothed difference
     assert share.max() > 0.1
     area = hidden[::2].mean((1, 2))
-    assert (area > 0.01).mean() > 0.8 and area.max() < 0.5
+    assert (area > 0.01).mean() > 0.8
+    assert area.max() < 0.5
 
 
 def test_cutouts_of_unaligned_pairs_are_each_their_own():
