@@ -64,7 +64,7 @@ def build(
         own = {k: v for k, v in entries[name].items() if k not in ("data", "every")}
         built[name] = evaluators.build(records=target.records, scorer=scorer, **own)
     selector, _, metric = select_by.partition("/")
-    if metric not in (measured := list(built[selector].metrics())):
-        choices = ", ".join(f"{selector}/{name}" for name in measured)
+    if metric not in built[selector].metrics():  # the last ones are known by reading all records
+        choices = ", ".join(f"{selector}/{name}" for name in built[selector].metrics())
         raise UserError(f"select_by {select_by!r} is not measured: use one of {choices}")
     return built
