@@ -1,8 +1,9 @@
 """Training of the head alone: what the frozen backbone makes of the crops is computed once."""
 
+import contextlib
 import functools
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
@@ -51,7 +52,7 @@ def require_frozen(params: Any, rules: optim.Rules) -> None:
         )
 
 
-def open_cache(
+def embed_pairs(
     workdir: pathlib.Path,
     state: steps.TrainState,
     *,
@@ -59,44 +60,35 @@ def open_cache(
     image_size: int,
     num_pairs: int,
     batch_size: int,
+    read: Callable[[int], Generator],
+    augment: Callable[[dict[str, jax.Array]], dict[str, jax.Array]],
+    mesh: Mesh,
 ) -> FeatureCache:
-    """The cache of at least `num_pairs` pairs, in whole batches; a part of it may be there."""
-    variables = jax.eval_shape(lambda: {"params": state.params, "batch_stats": state.batch_stats})
+    """The embeddings of at least `num_pairs` pairs, in whole batches.
+
+    What an earlier start of the run computed is not computed again. `read` gives the batches of
+    `pipeline.train_stream` from a step on, `augment` what the network sees of one; the first of all
+    is drawn as a contact sheet.
+    """
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
     image = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.uint8)
-    embed = functools.partial(steps.embed, model=model, image_size=image_size)
-    return FeatureCache(
+    embed = jax.jit(functools.partial(steps.embed, model=model, image_size=image_size))
+    cache = FeatureCache(
         workdir,
         rows=-(-2 * num_pairs // batch_size) * batch_size,
         channels=jax.eval_shape(embed, variables, image).shape[1],
         backbone=tree.digest(jax.device_get(_backbone(state))),
     )
-
-
-def fill(
-    cache: FeatureCache,
-    state: steps.TrainState,
-    stream: Iterator[Mapping[str, np.ndarray]],
-    augment: Callable[..., dict[str, jax.Array]],
-    *,
-    model: nn.Module,
-    image_size: int,
-    mesh: Mesh,
-    sheet: pathlib.Path,
-) -> None:
-    """Computes the rest of a cache from the batches of `stream`, which begin where it ends.
-
-    `augment` is a function of a batch. The first batch of all is drawn to the file `sheet`.
-    """
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
-    embed = jax.jit(functools.partial(steps.embed, model=model, image_size=image_size))
-    with progress.Progress("embed", cache.num_rows, start=cache.done, unit="crops") as bar:
+    bar = progress.Progress("embed", cache.num_rows, start=cache.done, unit="crops")
+    with bar, contextlib.closing(read(cache.done // batch_size)) as stream:
         while cache.done < cache.num_rows:
-            read = next(stream)
-            batch = augment(sharding.put_batch(read, mesh))
+            stored = next(stream)
+            batch = augment(sharding.put_batch(stored, mesh))
             if not cache.done:
-                contact_sheet.write(sheet, read, batch)
+                contact_sheet.write(workdir / contact_sheet.FIRST_BATCH, stored, batch)
             cache.append(np.asarray(embed(variables, batch["image"])), np.asarray(batch["label"]))
             bar.update(cache.done)
+    return cache
 
 
 def _backbone(state: steps.TrainState) -> dict[str, Any]:

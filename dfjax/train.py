@@ -17,7 +17,6 @@ from jax.sharding import Mesh
 from dfjax import (
     checkpoint,
     contact_sheet,
-    feature_cache,
     files,
     head_training,
     losses,
@@ -66,7 +65,15 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     if not config.data.allow_leaks:
         training.require_no_leaks((config.data.val_split, config.data.test_split))
     pairs = training.pairs(make_sampling(config), seed=config.seed)
-    targets = chosen.open_targets(config, dataset)
+    entries = config.evals.to_dict()
+    targets = chosen.open_targets(
+        entries,
+        dataset,
+        select_by=config.select_by,
+        val_split=config.data.val_split,
+        test_split=config.data.test_split,
+        allow_other_crops=config.eval.allow_other_crops,
+    )
     run.require_same(workdir, config, dataset, training.further)
 
     everywhere, by_rows = sharding.replicated(mesh), sharding.by_batch(mesh)
@@ -79,7 +86,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
     predict = functools.partial(gate.predict, model=model, image_size=config.data.image_size)
     scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
-    measures = chosen.build(config, targets, scorer)
+    measures = chosen.build(entries, targets, scorer, select_by=config.select_by)
     selector = config.select_by.partition("/")[0]
     say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
     count = parameter_overview.count_parameters(like.params)
@@ -129,7 +136,18 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         config.batch_size, config.data.image_size, dataset.crop_spec.landmarks, mesh
     )
     if config.cache_views:
-        cache = _fill_cache(config, workdir, pairs, state, model=model, augment=augment, mesh=mesh)
+        walk.mark_output(workdir)
+        cache = head_training.embed_pairs(
+            workdir,
+            state,
+            model=model,
+            image_size=config.data.image_size,
+            num_pairs=config.cache_views * pairs.epoch,
+            batch_size=config.batch_size,
+            read=lambda step: make_stream(config, pairs, start=step),
+            augment=functools.partial(augment, key=augment_key),
+            mesh=mesh,
+        )
         stream = cache.batches(batch_size=config.batch_size, seed=config.seed, start=start)
         batch = sharding.abstract(cache.abstract_batch(config.batch_size), by_rows)
         augment = jax.jit(lambda batch, _: batch, out_shardings=by_rows)
@@ -288,38 +306,6 @@ def make_stream(
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-
-
-def _fill_cache(
-    config: ml_collections.ConfigDict,
-    workdir: pathlib.Path,
-    pairs: sampling.Pairs,
-    state: steps.TrainState,
-    *,
-    model: nn.Module,
-    augment: Callable,
-    mesh: Mesh,
-) -> feature_cache.FeatureCache:
-    """The embeddings that a run trains its head on; what an earlier start computed is there."""
-    network = {"model": model, "image_size": config.data.image_size}
-    num_pairs = config.cache_views * pairs.epoch
-    cache = head_training.open_cache(
-        workdir, state, num_pairs=num_pairs, batch_size=config.batch_size, **network
-    )
-    *_, key = make_keys(config.seed)
-    walk.mark_output(workdir)
-    stream = make_stream(config, pairs, start=cache.done // config.batch_size)
-    with contextlib.closing(stream):
-        head_training.fill(
-            cache,
-            state,
-            stream,
-            lambda batch: augment(batch, key),
-            mesh=mesh,
-            sheet=workdir / contact_sheet.FIRST_BATCH,
-            **network,
-        )
-    return cache
 
 
 def make_keys(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:

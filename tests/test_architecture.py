@@ -141,7 +141,7 @@ def test_config_goes_no_deeper_than_train_and_evaluate():
         for arg in (*node.args.args, *node.args.kwonlyargs)
         if isinstance(arg.annotation, ast.Attribute) and arg.annotation.attr == "ConfigDict"
     }
-    assert takers == {"dfjax.train", "dfjax.evaluate", "dfjax.run"}
+    assert takers == {"dfjax.train", "dfjax.evaluate", "dfjax.run", "dfjax.show_batch"}
 
 
 def test_imports_point_downwards():

@@ -58,6 +58,9 @@ def test_a_stored_dataset_opens():
     assert dataset.metadata["format"] == compatibility.DATASET.current
     assert (dataset.crop_spec.crops, dataset.crop_spec.size) == ("as-is", 32)
     assert not dataset.boxes_from_original
+    index = dataset.index("val")  # made of the records: the example is from before its file
+    assert index.clips[index.clip].tolist() == dataset.column("val", "clip").tolist()
+    assert index.partner.tolist() == [-1] * 4
     assert sorted(dataset.column("val", "label")) == [0, 0, 1, 1]
     assert make.crops().shape == (4, 32, 32, 3)
 
@@ -189,6 +192,7 @@ def test_a_run_that_lacks_what_judging_needs_is_refused_by_name(field):
 
 def test_a_run_from_before_a_field_is_resumed_only_where_that_is_none():
     config, dataset = make.make_config(), builder.open_dataset(make.DATASET)
+    edit(f"{make.RUN}/config.json", lambda fields: fields.update(config.to_dict()))
     run.begin(RUN, config, dataset)
     edit(f"{make.RUN}/config.json", lambda fields: fields["model"].pop("remat"))
     run.begin(RUN, config, dataset)

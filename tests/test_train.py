@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from configs import resnet
-from dfjax import checkpoint, losses, sharding, show_batch, train, tree
+from dfjax import checkpoint, losses, sharding, train, tree
 from dfjax.data import builder, sampling
 from dfjax.errors import UserError
 from dfjax.evaluators import score_table
@@ -131,14 +131,6 @@ def test_run_leaves_metrics_checkpoints_and_a_report(uninterrupted):
     assert found["frame"]["auc"] == pytest.approx(((pairs > 0) + 0.5 * (pairs == 0)).mean())
     called = scores.score >= found["protocol"]["thresholds"]["frame"]
     assert found["frame"]["accuracy"] == pytest.approx((called == fake).mean())
-
-
-def test_a_run_keeps_a_picture_of_its_first_batch(prepared, uninterrupted, tmp_path):
-    config = _config(prepared)
-    show_batch.show_batch(config, 0, tmp_path / "first.png")
-    assert (tmp_path / "first.png").read_bytes() == (uninterrupted / "first_batch.png").read_bytes()
-    show_batch.show_batch(config, 1, tmp_path / "second.png")
-    assert (tmp_path / "second.png").read_bytes() != (tmp_path / "first.png").read_bytes()
 
 
 # With which workers, and which seed chooses the moment; scripts/long_tests.sh tries more moments.
@@ -321,7 +313,11 @@ def test_data_without_a_class_are_refused_before_the_first_step(prepared, one_cl
     other = {"type": "ranking", "data": f"{one_class}:test", "every": 6}
     for data, changes, message in [
         (one_class, {}, own),
-        (one_class, {"data.train_split": "test"}, "data.train_split) has 2 real and 0 fake"),
+        (
+            one_class,
+            {"data.train_split": "test"},
+            "none of 2 crops (data.train_split, data.more) is fake",
+        ),
         (prepared, {"evals": {"other": other}}, "evals.other.data) has 2 real and 0 fake crops"),
     ]:
         config = _config(data, **{"eval.allow_other_crops": True})
@@ -401,16 +397,16 @@ def test_gradient_that_is_not_finite_is_in_no_checkpoint(prepared, tmp_path, mon
     assert capsys.readouterr().out.count("the run failed: the same command goes on at step 0") == 1
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_early_stop_ends_after_evaluations_without_a_better_one(prepared, tmp_path):
     changes = {
+        "model.name": "convnext_tiny",  # BatchNorm's statistics would move the scores
+        "model.zero_init_residual": None,
         "optimizer.lr": 0.0,
         "evals.val.every": 2,
         "early_stop_patience": 2,
-        "ema_decay": 0.0,
     }
-    # BatchNorm's statistics would still move the scores.
     train.train(_config(prepared, **changes), tmp_path)
-    evaluated = [row["step"] for row in _metrics(tmp_path) if "val/auc" in row]
-    assert evaluated[-1] < STEPS
-    aucs = [row["val/auc"] for row in _metrics(tmp_path) if "val/auc" in row]
-    assert max(aucs[-2:]) <= max(aucs[:-2])
+    evaluated = {row["step"]: row["val/auc"] for row in _metrics(tmp_path) if "val/auc" in row}
+    assert list(evaluated) == [2, 4, 6]
+    assert len(set(evaluated.values())) == 1

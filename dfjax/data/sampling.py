@@ -22,6 +22,7 @@ KINDS = ("forgery", "self_blend", "cross_blend", "neighbour_blend")
 """The kinds of pairs: a number of a batch's column `kind` is a position here."""
 FORGERY, SELF_BLEND, CROSS_BLEND, NEIGHBOUR_BLEND = range(len(KINDS))
 
+_PAIRS = 2  # keeps the draws of pairs apart from those of the classes 0 and 1
 _CANDIDATES = 4  # other faces of which the most alike lends itself to a blend across identities
 _WITH_CORPUS = re.compile(r"(?:identity|video|archive):([^/]+)/.")
 
@@ -129,7 +130,7 @@ class Pairs:
         return num_reals if self._fakes is None else max(num_reals, self._num_fakes)
 
     def __getitem__(self, index: int) -> Pair:
-        rng = np.random.default_rng((self._seed, index))
+        rng = np.random.default_rng((self._seed, _PAIRS, index))
         if rng.random() < self._sampling.share:
             return self._blend(index, rng)
         fake = int(self._fakes[index])
@@ -194,23 +195,24 @@ class Pairs:
                 f"training needs both classes, and none of {total} crops (data.train_split, "
                 f"data.more) is {missing}: {remedy}"
             )
-        seed = 2 * self._seed + label
-        lists = [self._list(parts[n].index, rows[n], starts[n], seed) for n in chosen]
+        lists = [self._list(parts[n].index, rows[n] + starts[n], rows[n], label) for n in chosen]
         return grain.MapDataset.mix(lists, [parts[n].weight for n in chosen])
 
     def _list(
-        self, index: record_index.Index, rows: np.ndarray, start: int, seed: int
+        self, index: record_index.Index, numbers: np.ndarray, rows: np.ndarray, label: int
     ) -> grain.MapDataset:
+        """The records `numbers`, which are these rows of a part, without an end."""
         if not self._sampling.balance:
-            return grain.MapDataset.source(rows + start).seed(seed).shuffle().repeat()
+            shuffled = grain.MapDataset.source(numbers).seed(2 * self._seed + label).shuffle()
+            return shuffled.repeat()
         columns = [_codes([index], name)[index.clip[rows]] for name in self._sampling.balance]
-        return grain.MapDataset.source(_Balanced(rows + start, columns, seed))
+        return grain.MapDataset.source(_Balanced(numbers, columns, (self._seed, label)))
 
 
 class _Balanced:
     """An endless sequence of rows, drawn evenly by their columns: the first is the outermost."""
 
-    def __init__(self, rows: np.ndarray, columns: Sequence[np.ndarray], seed: int):
+    def __init__(self, rows: np.ndarray, columns: Sequence[np.ndarray], seed: tuple[int, ...]):
         order = np.lexsort(columns[::-1])
         self._rows, self._seed = rows[order], seed
         # Sorted, every group of equal leading columns is a range. By column, where they begin.
@@ -225,7 +227,7 @@ class _Balanced:
         return sys.maxsize
 
     def __getitem__(self, index: int) -> int:
-        rng = np.random.default_rng((self._seed, index))
+        rng = np.random.default_rng((*self._seed, index))
         begin, end = 0, len(self._rows)
         for edges in self._edges:
             group = rng.integers(*np.searchsorted(edges, (begin, end)))
