@@ -1,0 +1,82 @@
+"""What augmentation costs on the CPU, as a share of the train step of a network.
+
+    python -m benchmarks.augment [NAME[@SIDExBATCH]]
+
+Every row is one augmentation, alone and always computed, as it is wherever its probability is not
+0; processor milliseconds are of all threads.
+"""
+
+import argparse
+import functools
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks import networks, train_step
+from benchmarks.networks import Network
+from dfjax import allocator
+from dfjax.console import print_line
+
+MOTION = {"flip": 0.5, "rotate": 10.0, "zoom": 0.1, "shift": 0.05}
+ALONE = ("colour", "blur", "noise", "jpeg", "mixup", "cutout")
+ALL = {**MOTION, **dict.fromkeys(ALONE, 0.5)}
+ROWS = {
+    "geometry": MOTION,
+    **{name: {name: 0.5} for name in ALONE},
+    "blends": {"blends": True},
+    "all but blends": ALL,
+    "all": {**ALL, "blends": True},
+}
+
+
+def make_pairs(network: Network) -> dict[str, np.ndarray]:
+    """A batch of aligned pairs as the loader yields them, of noise."""
+    count, side = network.batch, network.side
+    rows = np.arange(count, dtype=np.int32)
+    eyes_and_nose = [[0.66, 0.42], [0.58, 0.42], [0.34, 0.42], [0.42, 0.42], [0.5, 0.61]]
+    return {
+        "image": np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8),
+        "label": rows % 2,
+        "kind": np.zeros(count, np.int32),
+        "aligned": np.ones(count, bool),
+        "landmarks": np.tile(np.float32(eyes_and_nose), (count, 1, 1)),
+        "index": rows // 2,
+    }
+
+
+def cpu_seconds(step: Callable[[], object], rounds: int = 5) -> float:
+    """Processor seconds of a step: the least of some rounds after the first."""
+    step()
+    taken = []
+    for _ in range(rounds):
+        began = time.process_time()
+        step()
+        taken.append(time.process_time() - began)
+    return min(taken)
+
+
+def main() -> None:
+    """Prints a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("network", nargs="?", default="efficientnet_lite0@112x64")
+    (network,) = networks.parse(parser.parse_args().network)
+    allocator.keep_freed_memory()
+    import jax
+
+    from dfjax.augment import batch
+    from dfjax.augment.settings import Settings
+
+    step = cpu_seconds(train_step.make_dfjax(network).step) / network.batch
+    print_line(f"{network}: {1e3 * step:.2f} ms an image without augmentation")
+    print_line("\n| augmentation | CPU ms an image | share of the step |\n|---|---|---|")
+    pairs, key = jax.device_put(make_pairs(network)), jax.random.key(0)
+    for name, fields in ROWS.items():
+        augment = jax.jit(functools.partial(batch.augment, settings=Settings(**fields)))
+        work = functools.partial(lambda f: jax.block_until_ready(f(pairs, key)), augment)
+        seconds = cpu_seconds(work) / network.batch
+        print_line(f"| {name} | {1e3 * seconds:.2f} | {100 * seconds / step:.1f} % |")
+
+
+if __name__ == "__main__":
+    main()
