@@ -14,13 +14,11 @@ from dfjax.console import make_console
 from dfjax.data.degradations import scale
 from dfjax.data.degradations.chain import Chain
 from dfjax.data.degradations.dice import Dice, Operation
-from dfjax.data.degradations.publication import Publication
+from dfjax.data.degradations.publication import PLACES, Publication
 from dfjax.data.degradations.shuffled import Shuffled
 from dfjax.data.degrade import Degrade
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.media import image as media_image
-
-_PLACES = ("jpeg", "twice", "webp", "avif", "shrink", "film")
 
 
 def main() -> None:
@@ -51,8 +49,8 @@ def _parts() -> Iterator[tuple[str, _Part]]:
     for name in sorted(name for name in dir(Shuffled) if name.startswith("draw_")):
         yield name.removeprefix("draw_"), _alone(lambda dice, n=name: [getattr(shuffled, n)(dice)])
     publication = Publication(**settings["publication"])
-    for place in _PLACES:
-        chosen = {name: float(name == place) for name in _PLACES}
+    for place in PLACES:
+        chosen = {name: float(name == place) for name in PLACES}
         yield f"last: {place}", _alone(dataclasses.replace(publication, **chosen).draw)
     for probability in (1.0, 0.5):
         degrade = Degrade(**{**settings, "probability": probability})

@@ -22,7 +22,7 @@ def show_batch(config: ml_collections.ConfigDict, step: int, out: pathlib.Path) 
     dataset = builder.open_dataset(config.data.dir)
     training = Training.open(dataset, config.data.train_split, config.data.more)
     pairs = training.pairs(train.make_sampling(config), seed=config.seed)
-    with contextlib.closing(train.make_stream(config, pairs, start=step)) as stream:
+    with contextlib.closing(train.make_stream(config, pairs)(start=step)) as stream:
         read = next(stream)
     *_, key = train.make_keys(config.seed)
     augment = jax.jit(train.make_augment(config), out_shardings=sharding.by_batch(mesh))

@@ -65,6 +65,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     if not config.data.allow_leaks:
         training.require_no_leaks((config.data.val_split, config.data.test_split))
     pairs = training.pairs(make_sampling(config), seed=config.seed)
+    stream_from, augment = make_stream(config, pairs), make_augment(config)
     entries = config.evals.to_dict()
     targets = chosen.open_targets(
         entries,
@@ -131,7 +132,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         if row["step"] == start and name.partition("/")[0] in measures
     }
 
-    augment = jax.jit(make_augment(config), out_shardings=by_rows)
+    augment = jax.jit(augment, out_shardings=by_rows)
     batch = sharding.abstract_batch(
         config.batch_size, config.data.image_size, dataset.crop_spec.landmarks, mesh
     )
@@ -144,7 +145,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
             image_size=config.data.image_size,
             num_pairs=config.cache_views * pairs.epoch,
             batch_size=config.batch_size,
-            read=lambda step: make_stream(config, pairs, start=step),
+            read=lambda step: stream_from(start=step),
             augment=functools.partial(augment, key=augment_key),
             mesh=mesh,
         )
@@ -153,7 +154,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         augment = jax.jit(lambda batch, _: batch, out_shardings=by_rows)
         model = head_training.HeadOnly(model.dropout)
     else:
-        stream = make_stream(config, pairs, start=start)
+        stream = stream_from(start=start)  # batch n is a function of n
     train_step = functools.partial(
         steps.train_step,
         model=model,
@@ -289,19 +290,16 @@ def make_reading(config: ml_collections.ConfigDict) -> pipeline.Reading:
 
 
 def make_stream(
-    config: ml_collections.ConfigDict, pairs: sampling.Pairs, *, start: int
-) -> Iterator[dict[str, np.ndarray]]:
-    """The batches of a run from step `start` on, as this process reads them.
-
-    Batch n is a function of n: resuming is starting later.
-    """
-    return pipeline.train_stream(
+    config: ml_collections.ConfigDict, pairs: sampling.Pairs
+) -> Callable[..., Iterator[dict[str, np.ndarray]]]:
+    """The batches of a run as this process reads them: a function of `start`, the first step."""
+    return functools.partial(
+        pipeline.train_stream,
         pairs,
         batch_size=config.batch_size,
         image_size=config.data.image_size,
         degrade=Degrade(**config.degrade),
         seed=config.seed,
-        start=start,
         reading=make_reading(config),
         process_index=jax.process_index(),
         process_count=jax.process_count(),

@@ -47,7 +47,7 @@ def test_a_step_of_the_shrunk_run_moves_what_its_rules_train(name, prepared):
     part = sampling.Part(dataset.records("train"), dataset.index("train"))
     run.data.image_size = small.SIZE
     pairs = sampling.Pairs([part], sampling.Sampling(), seed=run.seed)
-    stream = train.make_stream(run, pairs, start=0)
+    stream = train.make_stream(run, pairs)(start=0)
     step = functools.partial(
         steps.train_step,
         model=model,

@@ -19,7 +19,7 @@ import numpy as np
 
 from dfjax.data.degradations import scale
 from dfjax.data.degradations.chain import Chain
-from dfjax.data.degradations.dice import Dice, Operation
+from dfjax.data.degradations.dice import Dice, Operation, require_probabilities
 from dfjax.data.degradations.publication import Publication
 from dfjax.data.degradations.shuffled import Shuffled
 
@@ -32,6 +32,9 @@ class Degrade:
       probability: of a call that changes anything; 0 is off.
       strength: (a, b) of Beta(a, b), which a call's strength is drawn from.
       chain, shuffled, publication: the fields of `Chain`, `Shuffled` and `Publication`.
+
+    Raises:
+      UserError: a probability is not in 0 to 1, or those of the publication exceed 1 together.
     """
 
     probability: float
@@ -39,6 +42,10 @@ class Degrade:
     chain: Mapping[str, Any]
     shuffled: Mapping[str, Any]
     publication: Mapping[str, Any]
+
+    def __post_init__(self):
+        require_probabilities("degrade", probability=self.probability)
+        self._stages()
 
     def __call__(self, images: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
         """Returns images RGB uint8 [H, W, 3] after one draw for all, or as they are."""
@@ -50,9 +57,8 @@ class Degrade:
     def draw(self, rng: np.random.Generator) -> list[Operation]:
         """Returns what the images of one call go through; each returns images of the same size."""
         dice = Dice(rng, strength=float(rng.beta(*self.strength)))
-        parts = [stage.draw(dice) for stage in self._stages]
+        parts = [stage.draw(dice) for stage in self._stages()]
         return [scale.keep_size(part, scale.draw_filter(dice)) for part in parts if part]
 
-    @functools.cached_property
     def _stages(self) -> tuple[Chain, Shuffled, Publication]:
         return Chain(**self.chain), Shuffled(**self.shuffled), Publication(**self.publication)

@@ -13,16 +13,16 @@ from dfjax import config
 from dfjax.data.degradations import codecs, noise, scale, smoothing, tone
 from dfjax.data.degradations.chain import Chain
 from dfjax.data.degradations.dice import Dice
-from dfjax.data.degradations.publication import Publication
+from dfjax.data.degradations.publication import PLACES, Publication
 from dfjax.data.degradations.shuffled import Shuffled
 from dfjax.data.degrade import Degrade
+from dfjax.errors import UserError
 from dfjax.media import encode
 
 SETTINGS = config.base().degrade.to_dict()
 OFF = Degrade(**SETTINGS)
 ALWAYS = dataclasses.replace(OFF, probability=1.0)
 SHUFFLED = Shuffled(**SETTINGS["shuffled"])
-PLACES = ("jpeg", "twice", "webp", "avif", "shrink", "film")
 OPERATIONS = [name for name in dir(Shuffled) if name.startswith("draw_")]
 
 
@@ -196,3 +196,21 @@ def test_tone_multiplies_values_or_their_distances_from_mid_gray():
     assert tone.change_tone(image, 1.2, contrast=False).tolist() == [[[60, 121, 255]]]
     # 127.5 + .5 * (50 - 127.5) = 88.75.
     assert tone.change_tone(image, 0.5, contrast=True).tolist() == [[[89, 114, 189]]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"probability": 1.5}, "degrade.probability is 1.5: use a probability from 0 to 1"),
+        ({"chain": {"probability": -1.0}}, "degrade.chain.probability is -1.0"),
+        ({"shuffled": {"tone": 2.0}}, "degrade.shuffled.tone is 2.0"),
+        ({"publication": {"jpeg": 0.5}}, "probabilities of 1.05 together: use 1 at most"),
+    ],
+)
+def test_probabilities_out_of_range_are_named(changes, message):
+    changed = {
+        name: {**SETTINGS[name], **value} if isinstance(value, dict) else value
+        for name, value in changes.items()
+    }
+    with pytest.raises(UserError, match=message):
+        Degrade(**{**SETTINGS, **changed})

@@ -3,7 +3,7 @@
 import dataclasses
 
 from dfjax.data.degradations import codecs, scale
-from dfjax.data.degradations.dice import Bounds, Dice, Operation
+from dfjax.data.degradations.dice import Bounds, Dice, Operation, require_probabilities
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,6 +14,9 @@ class Chain:
     cycles: tuple[int, int]
     quality: Bounds
     size: Bounds
+
+    def __post_init__(self):
+        require_probabilities("degrade.chain", probability=self.probability)
 
     def draw(self, dice: Dice) -> list[Operation]:
         """Returns the operations, none if there is no chain."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from dfjax.errors import UserError
+
 # From RGB uint8 [H, W, 3] to RGB uint8 of the same or another size; equal images, equal results.
 Operation = Callable[[np.ndarray], np.ndarray]
 Bounds = tuple[float, float]
@@ -43,3 +45,14 @@ class Dice:
     def seed(self) -> int:
         """Returns what an operation makes a generator of, the same one for each image."""
         return int(self.rng.integers(2**63))
+
+
+def require_probabilities(group: str, **probabilities: float) -> None:
+    """Checks fields of a group of the config.
+
+    Raises:
+      UserError: one is not in 0 to 1.
+    """
+    for name, value in probabilities.items():
+        if not 0 <= value <= 1:
+            raise UserError(f"{group}.{name} is {value}: use a probability from 0 to 1")

@@ -3,7 +3,10 @@
 import dataclasses
 
 from dfjax.data.degradations import codecs, scale
-from dfjax.data.degradations.dice import Bounds, Dice, Operation
+from dfjax.data.degradations.dice import Bounds, Dice, Operation, require_probabilities
+from dfjax.errors import UserError
+
+PLACES = ("jpeg", "twice", "webp", "avif", "shrink", "film")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +27,15 @@ class Publication:
     film: float
     film_crf: Bounds
     film_motion: float
+
+    def __post_init__(self):
+        shares = {name: getattr(self, name) for name in PLACES}
+        require_probabilities("degrade.publication", **shares)
+        if sum(shares.values()) > 1 + 1e-9:
+            raise UserError(
+                f"degrade.publication: {', '.join(PLACES)} have probabilities of "
+                f"{sum(shares.values()):g} together: use 1 at most"
+            )
 
     def draw(self, dice: Dice) -> list[Operation]:
         """Returns the operations of one place, none if it leaves files as they are."""

@@ -3,7 +3,7 @@
 import dataclasses
 
 from dfjax.data.degradations import codecs, noise, scale, smoothing, tone
-from dfjax.data.degradations.dice import Bounds, Dice, Operation
+from dfjax.data.degradations.dice import Bounds, Dice, Operation, require_probabilities
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,11 @@ class Shuffled:
     jpeg_quality: Bounds
     tone: float
     tone_change: Bounds
+
+    def __post_init__(self):
+        names = ("smooth", "grain", "resize", "noise", "strong_noise", "jpeg", "tone")
+        values = {name: getattr(self, name) for name in names}
+        require_probabilities("degrade.shuffled", **values)
 
     def draw(self, dice: Dice) -> list[Operation]:
         """Returns those that happen, in the order that was drawn."""
