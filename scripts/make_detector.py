@@ -5,7 +5,8 @@
 Writes dfjax/weights/detector, an export of the weights alone, the same bytes at every run. Large
 kernels take 16 bits a weight: prints by how much that changes the scores of `CROPS` crops of the
 run's validation split, and refuses more than `TOLERANCE`. Prints the size, and the digest that
-belongs into dfjax/weights/shipped.py. TERMS.md in that folder is written by hand.
+belongs into dfjax/weights/shipped.py. TERMS.md in that folder is written by hand, and copied to any
+other `--out`.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def main() -> int:
 def _make(run: Run, out: pathlib.Path) -> None:
     with tempfile.TemporaryDirectory() as parent:
         folder = pathlib.Path(parent, "export")
-        export.export(_without_folders(source.of_run(run, RELEASE)), folder, ["safetensors"])
+        export.export(_for_others(source.of_run(run, RELEASE)), folder, ["safetensors"])
         _require_small(folder)
         _require_close(run, folder)
         shutil.copytree(folder, out, dirs_exist_ok=True)
@@ -66,13 +67,14 @@ def _make(run: Run, out: pathlib.Path) -> None:
     console.print_line(f"wrote {out}; DETECTOR_SHA256 is {digest}")
 
 
-def _without_folders(opened: Source) -> Source:
-    """The same without the folders of this machine, where data are named."""
+def _for_others(opened: Source) -> Source:
+    """The same with the terms, and without the folders of this machine where data are named."""
     protocol = {
         name: _FOLDERS.sub("", value) if isinstance(value, str) else value
         for name, value in opened.card.protocol.items()
     }
     return opened._replace(
+        terms=(shipped.DETECTOR / shipped.TERMS).read_text(encoding="utf-8"),
         card=dataclasses.replace(opened.card, protocol=protocol),
         published=_FOLDERS.sub("", opened.published),
     )

@@ -26,10 +26,11 @@ from dfjax.model_card import ModelCard
 from dfjax.models import fold
 from dfjax.report import published_card
 from dfjax.run import Run
-from dfjax.weights import model_file
+from dfjax.weights import model_file, shipped
 
 FORMATS = tuple(export_formats.FORMATS)
-_FILES = export_formats.ARTEFACTS | {manifest.FILE, model_card.FILE, published_card.FILE}
+_FOR_PEOPLE = {published_card.FILE, shipped.TERMS}
+_FILES = export_formats.ARTEFACTS | {manifest.FILE, model_card.FILE} | _FOR_PEOPLE
 
 
 def export(
@@ -68,6 +69,8 @@ def export(
         deviations = parity.compare(folder, card, network, variables, opened.crops)
         parity.require_equal(deviations)
         files.replace_text(folder / published_card.FILE, opened.published)
+        if opened.terms is not None:
+            files.replace_text(folder / shipped.TERMS, opened.terms)
         report = manifest.write(folder, _report(opened, deviations))
         if out.exists():
             out.rename(pathlib.Path(parent, "old"))

@@ -18,7 +18,7 @@ from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard, Release
 from dfjax.report import published_card, results
 from dfjax.run import Run
-from dfjax.weights import model_file
+from dfjax.weights import model_file, shipped
 
 
 class Source(NamedTuple):
@@ -31,6 +31,7 @@ class Source(NamedTuple):
       published: the text of MODEL_CARD.md.
       crops: what artefacts are compared on, uint8 [N, S, S, 3], N of the largest batch.
       crops_are: what these are, plural.
+      terms: the text of TERMS.md; None: there is no such file.
     """
 
     card: ModelCard
@@ -39,6 +40,7 @@ class Source(NamedTuple):
     published: str
     crops: np.ndarray
     crops_are: str
+    terms: str | None = None
 
 
 def open_source(model: Source | Run | str | os.PathLike) -> Source:
@@ -79,8 +81,11 @@ def _of_export(folder: pathlib.Path) -> Source:
     card = model_card.read(files.require(model_card.FILE).parent)
     model, variables = model_file.read(files.require(formats.WEIGHTS), card)
     published = files.require(published_card.FILE).read_text(encoding="utf-8")
+    terms = None
+    if shipped.TERMS in files.sha256:
+        terms = files.require(shipped.TERMS).read_text(encoding="utf-8")
     crops = _drawn_faces(card.crop_spec)
-    return Source(card, model, variables, published, crops, "drawn faces")
+    return Source(card, model, variables, published, crops, "drawn faces", terms)
 
 
 def _validation_crops(run: Run) -> np.ndarray:

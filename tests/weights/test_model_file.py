@@ -1,13 +1,11 @@
 """A model as one file of weights is the model, whoever reads it."""
 
-import hashlib
-
 import jax
 import numpy as np
 import pytest
 
 from dfjax import tree
-from dfjax.export import export
+from dfjax.export import export, source
 from dfjax.familiarity import gate
 from dfjax.inference import scorer
 from dfjax.run import Run
@@ -58,11 +56,12 @@ def test_scores_of_rounded_kernels_are_those_of_the_run_to_a_thousandth(
 
 
 def test_an_export_of_the_weights_is_exported_again(run, crops, tmp_path):
-    export.export(run, tmp_path / "weights", ["safetensors"])
+    opened = source.open_source(run)._replace(terms="Mine.\n")
+    export.export(opened, tmp_path / "weights", ["safetensors"])
     report = export.export(tmp_path / "weights", tmp_path / "other", ["stablehlo"])
     assert report["crops_are"] == "drawn faces"
     expected, found = scorer.load(run), scorer.load(tmp_path / "other")
     assert (found.runtime, found.card) == ("stablehlo", expected.card)
     np.testing.assert_allclose(found.scores(crops), expected.scores(crops), atol=1e-5)
-    cards = [(tmp_path / name / "MODEL_CARD.md").read_bytes() for name in ("weights", "other")]
-    assert len({hashlib.sha256(card).digest() for card in cards}) == 1
+    for text in ("MODEL_CARD.md", "TERMS.md"):
+        assert len({(tmp_path / name / text).read_text() for name in ("weights", "other")}) == 1
