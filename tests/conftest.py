@@ -18,7 +18,7 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image, video
 from dfjax.preparation import prepare
 from dfjax.preparation.settings import Settings
-from tests import tiny_run
+from tests import gated, tiny_run
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 4)
@@ -104,6 +104,22 @@ def exported(run, tmp_path_factory) -> pathlib.Path:
     out = tmp_path_factory.mktemp("exported") / "model"
     with _compiling_quickly():
         export.export(run, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def gated_run(tmp_path_factory) -> pathlib.Path:
+    """The workdir of a tiny run whose model has a gate (`tests.gated`)."""
+    with _compiling_quickly():
+        return gated.make_run(tmp_path_factory.mktemp("gated"))
+
+
+@pytest.fixture(scope="session")
+def gated_export(gated_run, tmp_path_factory) -> pathlib.Path:
+    """The folder of an export of `gated_run` in every format."""
+    out = tmp_path_factory.mktemp("gated_export") / "model"
+    with _compiling_quickly():
+        export.export(gated_run, out)
     return out
 
 

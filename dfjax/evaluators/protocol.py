@@ -19,6 +19,7 @@ from dfjax.evaluators import (
     conditions,
     false_alarms,
     levels,
+    refusals,
     score_table,
     video,
 )
@@ -89,6 +90,7 @@ def dataset(
         "calibration": calibrated.measure(table, card),
         "groups": conditions.measure(table, by, limits, rng),
         "false_alarms": false_alarms.measure(table, card, rng) if card else None,
+        "gate": refusals.measure(table, card, limits.frame),
         "worst": _worst(table.faces, picture),
         "data_card": data_card,
         "overlap": overlap,
@@ -120,7 +122,7 @@ def make(
 
 def of_part(part: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what metrics.json and the terminal show of a part of report.json (`dataset`)."""
-    names = "protocol", "notes", "coverage", "groups", "false_alarms"
+    names = "protocol", "notes", "coverage", "groups", "false_alarms", "gate"
     return {
         **{name: part[name] for name in names},
         **summary(part["levels"]),

@@ -9,7 +9,8 @@ Every number of a report can be computed from it. Columns:
     logit, score          before the sigmoid; P(fake), after the temperature of the model card
 
 and what else is known of a face or a clip: `quality` (why a verdict does not count the face),
-`identity` (whom or what the clip shows), `face_size`, `sharpness` and others. A clip that gave no
+`strangeness` (how unlike the training data it is), `identity` (whom or what the clip shows),
+`face_size`, `sharpness` and others. A clip that gave no
 face is one row with frame -1 and neither logit nor score.
 
 A table of another tool needs `clip`, `label`, and `score` or `logit`; the order of the columns does

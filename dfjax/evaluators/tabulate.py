@@ -9,6 +9,7 @@ from dfjax.corpora.clip import LABELS
 from dfjax.data import attributes, unusable
 from dfjax.evaluators import frame
 from dfjax.evaluators.eval_target import EvalTarget
+from dfjax.evaluators.refusals import COLUMN
 from dfjax.evaluators.score_table import COLUMNS, NO_FACE, ScoreTable
 from dfjax.evaluators.verdicts import File
 
@@ -38,6 +39,7 @@ def tabulate(scores: frame.Scores, judged: Sequence[File], target: EvalTarget) -
             "identity": _texts(ids.partition(";")[0] for ids in scores.origin_ids),
             "face_size": np.sqrt(np.prod(scores.box[:, 2:] - scores.box[:, :2], axis=1)),
             **{name: getattr(scores, name) for name in _OF_FACES},
+            **({} if np.isnan(scores.strangeness).all() else {COLUMN: scores.strangeness}),
         },
     )
     table = _joined(table, unusable.read(target.dataset.path, target.split))

@@ -76,13 +76,13 @@ def look(
 def strangeness(found: jax.Array, statistics: Statistics) -> jax.Array:
     """Returns the log-odds [B] that features [B, D] are those of a stranger."""
     along, beside = coordinates(found, statistics)
-    weighted = along * statistics.linear + along**2 * statistics.square
+    weighted = along * statistics.linear[None] + along**2 * statistics.square[None]
     return weighted.sum(1) + statistics.beside * jnp.log(beside) + statistics.offset
 
 
 def coordinates(found: jax.Array, statistics: Statistics) -> tuple[jax.Array, jax.Array]:
     """Returns ([B, d] along the axes in standard deviations, [B] squared length beside them)."""
-    standard = (found - statistics.mean) / statistics.scale
+    standard = (found - statistics.mean[None]) / statistics.scale[None]
     along = standard @ statistics.axes
     beside = (standard**2).sum(1) - (along**2).sum(1)
-    return along / statistics.spread, jnp.maximum(beside, 1e-6)
+    return along / statistics.spread[None], jnp.maximum(beside, 1e-6)

@@ -37,6 +37,9 @@ MEANINGS = {
     "file comes from, and do not take this as proof.",
     INCONCLUSIVE: "The model cannot tell: the file may be genuine or manipulated. This is not a "
     "place halfway between the two. A larger, sharper or longer copy may allow a verdict.",
+    "unlike_training": "The model did not learn from faces like these, so a score would mean "
+    "nothing: they may be drawn, turned, altered by a filter or no faces at all. A model that was "
+    "trained on such pictures may tell.",
     "decode_error": "The model did not see the file, so nothing is said about it. Use the "
     "original, or save the file again.",
 }
@@ -92,7 +95,7 @@ def make_report(
             "headline": HEADLINES[result.verdict.label],
             "text": explain_verdict(result),
             "cause": _cause(result),
-            "meaning": MEANINGS["decode_error" if result.error else result.verdict.label],
+            "meaning": _meaning(result.verdict),
         },
         "score_meaning": verdict.SCORE_MEANING,
         "rule": verdict.RULE,
@@ -130,6 +133,11 @@ def _cause(result: Result) -> str | None:
     if result.error is not None:
         return str(result.error)
     return verdict.REASONS.get(result.verdict.reason)
+
+
+def _meaning(judged: Verdict) -> str:
+    """What a verdict does and does not say: by its reason, where there is more to say of that."""
+    return MEANINGS.get(judged.reason) or MEANINGS[judged.label]
 
 
 def _facts(result: Result) -> dict[str, Any]:

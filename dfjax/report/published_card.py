@@ -123,6 +123,18 @@ def _decisions(card: ModelCard) -> Iterator[str]:
     )
     yield f"The verdict on a file: {verdict.RULE}."
     yield f"A track of a video needs {card.min_video_frames} usable faces for a verdict."
+    if card.embedding is None:
+        yield "Faces unlike the training data are not told apart: they are scored like any other."
+    else:
+        counts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in _fitted_on(card))
+        yield (
+            f"A face of a strangeness above {card.quality.max_strangeness:.3g} is unlike the "
+            f"training data and does not count. Strangeness: {card.embedding.method} ({counts})."
+        )
+
+
+def _fitted_on(card: ModelCard) -> list[tuple[str, int]]:
+    return sorted(card.embedding.fitted_on.items(), reverse=True)
 
 
 def _limits(card: ModelCard) -> Table:

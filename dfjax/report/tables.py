@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dfjax.corpora.clip import LABELS
-from dfjax.report import groups
+from dfjax.report import gate, groups
 from dfjax.report.estimate import TITLES, Estimate, Share
 from dfjax.report.table import Row, Table
 
@@ -97,6 +97,7 @@ def of_dataset(dataset: Mapping[str, Any]) -> list[Table]:
         calibration(dataset),
         false_alarms(dataset),
         trivial_cues(dataset),
+        *gate.tables(dataset, name_of(dataset)),
         *groups.tables(dataset),
         prepared(dataset),
     ]

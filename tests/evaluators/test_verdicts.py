@@ -25,6 +25,7 @@ def make_scores(rows) -> frame.Scores:
         origin_ids=np.array(clip),
         label=np.array(label),
         logit=logistic.to_logit(np.array(score)),
+        strangeness=np.full(count, np.nan),
         box=np.array(box, float),
         scale=np.full(count, 1.0),
         padded=np.zeros(count),
