@@ -41,6 +41,26 @@ def _turned(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.rot90(crop, rng.choice((1, 3)))
 
 
+def _leaning(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The crop turned by 40 to 140 degrees, either way."""
+    side = crop.shape[0]
+    angle = rng.choice((-1, 1)) * rng.uniform(40, 140)
+    turn = cv2.getRotationMatrix2D((side / 2, side / 2), angle, 1.0)
+    return cv2.warpAffine(crop, turn, (side, side), borderMode=cv2.BORDER_REFLECT)
+
+
+def _rolled(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The crop moved down by a quarter to three quarters; what leaves below comes in above."""
+    return np.roll(crop, int(crop.shape[0] * rng.uniform(0.25, 0.75)), axis=0)
+
+
+def _mosaic(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The crop in 6 to 20 tiles per side, each of one colour."""
+    count = int(rng.integers(6, 21))
+    tiles = cv2.resize(crop, (count, count), interpolation=cv2.INTER_AREA)
+    return cv2.resize(tiles, crop.shape[:2], interpolation=cv2.INTER_NEAREST)
+
+
 def _negative(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     del rng
     return 255 - crop
@@ -60,4 +80,14 @@ def _blobs(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (clouds + rng.uniform(60, 190)).clip(0, 255).astype(np.uint8)
 
 
-_KINDS = (_halves, _quarters, _turned, _negative, _gradient, _blobs)
+_KINDS = (
+    _halves,
+    _quarters,
+    _turned,
+    _leaning,
+    _rolled,
+    _mosaic,
+    _negative,
+    _gradient,
+    _blobs,
+)
