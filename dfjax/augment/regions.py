@@ -28,9 +28,14 @@ def half(at: jax.Array, outline: jax.Array, angle: jax.Array) -> jax.Array:
 
 
 def piece(at: jax.Array, outline: jax.Array, key: jax.Array) -> jax.Array:
-    """A random convex piece about as large as a third of an outline [P, 2], near any of it."""
+    """A random convex piece, about a third as wide and high as a face's outline [P, 2], in it."""
     middle_key, points_key = jax.random.split(key)
     low, high = outline.min(0), outline.max(0)
-    middle = jax.random.uniform(middle_key, (2,), minval=low, maxval=high)
-    offsets = jax.random.uniform(points_key, (_INNER_POINTS, 2), minval=-1.0)
-    return masks.hull(at, middle[None] + offsets * ((high - low) / 3)[None])
+    # From the middle half of the box: in its corners there is no face.
+    middle = (low + high) / 2 + (high - low) * jax.random.uniform(
+        middle_key, (2,), minval=-0.25, maxval=0.25
+    )
+    offsets = (
+        jax.random.uniform(points_key, (_INNER_POINTS, 2), minval=-1.0) * ((high - low) / 3)[None]
+    )
+    return masks.hull(at, middle[None] + offsets)
