@@ -22,24 +22,24 @@ from dfjax import (
     model_card,
     models,
     progress,
+    recipe,
     sharding,
-    train,
     tree,
     verdict,
 )
 from dfjax.data import builder, leaks
 from dfjax.errors import UserError
 from dfjax.evaluators import (
+    cue_probe,
     decisions,
     fit_card,
     frame,
     run_gate,
     self_blended,
-    trivial_cues,
     video,
 )
 from dfjax.evaluators.eval_target import EvalTarget
-from dfjax.evaluators.judge import Judge, Probe, Score
+from dfjax.evaluators.judge import Judge, Score
 from dfjax.evaluators.run_gate import Gate
 from dfjax.evaluators.self_blends import SelfBlendedTarget
 from dfjax.faces.crop_spec import CropSpec
@@ -122,7 +122,7 @@ def evaluate(
         card,
         score,
         lambda target: leaks.overlap(target.dataset, target.split, trained),
-        _fit_probe(training, config.eval.trivial_cues),
+        cue_probe.fit(training, config.eval.trivial_cues),
         run.config.to_dict(),
         tuple(config.eval.by),
     )
@@ -173,7 +173,7 @@ def evaluate_export(
         return sharding.put_batch(dict(zip(runtimes.OUTPUTS, outputs.T, strict=True)), mesh)
 
     batch_size = inference_scorer.MAX_BATCH * mesh.size
-    scorer = frame.FrameScorer(predict, mesh, batch_size, train.make_reading(dfjax_config.base()))
+    scorer = frame.FrameScorer(predict, mesh, batch_size, recipe.make_reading(dfjax_config.base()))
     score = functools.partial(_score_target, scorer, None)
     judge = Judge(model.card, score, lambda target: None, None, None, by)
     return judge.score_all(targets, pathlib.Path(out))
@@ -253,7 +253,7 @@ def _load_scorer(run: Run, variables: dict[str, Any], gate: Gate | None, batch_s
         maps=gate.embedding.maps if gate else (),
     )
     variables = gate.add_to(variables) if gate else variables
-    scorer = frame.FrameScorer(jax.jit(predict), mesh, batch_size, train.make_reading(run.config))
+    scorer = frame.FrameScorer(jax.jit(predict), mesh, batch_size, recipe.make_reading(run.config))
     placed = jax.device_put(variables, sharding.replicated(mesh))
     return functools.partial(_score_target, scorer, placed)
 
@@ -288,27 +288,3 @@ def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
         },
         "seed": run.config.seed,
     }
-
-
-def _fit_probe(training: EvalTarget, limit: int) -> Probe | None:
-    """What trivial cues reach where the model is scored, on the same crops, at most `limit`.
-
-    The probes learn from as many crops of the run's own training split, if it has both classes.
-    """
-    if not limit or len(np.unique(training.records.labels)) < 2:
-        return None
-    learned = _read_cues(training, limit)
-    probes = trivial_cues.fit(learned.features, learned.label)
-
-    def probe(target: EvalTarget, scores: frame.Scores) -> dict[str, Any]:
-        crops = _read_cues(target, limit)
-        by_name = {**probes.scores(crops.features), "model": scores.score[crops.row]}
-        aucs = {name: crops.aucs(score) for name, score in by_name.items()}
-        return {"crops": len(crops), "of": len(scores), "auc": aucs}
-
-    return probe
-
-
-def _read_cues(target: EvalTarget, limit: int) -> trivial_cues.Crops:
-    records = target.records
-    return trivial_cues.read(records, limit, records.labels)

@@ -6,7 +6,7 @@ import pathlib
 import jax
 import ml_collections
 
-from dfjax import contact_sheet, sharding, train
+from dfjax import contact_sheet, recipe, sharding
 from dfjax.data import builder
 from dfjax.data.training import Training
 
@@ -21,9 +21,9 @@ def show_batch(config: ml_collections.ConfigDict, step: int, out: pathlib.Path) 
     sharding.check_train_batch_size(config.batch_size, mesh, config.grad_accum_steps)
     dataset = builder.open_dataset(config.data.dir)
     training = Training.open(dataset, config.data.train_split, config.data.more)
-    pairs = training.pairs(train.make_sampling(config), seed=config.seed)
-    with contextlib.closing(train.make_stream(config, pairs)(start=step)) as stream:
+    pairs = training.pairs(recipe.make_sampling(config), seed=config.seed)
+    with contextlib.closing(recipe.make_stream(config, pairs)(start=step)) as stream:
         read = next(stream)
-    *_, key = train.make_keys(config.seed)
-    augment = jax.jit(train.make_augment(config), out_shardings=sharding.by_batch(mesh))
+    *_, key = recipe.make_keys(config.seed)
+    augment = jax.jit(recipe.make_augment(config), out_shardings=sharding.by_batch(mesh))
     contact_sheet.write(out, read, augment(sharding.put_batch(read, mesh), key))

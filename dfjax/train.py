@@ -4,15 +4,12 @@ import contextlib
 import functools
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import jax
 import ml_collections
 import numpy as np
-import optax
 from clu import parameter_overview
-from flax import linen as nn
-from jax.sharding import Mesh
 
 from dfjax import (
     checkpoint,
@@ -20,9 +17,8 @@ from dfjax import (
     files,
     head_training,
     losses,
-    models,
-    optim,
     progress,
+    recipe,
     run,
     sharding,
     steps,
@@ -30,12 +26,8 @@ from dfjax import (
     walk,
     writer,
 )
-from dfjax.augment import batch as augment_batch
-from dfjax.augment.settings import Settings
-from dfjax.data import builder, pipeline, sampling
-from dfjax.data.degrade import Degrade
+from dfjax.data import builder
 from dfjax.data.training import Training
-from dfjax.errors import UserError
 from dfjax.evaluators import chosen, frame
 from dfjax.familiarity import gate
 from dfjax.weights import init_from
@@ -58,14 +50,14 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     # steps; nothing is written into the workdir until all of it holds.
     mesh = sharding.make_mesh()
     sharding.check_train_batch_size(config.batch_size, mesh, config.grad_accum_steps)
-    check_periods(config)
+    recipe.check_periods(config)
     files.require_writable(workdir)
     dataset = builder.open_dataset(config.data.dir)
     training = Training.open(dataset, config.data.train_split, config.data.more)
     if not config.data.allow_leaks:
         training.require_no_leaks((config.data.val_split, config.data.test_split))
-    pairs = training.pairs(make_sampling(config), seed=config.seed)
-    stream_from, augment = make_stream(config, pairs), make_augment(config)
+    pairs = training.pairs(recipe.make_sampling(config), seed=config.seed)
+    stream_from, augment = recipe.make_stream(config, pairs), recipe.make_augment(config)
     entries = config.evals.to_dict()
     targets = chosen.open_targets(
         entries,
@@ -78,15 +70,17 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     run.require_same(workdir, config, dataset, training.further)
 
     everywhere, by_rows = sharding.replicated(mesh), sharding.by_batch(mesh)
-    init_key, train_key, augment_key = make_keys(config.seed)
-    model, tx, schedule, init = build(config)
-    like = abstract_state(init, mesh)
+    init_key, train_key, augment_key = recipe.make_keys(config.seed)
+    model, tx, schedule, init = recipe.build(config)
+    like = recipe.abstract_state(init, mesh)
     if config.cache_views:
         head_training.require_frozen(like.params, config.optimizer.lr_rules)
     files.require_space(workdir, 2 * tree.num_bytes(like), "two checkpoints of this run")
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
     predict = functools.partial(gate.predict, model=model, image_size=config.data.image_size)
-    scorer = frame.FrameScorer(jax.jit(predict), mesh, config.eval.batch_size, make_reading(config))
+    scorer = frame.FrameScorer(
+        jax.jit(predict), mesh, config.eval.batch_size, recipe.make_reading(config)
+    )
     measures = chosen.build(entries, targets, scorer, select_by=config.select_by)
     selector = config.select_by.partition("/")[0]
     say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
@@ -242,85 +236,6 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
             raise
     checkpoints.close()
     say(f"step {step}: best checkpoint {checkpoints.best_step} by {config.select_by}, in {workdir}")
-
-
-def build(
-    config: ml_collections.ConfigDict,
-) -> tuple[nn.Module, optax.GradientTransformation, optax.Schedule, Callable]:
-    """(model, optimizer, learning rate by step, function from a key to the state at step 0)."""
-    model = models.for_backend(models.build(**config.model))
-    tx, schedule = optim.make_optimizer(num_steps=config.num_steps, **config.optimizer)
-    init = functools.partial(
-        steps.init, model=model, tx=tx, image_size=config.data.image_size, ema=config.ema_decay > 0
-    )
-    return model, tx, schedule, init
-
-
-def abstract_state(init: Callable[[jax.Array], steps.TrainState], mesh: Mesh) -> steps.TrainState:
-    """What a checkpoint restores to: shapes, types and places of the state that `init` makes."""
-    key, *_ = make_keys(0)
-    return sharding.abstract(jax.eval_shape(init, key), sharding.replicated(mesh))
-
-
-def check_periods(config: ml_collections.ConfigDict) -> None:
-    """Checks that no period cuts a window of the log, and that something measures `select_by`.
-
-    Raises:
-      UserError: one does, or is not 1 or more; or nothing does.
-    """
-    evals = {f"evals.{name}.every": config.evals[name].every for name in config.evals}
-    periods = {**evals, "checkpoint_every": config.checkpoint_every}
-    counted = {**periods, "log_every": config.log_every, "num_steps": config.num_steps}
-    for name, period in counted.items():
-        if period < 1:
-            raise UserError(f"{name} {period}: use 1 or more")
-    for name, period in periods.items():
-        if period % config.log_every:
-            raise UserError(f"log_every {config.log_every} must divide {name} {period}")
-    name, _, metric = config.select_by.partition("/")
-    if name not in config.evals or not metric:
-        choices = ", ".join(f"{name}/auc" for name in sorted(config.evals))
-        raise UserError(f"select_by {config.select_by!r} is not measured: use one like {choices}")
-
-
-def make_reading(config: ml_collections.ConfigDict) -> pipeline.Reading:
-    """How records are read, for training and evaluation alike."""
-    names = ("num_workers", "num_threads", "prefetch")
-    return pipeline.Reading(**{name: config.data[name] for name in names})
-
-
-def make_stream(
-    config: ml_collections.ConfigDict, pairs: sampling.Pairs
-) -> Callable[..., Iterator[dict[str, np.ndarray]]]:
-    """The batches of a run as this process reads them: a function of `start`, the first step."""
-    return functools.partial(
-        pipeline.train_stream,
-        pairs,
-        batch_size=config.batch_size,
-        image_size=config.data.image_size,
-        degrade=Degrade(**config.degrade),
-        seed=config.seed,
-        reading=make_reading(config),
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
-
-
-def make_keys(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The keys of initialisation, of the train step, and of augmentation."""
-    init_key, train_key, augment_key = jax.random.split(jax.random.key(seed), 3)
-    return init_key, train_key, augment_key
-
-
-def make_augment(config: ml_collections.ConfigDict) -> Callable:
-    """What the pairs of a run go through: (batch, key) to a batch, see `augment.batch`."""
-    settings = Settings(**config.augment, blends=config.blend.share > 0)
-    return functools.partial(augment_batch.augment, settings=settings)
-
-
-def make_sampling(config: ml_collections.ConfigDict) -> sampling.Sampling:
-    """How the pairs of a run are drawn."""
-    return sampling.Sampling(config.data.pairing, tuple(config.data.balance), **config.blend)
 
 
 def _stalled(history: Sequence[float], patience: int) -> bool:

@@ -52,7 +52,7 @@ FLOORS = [
         "optim",
         "sharding",
     },
-    {"run"},
+    {"recipe", "run"},
     {"weights"},
     {"recognition"},
     {"evaluators", "report"},
@@ -132,7 +132,7 @@ def test_steps_see_no_config_no_files_and_no_data():
     assert [name for name in banned if _uses("dfjax.steps", name)] == []
 
 
-def test_config_goes_no_deeper_than_train_and_evaluate():
+def test_config_goes_no_deeper_than_the_commands():
     takers = {
         module
         for module, tree in MODULES.items()
@@ -141,7 +141,8 @@ def test_config_goes_no_deeper_than_train_and_evaluate():
         for arg in (*node.args.args, *node.args.kwonlyargs)
         if isinstance(arg.annotation, ast.Attribute) and arg.annotation.attr == "ConfigDict"
     }
-    assert takers == {"dfjax.train", "dfjax.evaluate", "dfjax.run", "dfjax.show_batch"}
+    known = ("train", "evaluate", "recipe", "run", "show_batch")
+    assert takers == {f"dfjax.{name}" for name in known}
 
 
 def test_imports_point_downwards():
@@ -224,7 +225,9 @@ assert not {"tensorflow", "dlib", "av"} & set(sys.modules), set(sys.modules)
 
 
 def test_every_field_of_the_config_is_read():
-    readers = [MODULES[f"dfjax.{name}"] for name in ("train", "evaluate", "commands.train")]
+    readers = [
+        MODULES[f"dfjax.{name}"] for name in ("recipe", "train", "evaluate", "commands.train")
+    ]
     read = {
         node.attr if isinstance(node, ast.Attribute) else node.value
         for tree in readers

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import config, losses, optim, registry, steps, train, tree
+from dfjax import config, losses, optim, recipe, registry, steps, tree
 from dfjax.data import builder, sampling
 from tests.models import small
 
@@ -23,12 +23,12 @@ def _config(name: str):
 @pytest.mark.parametrize("name", NAMES)
 def test_run_can_be_built_and_every_field_is_one_of_base(name):
     run = _config(name)
-    _, _, _, init = train.build(run)
+    _, _, _, init = recipe.build(run)
     state = jax.eval_shape(init, jax.random.key(0))  # rules of the optimizer are checked here
     assert state.params["head"]
     assert set(run.to_dict()) == set(config.base().to_dict())
     assert run.batch_size % 2 == 0
-    train.check_periods(run)
+    recipe.check_periods(run)
 
 
 @pytest.mark.usefixtures("quick_compilation")
@@ -47,7 +47,7 @@ def test_a_step_of_the_shrunk_run_moves_what_its_rules_train(name, prepared):
     part = sampling.Part(dataset.records("train"), dataset.index("train"))
     run.data.image_size = small.SIZE
     pairs = sampling.Pairs([part], sampling.Sampling(), seed=run.seed)
-    stream = train.make_stream(run, pairs)(start=0)
+    stream = recipe.make_stream(run, pairs)(start=0)
     step = functools.partial(
         steps.train_step,
         model=model,
@@ -56,7 +56,7 @@ def test_a_step_of_the_shrunk_run_moves_what_its_rules_train(name, prepared):
         ema_decay=run.ema_decay,
         grad_accum_steps=run.grad_accum_steps,
     )
-    batch = jax.jit(train.make_augment(run))(next(stream), jax.random.key(2))
+    batch = jax.jit(recipe.make_augment(run))(next(stream), jax.random.key(2))
     after, metrics = jax.jit(step)(state, batch, jax.random.key(1))
     values = metrics.compute()
     assert np.isfinite(values["loss"])
@@ -83,5 +83,5 @@ def test_a_step_of_the_shrunk_run_moves_what_its_rules_train(name, prepared):
 
 def test_there_is_one_for_every_family_of_models():
     modules = {type(registry.build("model", name)).__module__ for name in registry.names("model")}
-    covered = {type(train.build(_config(name))[0]).__module__ for name in NAMES}
+    covered = {type(recipe.build(_config(name))[0]).__module__ for name in NAMES}
     assert covered == modules

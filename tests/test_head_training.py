@@ -8,7 +8,17 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import checkpoint, feature_cache, head_training, losses, optim, sharding, steps, train
+from dfjax import (
+    checkpoint,
+    feature_cache,
+    head_training,
+    losses,
+    optim,
+    recipe,
+    sharding,
+    steps,
+    train,
+)
 from dfjax.errors import UserError
 from tests import tiny_run
 from tests.models import small
@@ -79,7 +89,7 @@ def features(workdir):
 
 
 def restore(workdir, config, step):
-    like = train.abstract_state(train.build(config)[-1], sharding.make_mesh())
+    like = recipe.abstract_state(recipe.build(config)[-1], sharding.make_mesh())
     checkpoints = checkpoint.Checkpoints(workdir, select_by="val/auc", keep=2)
     state = jax.device_get(checkpoints.restore(step, like))
     checkpoints.close()
@@ -93,7 +103,7 @@ def test_a_run_embeds_every_view_once_and_moves_the_head_alone(prepared, run):
     assert label.tolist() == [0, 1] * 24
     assert len(np.unique(embedding[::2], axis=0)) == 24  # a second view is another draw
     config = make_config(prepared)
-    start = jax.jit(train.build(config)[-1])(train.make_keys(config.seed)[0])
+    start = jax.jit(recipe.build(config)[-1])(recipe.make_keys(config.seed)[0])
     state = restore(run, config, 8)
     moved = jax.tree.map(lambda a, b: bool((a != b).any()), start.params, state.params)
     head = moved.pop("head")

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from configs import resnet
-from dfjax import checkpoint, losses, sharding, train, tree
+from dfjax import checkpoint, losses, recipe, sharding, train, tree
 from dfjax.data import builder, sampling
 from dfjax.errors import UserError
 from dfjax.evaluators import score_table
@@ -85,8 +85,8 @@ def _config(prepared, **changes) -> ml_collections.ConfigDict:
 
 def _state(workdir, config) -> dict[str, np.ndarray]:
     """The leaves of the last checkpoint by name, wherever they were trained."""
-    *_, init = train.build(config)
-    like = train.abstract_state(init, sharding.make_mesh())
+    *_, init = recipe.build(config)
+    like = recipe.abstract_state(init, sharding.make_mesh())
     checkpoints = checkpoint.Checkpoints(workdir, select_by="val/auc", keep=2)
     state = jax.device_get(checkpoints.restore(STEPS, like))
     checkpoints.close()

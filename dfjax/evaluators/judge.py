@@ -12,6 +12,7 @@ from dfjax import console, files, walk
 from dfjax.data import leaks
 from dfjax.errors import UserError
 from dfjax.evaluators import frame, protocol, result, score_table, tables, tabulate, verdicts
+from dfjax.evaluators.cue_probe import Probe
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.evaluators.levels import Thresholds
 from dfjax.evaluators.score_table import ScoreTable
@@ -20,8 +21,6 @@ from dfjax.model_card import ModelCard
 from dfjax.report import report
 
 Score = Callable[[EvalTarget], frame.Scores]
-# From a target and its scores to the AUCs of the trivial cues and of the model.
-Probe = Callable[[EvalTarget, frame.Scores], dict[str, Any]]
 
 _PICTURE = 128  # pixels, the side of a face in the report
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, Mesh
 
-from dfjax import models, sharding, train
+from dfjax import models, recipe, sharding
 from dfjax.data import builder
 from dfjax.evaluators import frame
 from dfjax.familiarity import gate
@@ -26,7 +26,7 @@ def score(run, quick_compilation):
     def score(num_devices: int, batch_size: int) -> frame.Scores:
         devices = np.array(jax.devices()[:num_devices])
         mesh = Mesh(devices, ("data",), axis_types=(AxisType.Auto,))
-        scorer = frame.FrameScorer(predict, mesh, batch_size, train.make_reading(opened.config))
+        scorer = frame.FrameScorer(predict, mesh, batch_size, recipe.make_reading(opened.config))
         return scorer.scores(jax.device_put(variables, sharding.replicated(mesh)), records)
 
     return score

@@ -8,7 +8,7 @@ import pytest
 import sklearn.metrics
 
 from dfjax import config as dfjax_config
-from dfjax import evaluators, models, sharding, train
+from dfjax import evaluators, models, recipe, sharding
 from dfjax.data import builder
 from dfjax.distortions.suite import Condition
 from dfjax.errors import UserError
@@ -25,7 +25,7 @@ def test_aucs_are_those_of_distorted_crops(run, prepared):
     model = models.for_backend(opened.model)
     size = opened.config.data.image_size
     predict = jax.jit(functools.partial(gate.predict, model=model, image_size=size))
-    reading = train.make_reading(dfjax_config.base())
+    reading = recipe.make_reading(dfjax_config.base())
     frames = frame.FrameScorer(predict, sharding.make_mesh(), 8, reading)
     evaluator = evaluators.build(
         "robustness",

@@ -10,7 +10,7 @@ import pytest
 import sklearn.metrics
 
 from dfjax import config as dfjax_config
-from dfjax import evaluate, evaluators, model_card, sharding, train
+from dfjax import evaluate, evaluators, model_card, recipe, sharding, train
 from dfjax.corpora import folder
 from dfjax.data import builder
 from dfjax.errors import UserError
@@ -78,7 +78,7 @@ def test_metrics_are_those_of_the_blends(reals, blends):
         return variables * image[:, 10:30, 10:30].astype(jnp.float32).std((1, 2, 3))
 
     scorer = frame.FrameScorer(
-        jax.jit(predict), sharding.make_mesh(), 8, train.make_reading(dfjax_config.base())
+        jax.jit(predict), sharding.make_mesh(), 8, recipe.make_reading(dfjax_config.base())
     )
     records = builder.open_dataset(reals).records("val")
     evaluator = evaluators.build("self_blended", records=records, scorer=scorer)

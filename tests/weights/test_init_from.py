@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from dfjax import models, steps, train, tree
+from dfjax import models, recipe, steps, train, tree
 from dfjax.run import Run
 from dfjax.weights import files, init_from
 from tests import tiny_run
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 def _start(prepared, **changes):
     """(model, state at step 0) of a run that begins with other weights than `run` had."""
-    model, _, _, init = train.build(tiny_run.make_config(prepared, **changes))
+    model, _, _, init = recipe.build(tiny_run.make_config(prepared, **changes))
     return model, jax.jit(init)(jax.random.key(7))
 
 
