@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from dfjax.augment import blend, cutout, mixup
+from dfjax.augment import blend, cutout, difference, mixup
 from dfjax.augment.settings import Settings
 from dfjax.augment.view import view
 from dfjax.data import sampling
@@ -17,7 +17,8 @@ def augment(
     """What the network is trained on: `image` uint8 [B, S, S, 3] and `label` float32 [B].
 
     Row 2i of the batch is real, row 2i + 1 its fake; what a pair goes through is a function of the
-    key and of the pair's `index`, in whatever batch and on whatever device it is.
+    key and of the pair's `index`, in whatever batch and on whatever device it is. A blend that
+    nobody can see has the label 0, as a real has.
 
     Args:
       batch: what `pipeline.train_stream` yields: `image` uint8 [B, S, S, 3], `kind` int32 [B],
@@ -49,10 +50,11 @@ def _augment_pair(
     # Pairs that show the same pixels share what happens to them; others draw for each row.
     blended = kind != sampling.FORGERY
     shared = aligned | blended
-    share = jnp.ones(())
+    label = jnp.ones(())
     if settings.blends:
         fresh = blend.blend(planes, landmarks, blend_key, kind=kind)
         planes = jnp.where(blended, fresh, planes)
+        label = jnp.where(blended & ~difference.is_visible(*planes), 0.0, 1.0)
     if settings.cutout:
         landmarks = jnp.where(shared, landmarks[:1], landmarks)
         forged = jnp.where(shared, cutout.forged(*planes), 0)
@@ -61,9 +63,10 @@ def _augment_pair(
     if settings.mixup:
         probability = jnp.where(aligned & ~blended, settings.mixup, 0.0)
         planes, share = mixup.mix(planes, mixup_key, probability=probability)
+        label = label * share
     view_row = functools.partial(view, settings=settings)
     planes = jax.vmap(view_row)(planes, _row_keys(view_key, shared))
-    return planes, jnp.stack([jnp.zeros(()), share])
+    return planes, jnp.stack([jnp.zeros(()), label])
 
 
 def _pixels(planes: jax.Array) -> jax.Array:

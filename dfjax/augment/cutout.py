@@ -8,7 +8,7 @@ the label would ask for what nobody can see.
 import jax
 import jax.numpy as jnp
 
-from dfjax.augment import face, filters, geometry, masks, regions
+from dfjax.augment import difference, face, geometry, masks, regions
 
 HIDDEN_LIMIT = 0.3  # share of the forged region that may be hidden (rho of the paper)
 # Shares by which a region shrinks until it hides less: the paper dilates by w / 3 to w / 6.
@@ -17,7 +17,6 @@ _BLACK = 0.0
 # A forged region is where the smoothed difference exceeds what a stored crop's JPEG makes of equal
 # pixels, in grey levels.
 _SAME = 2.0
-_SMOOTHING = 2  # pixels, radius
 _KINDS = (0.35, 0.35, 0.3)  # shares of sensory parts, of pieces of the hull, and of bars
 _PIECE, _BAR = 1, 2
 _PART_WIDTH = 1.4  # of a sensory part, by that of a bar
@@ -25,8 +24,7 @@ _PART_WIDTH = 1.4  # of a sensory part, by that of a bar
 
 def forged(real: jax.Array, fake: jax.Array) -> jax.Array:
     """How much every pixel was changed, [S, S], from the planes [3, S, S] of an aligned pair."""
-    difference = jnp.abs(fake - real).mean(0, keepdims=True)
-    return jnp.maximum(filters.box(difference, radius=_SMOOTHING)[0] - _SAME, 0)
+    return jnp.maximum(difference.smoothed(real, fake) - _SAME, 0)
 
 
 def hide(

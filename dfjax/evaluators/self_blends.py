@@ -2,7 +2,8 @@
 
 They choose a checkpoint, a temperature and thresholds where there are only reals. Both of a pair
 come out of one draw, and are the same outside the mask; nothing else is done to them. What is drawn
-for a record depends on its number alone, and is drawn once.
+for a record depends on its number alone, and is drawn once. A real whose blend does not show is
+left out.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ METHOD = "self_blend"
 MAX_REALS = 2_000  # of a split: the first, as records are shuffled when they are written
 
 _PAIRS = 16  # blended at a time
+_Pair = tuple[int, tuple[bytes, bytes]]  # number of the record; PNGs of the real and its blend
 
 
 class SelfBlends:
@@ -33,23 +35,24 @@ class SelfBlends:
     def __init__(self, records: builder.Records):
         """Blends the reals of `records`: milliseconds of a core for each."""
         self._records = records
-        self._reals = np.flatnonzero(records.labels == 0)[:MAX_REALS]
-        self._images: list[bytes] = []
-        for start in range(0, len(self._reals), _PAIRS):
-            self._images += _blend(records, self._reals[start : start + _PAIRS])
+        self._pairs: list[_Pair] = []
+        rows = np.flatnonzero(records.labels == 0)[:MAX_REALS]
+        for start in range(0, len(rows), _PAIRS):
+            self._pairs += _blend(records, rows[start : start + _PAIRS])
 
     @property
     def labels(self) -> np.ndarray:
         """The labels, int32 [N]: 0 and 1 in turn."""
-        return np.tile(np.array([0, 1], np.int32), len(self._reals))
+        return np.tile(np.array([0, 1], np.int32), len(self._pairs))
 
     def __len__(self) -> int:
-        return len(self._images)
+        return 2 * len(self._pairs)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        record = self._records[int(self._reals[index // 2])]
+        row, images = self._pairs[index // 2]
+        record = self._records[row]
         blended = {"label": 1, "method": METHOD, "clip": f"{METHOD}/{record['clip']}"}
-        return {**record, "image": self._images[index], **(blended if index % 2 else {})}
+        return {**record, "image": images[index % 2], **(blended if index % 2 else {})}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +71,8 @@ class SelfBlendedTarget(EvalTarget):
         return SelfBlends(super().records)
 
 
-def _blend(records: builder.Records, rows: np.ndarray) -> list[bytes]:
-    """PNGs of the reals in these rows, each followed by its blend."""
+def _blend(records: builder.Records, rows: np.ndarray) -> list[_Pair]:
+    """The reals in these rows and their blends, of those whose blends show."""
     # Always of one shape, or the last ones would be compiled for.
     filled = np.resize(rows, _PAIRS)
     crops = [transforms.decode_crop(records[int(row)]) for row in filled]
@@ -81,8 +84,10 @@ def _blend(records: builder.Records, rows: np.ndarray) -> list[bytes]:
         "index": filled.astype(np.int32),
     }
     batch = {name: column.repeat(2, axis=0) for name, column in pairs.items()}
-    images = np.asarray(_augment(batch, jax.random.key(0))["image"])
-    return [media_image.encode_image(image, "png") for image in images[: 2 * len(rows)]]
+    made = jax.device_get(_augment(batch, jax.random.key(0)))
+    images = [media_image.encode_image(image, "png") for image in made["image"]]
+    places = [place for place in range(len(rows)) if made["label"][2 * place + 1]]
+    return [(int(rows[n]), (images[2 * n], images[2 * n + 1])) for n in places]
 
 
 _augment = jax.jit(functools.partial(augment_batch.augment, settings=Settings(blends=True)))

@@ -55,7 +55,7 @@ def test_a_blend_is_its_real_but_for_the_face(reals, blends):
     assert blends.labels.tolist() == [0, 1] * 19
     images = _images(blends)
     difference = np.abs(images[::2] - images[1::2])
-    assert (difference.max((1, 2, 3)) > 0).mean() > 0.8  # some masks are small, some ratios low
+    assert (difference.max((1, 2, 3)) > 4).all()
     corners = difference[:, [0, 0, -1, -1], [0, -1, 0, -1]]
     assert not corners.any()
     records = builder.open_dataset(reals).records("val")
