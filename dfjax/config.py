@@ -61,8 +61,8 @@ def base() -> ml_collections.ConfigDict:
 
     c.augment = ml_collections.ConfigDict()
     c.augment.flip = 0.5  # probability of a horizontal flip
-    # Crops are aligned, and a network first learns by place: the larger the next three, the longer
-    # that takes (scripts/ablate_augmentation.py).
+    # The next three are small because a network trained from scratch first learns by place; recipes
+    # that begin with published weights move crops more.
     c.augment.rotate = 3.0  # largest rotation in degrees, either way
     c.augment.zoom = 0.02  # largest relative change of scale, either way
     c.augment.shift = 0.01  # largest translation as a share of the side, either way
@@ -78,10 +78,8 @@ def base() -> ml_collections.ConfigDict:
     # (dfjax/data/degrade.py). Of two bounds the first is the mildest where a strength is drawn.
     c.degrade = ml_collections.ConfigDict()
     c.degrade.probability = 0.0  # share of pairs that are degraded; 0 is off
-    c.degrade.strength = (
-        1.2,
-        1.2,
-    )  # (a, b) of Beta: how far to the worst a pair's `shuffled` may go
+    # (a, b) of Beta: how far to the worst a pair's `shuffled` may go
+    c.degrade.strength = (1.2, 1.2)
     c.degrade.chain = ml_collections.ConfigDict()
     c.degrade.chain.probability = 0.3  # of cycles of JPEG and a resize, before all else
     c.degrade.chain.cycles = (1, 5)  # how many
