@@ -196,6 +196,7 @@ def _open_own(
     """
     if config.eval.abstain_error_rate is not None:
         decisions.require_error_rate(config.eval.abstain_error_rate)
+    run_gate.require_num_crops(config.eval.gate_crops)
     targets = _open(config.eval.data, "eval.data")
     if not targets and any(trained_on.labels(split).any() for split in trained_on.splits):
         targets = [EvalTarget.of(trained_on, test_split)]

@@ -40,7 +40,7 @@ def check_periods(config: ml_collections.ConfigDict) -> None:
     """Checks that no period cuts a window of the log, and that something measures `select_by`.
 
     Raises:
-      UserError: one does, or is not 1 or more; or nothing does.
+      UserError: one does, or is not 1 or more; or nothing does; or `cache_views` is below 0.
     """
     evals = {f"evals.{name}.every": config.evals[name].every for name in config.evals}
     periods = {**evals, "checkpoint_every": config.checkpoint_every}
@@ -48,6 +48,8 @@ def check_periods(config: ml_collections.ConfigDict) -> None:
     for name, period in counted.items():
         if period < 1:
             raise UserError(f"{name} {period}: use 1 or more")
+    if config.cache_views < 0:
+        raise UserError(f"cache_views {config.cache_views}: use 1 or more, or 0 for none")
     for name, period in periods.items():
         if period % config.log_every:
             raise UserError(f"log_every {config.log_every} must divide {name} {period}")

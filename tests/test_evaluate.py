@@ -126,6 +126,8 @@ def test_evaluating_again_keeps_the_error_rate_and_says_what_changes(clips, trai
     assert "changed in decisions (error rate 0.3 before, 0.2 now)" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"eval.abstain_error_rate 0.0: use one between"):
         evaluate.evaluate(tiny_run.make_config(clips, **{"eval.abstain_error_rate": 0.0}), trained)
+    with pytest.raises(ValueError, match=r"eval.gate_crops is 10: use 100 or more .*, or 0 for no"):
+        evaluate.check(tiny_run.make_config(clips, **{"eval.gate_crops": 10}))
     assert model_card.read(trained).decision("frame").error_rate == 0.2
 
 

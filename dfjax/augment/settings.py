@@ -5,6 +5,7 @@ import dataclasses
 from dfjax.errors import UserError
 
 _PROBABILITIES = ("flip", "blur", "noise", "jpeg", "mixup", "cutout")
+_LARGEST = {"rotate": 180.0, "zoom": 0.9, "shift": 1.0, "colour": 1.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Settings:
     `blends` says whether there are pairs to blend at all.
 
     Raises:
-      UserError: a probability is not in 0 to 1.
+      UserError: a probability is not in 0 to 1, or a limit is none.
     """
 
     flip: float = 0.0
@@ -33,6 +34,9 @@ class Settings:
         for name in _PROBABILITIES:
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise UserError(f"augment.{name} is {value}: use a probability from 0 to 1")
+        for name, largest in _LARGEST.items():
+            if not 0 <= (value := getattr(self, name)) <= largest:
+                raise UserError(f"augment.{name} is {value}: use a number from 0 to {largest:g}")
 
     @property
     def moves(self) -> bool:

@@ -22,6 +22,7 @@ from dfjax.data.degradations.chain import Chain
 from dfjax.data.degradations.dice import Dice, Operation, require_probabilities
 from dfjax.data.degradations.publication import Publication
 from dfjax.data.degradations.shuffled import Shuffled
+from dfjax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Degrade:
       chain, shuffled, publication: the fields of `Chain`, `Shuffled` and `Publication`.
 
     Raises:
-      UserError: a probability is not in 0 to 1, or those of the publication exceed 1 together.
+      UserError: a probability is not in 0 to 1, those of the publication exceed 1 together, or
+        bounds are none.
     """
 
     probability: float
@@ -45,6 +47,10 @@ class Degrade:
 
     def __post_init__(self):
         require_probabilities("degrade", probability=self.probability)
+        if len(self.strength) != 2 or not all(value > 0 for value in self.strength):
+            raise UserError(
+                f"degrade.strength is {self.strength}: use two numbers above 0, (a, b) of Beta"
+            )
         self._stages()
 
     def __call__(self, images: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:

@@ -43,13 +43,14 @@ class Sampling:
     neighbour: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("pairing", "share", "cross", "neighbour"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} {getattr(self, name)}: use a share from 0 to 1")
+        shares = {f"blend.{name}": getattr(self, name) for name in ("share", "cross", "neighbour")}
+        for name, value in {"data.pairing": self.pairing, **shares}.items():
+            if not 0 <= value <= 1:
+                raise UserError(f"{name} is {value}: use a share from 0 to 1")
         if self.cross + self.neighbour > 1:
             raise UserError(
-                f"cross {self.cross} and neighbour {self.neighbour} of the blended pairs: use "
-                "shares whose sum is 1 or less"
+                f"blend.cross is {self.cross} and blend.neighbour {self.neighbour}: use shares of "
+                "the blended pairs whose sum is 1 or less"
             )
         for name in self.balance:
             if name not in _BALANCES:

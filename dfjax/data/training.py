@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from dfjax.data import builder, leaks, sampling
 from dfjax.errors import UserError
@@ -29,11 +30,11 @@ class Training:
           UserError: one of `more` is not understood, or its faces are cut out by another CropSpec.
           FileNotFoundError: there is no dataset in DIR.
         """
+        for entry in more:
+            _require_weighted(entry)
         further = [builder.open_split(name) for name, _ in more]
-        for (other, _), (name, weight) in zip(further, more, strict=True):
+        for (other, _), (name, _) in zip(further, more, strict=True):
             dataset.crop_spec.require_equal(other.crop_spec, where=name)
-            if not weight > 0:
-                raise UserError(f"data.more: {name} has the weight {weight}: use one above 0")
         return cls(((dataset, split), *further), (1.0, *(float(weight) for _, weight in more)))
 
     @property
@@ -63,3 +64,11 @@ class Training:
             for (dataset, split), weight in zip(self.splits, self.weights, strict=True)
         ]
         return sampling.Pairs(parts, settings, seed=seed)
+
+
+def _require_weighted(entry: Any) -> None:
+    """Checks that an entry of `config.data.more` is ("DIR:SPLIT", weight)."""
+    match entry:
+        case (str(), int() | float() as weight) if weight > 0:
+            return
+    raise UserError(f'data.more has {entry!r}: use ("DIR:SPLIT", weight), of a weight above 0')

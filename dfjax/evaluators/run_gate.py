@@ -43,6 +43,19 @@ class Gate:
         return Gate(dataclasses.replace(self.embedding, fitted_on=fitted_on), self.statistics)
 
 
+def require_num_crops(num_crops: int) -> None:
+    """Checks `config.eval.gate_crops`.
+
+    Raises:
+      UserError: it is too few for a gate, and not 0.
+    """
+    if num_crops and num_crops < MIN_CROPS:
+        raise UserError(
+            f"eval.gate_crops is {num_crops}: use {MIN_CROPS} or more training crops, or 0 for no "
+            "gate"
+        )
+
+
 def find_or_fit(
     run: Run,
     variables: dict[str, Any],

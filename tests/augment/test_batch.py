@@ -146,3 +146,9 @@ def test_cutouts_of_unaligned_pairs_are_each_their_own():
 def test_a_probability_that_is_none_is_named(field):
     with pytest.raises(UserError, match=rf"augment\.{field} is 1\.5: use a probability"):
         Settings(**{field: 1.5})
+
+
+@pytest.mark.parametrize(("field", "value"), [("rotate", -3.0), ("zoom", 1.0), ("colour", 2.0)])
+def test_a_limit_that_is_none_is_named(field, value):
+    with pytest.raises(UserError, match=rf"augment\.{field} is {value}: use a number from 0 to"):
+        Settings(**{field: value})

@@ -205,9 +205,24 @@ def test_tone_multiplies_values_or_their_distances_from_mid_gray():
         ({"chain": {"probability": -1.0}}, "degrade.chain.probability is -1.0"),
         ({"shuffled": {"tone": 2.0}}, "degrade.shuffled.tone is 2.0"),
         ({"publication": {"jpeg": 0.5}}, "probabilities of 1.05 together: use 1 at most"),
+        ({"strength": (0.0, 1.0)}, r"degrade.strength is \(0.0, 1.0\): use two numbers above 0"),
+        ({"chain": {"cycles": (5, 1)}}, r"degrade.chain.cycles is \(5, 1\): give the fewer first"),
+        (
+            {"chain": {"size": (0.0, 1.0)}},
+            "degrade.chain.size is .*: use two numbers from 0.05 to 4",
+        ),
+        (
+            {"shuffled": {"jpeg_quality": (95.0, 250.0)}},
+            r"shuffled.jpeg_quality is \(95.0, 250.0\): use two numbers from 0 to 100",
+        ),
+        ({"shuffled": {"noise_sigma": (1.0,)}}, r"noise_sigma is \(1.0,\): use two numbers"),
+        (
+            {"publication": {"film_crf": (17.0, 60.0)}},
+            "film_crf is .*: use two numbers from 0 to 51",
+        ),
     ],
 )
-def test_probabilities_out_of_range_are_named(changes, message):
+def test_settings_out_of_range_are_named(changes, message):
     changed = {
         name: {**SETTINGS[name], **value} if isinstance(value, dict) else value
         for name, value in changes.items()

@@ -190,9 +190,12 @@ def test_a_missing_class_is_refused_unless_fakes_are_made():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pairing": 1.5}, "pairing 1.5: use a share from 0 to 1"),
-        ({"share": -0.1}, "share -0.1: use a share from 0 to 1"),
-        ({"cross": 0.6, "neighbour": 0.6}, "cross 0.6 and neighbour 0.6 of the blended pairs"),
+        ({"pairing": 1.5}, "data.pairing is 1.5: use a share from 0 to 1"),
+        ({"share": -0.1}, "blend.share is -0.1: use a share from 0 to 1"),
+        (
+            {"cross": 0.6, "neighbour": 0.6},
+            "blend.cross is 0.6 and blend.neighbour 0.6: use shares",
+        ),
         ({"balance": ("people",)}, "data.balance 'people': use corpus, method, identity"),
     ],
 )

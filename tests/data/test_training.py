@@ -77,7 +77,8 @@ def test_ids_of_what_is_scored_are_refused(own, tmp_path, split):
 def test_what_cannot_be_added_is_named(own, prepared, tmp_path):
     for more, message in (
         ([(f"{prepared}:train", 1)], "size"),
-        ([(f"{own.path}:train", 0)], "own:train has the weight 0: use one above 0"),
+        ([(f"{own.path}:train", 0)], r"own:train', 0\): use .* of a weight above 0"),
+        ([f"{own.path}:train"], r"data\.more has '.*own:train': use \(\"DIR:SPLIT\", weight\)"),
         ([("own", 1)], "'own' is not a split: give DIR:SPLIT"),
     ):
         with pytest.raises(UserError, match=message):

@@ -3,7 +3,16 @@
 import dataclasses
 
 from dfjax.data.degradations import codecs, scale
-from dfjax.data.degradations.dice import Bounds, Dice, Operation, require_probabilities
+from dfjax.data.degradations.dice import (
+    FACTORS,
+    QUALITIES,
+    Bounds,
+    Dice,
+    Operation,
+    require_bounds,
+    require_probabilities,
+)
+from dfjax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +26,11 @@ class Chain:
 
     def __post_init__(self):
         require_probabilities("degrade.chain", probability=self.probability)
+        require_bounds("degrade.chain", *QUALITIES, quality=self.quality)
+        require_bounds("degrade.chain", *FACTORS, size=self.size)
+        require_bounds("degrade.chain", 1, 100, cycles=self.cycles)
+        if self.cycles[0] > self.cycles[1]:
+            raise UserError(f"degrade.chain.cycles is {self.cycles}: give the fewer first")
 
     def draw(self, dice: Dice) -> list[Operation]:
         """Returns the operations, none if there is no chain."""

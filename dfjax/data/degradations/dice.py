@@ -12,6 +12,10 @@ from dfjax.errors import UserError
 Operation = Callable[[np.ndarray], np.ndarray]
 Bounds = tuple[float, float]
 
+# What bounds may be: of an encoder's quality, and of a factor of the side.
+QUALITIES = (0, 100)
+FACTORS = (0.05, 4)
+
 
 @dataclasses.dataclass(frozen=True)
 class Dice:
@@ -56,3 +60,16 @@ def require_probabilities(group: str, **probabilities: float) -> None:
     for name, value in probabilities.items():
         if not 0 <= value <= 1:
             raise UserError(f"{group}.{name} is {value}: use a probability from 0 to 1")
+
+
+def require_bounds(group: str, lowest: float, highest: float, **bounds: Bounds) -> None:
+    """Checks fields of a group of the config that bound what is drawn.
+
+    Raises:
+      UserError: one is not two numbers from `lowest` to `highest`.
+    """
+    for name, values in bounds.items():
+        if len(values) != 2 or not all(lowest <= value <= highest for value in values):
+            raise UserError(
+                f"{group}.{name} is {values}: use two numbers from {lowest:g} to {highest:g}"
+            )

@@ -3,7 +3,15 @@
 import dataclasses
 
 from dfjax.data.degradations import codecs, scale
-from dfjax.data.degradations.dice import Bounds, Dice, Operation, require_probabilities
+from dfjax.data.degradations.dice import (
+    FACTORS,
+    QUALITIES,
+    Bounds,
+    Dice,
+    Operation,
+    require_bounds,
+    require_probabilities,
+)
 from dfjax.errors import UserError
 
 PLACES = ("jpeg", "twice", "webp", "avif", "shrink", "film")
@@ -36,6 +44,12 @@ class Publication:
                 f"degrade.publication: {', '.join(PLACES)} have probabilities of "
                 f"{sum(shares.values()):g} together: use 1 at most"
             )
+
+        names = [f"{place}_quality" for place in ("jpeg", "twice", "webp", "avif", "shrink")]
+        qualities = {name: getattr(self, name) for name in names}
+        require_bounds("degrade.publication", *QUALITIES, **qualities)
+        require_bounds("degrade.publication", *FACTORS, shrink_size=self.shrink_size)
+        require_bounds("degrade.publication", 0, 51, film_crf=self.film_crf)
 
     def draw(self, dice: Dice) -> list[Operation]:
         """Returns the operations of one place, none if it leaves files as they are."""

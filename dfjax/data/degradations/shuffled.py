@@ -1,9 +1,18 @@
 """Smoothing, noise, resizing, JPEG and tone, each with a probability of its own, in any order."""
 
 import dataclasses
+import functools
 
 from dfjax.data.degradations import codecs, noise, scale, smoothing, tone
-from dfjax.data.degradations.dice import Bounds, Dice, Operation, require_probabilities
+from dfjax.data.degradations.dice import (
+    FACTORS,
+    QUALITIES,
+    Bounds,
+    Dice,
+    Operation,
+    require_bounds,
+    require_probabilities,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +40,13 @@ class Shuffled:
         names = ("smooth", "grain", "resize", "noise", "strong_noise", "jpeg", "tone")
         values = {name: getattr(self, name) for name in names}
         require_probabilities("degrade.shuffled", **values)
+        check = functools.partial(require_bounds, "degrade.shuffled")
+        check(0.0001, 0.5, smooth_sigma=self.smooth_sigma)
+        check(0, 1, grain_speckle=self.grain_speckle, tone_change=self.tone_change)
+        check(1, 1e9, grain_photons=self.grain_photons)
+        check(*FACTORS, resize_down=self.resize_down, resize_up=self.resize_up)
+        check(0, 255, noise_sigma=self.noise_sigma, strong_noise_sigma=self.strong_noise_sigma)
+        check(*QUALITIES, jpeg_quality=self.jpeg_quality)
 
     def draw(self, dice: Dice) -> list[Operation]:
         """Returns those that happen, in the order that was drawn."""
