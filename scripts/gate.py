@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from sklearn import datasets
 
+from dfjax.data import transforms
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.inference import scorer
 from dfjax.media import image as media_image
@@ -26,9 +27,8 @@ def read(name: str, size: int, count: int) -> np.ndarray:
     """Returns at most `count` crops, uint8 [N, size, size, 3], spread over "DIR:SPLIT"."""
     records = EvalTarget.open(name).records
     rows = np.linspace(0, len(records) - 1, min(count, len(records)), dtype=int)
-    return np.stack(
-        [_resized(media_image.decode_image(records[int(row)]["image"]), size) for row in rows]
-    )
+    crops = (media_image.decode_image(records[int(row)]["image"]) for row in rows)
+    return np.stack([transforms.resize(crop, size) for crop in crops])
 
 
 def make_strangers(crops: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
@@ -66,16 +66,7 @@ def _square(photograph: np.ndarray, size: int, rng: np.random.Generator) -> np.n
     height, width = photograph.shape[:2]
     side = int(rng.integers(80, height))
     top, left = rng.integers(0, height - side), rng.integers(0, width - side)
-    return _resized(photograph[top : top + side, left : left + side], size)
-
-
-def _resized(crop: np.ndarray, size: int) -> np.ndarray:
-    if crop.shape[0] == size:
-        return crop
-    area = crop.shape[0] > size
-    return cv2.resize(
-        crop, (size, size), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR
-    )
+    return transforms.resize(photograph[top : top + side, left : left + side], size)
 
 
 def main() -> None:
