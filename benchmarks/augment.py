@@ -69,7 +69,8 @@ def main() -> None:
 
     step = cpu_seconds(train_step.make_dfjax(network).step) / network.batch
     print_line(f"{network}: {1e3 * step:.2f} ms an image without augmentation")
-    print_line("\n| augmentation | CPU ms an image | share of the step |\n|---|---|---|")
+    for line in ("", "| augmentation | CPU ms an image | share of the step |", "|---|---|---|"):
+        print_line(line)
     pairs, key = jax.device_put(make_pairs(network)), jax.random.key(0)
     for name, fields in ROWS.items():
         augment = jax.jit(functools.partial(batch.augment, settings=Settings(**fields)))

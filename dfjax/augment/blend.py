@@ -96,4 +96,4 @@ def _misplacement(key: jax.Array) -> jax.Array:
     shift_key, scale_key = jax.random.split(key)
     shift = jnp.array(_SHIFT) * jax.random.uniform(shift_key, (2,), minval=-1.0)
     scale = jax.random.uniform(scale_key, minval=1 - _SCALE, maxval=1 + _SCALE)
-    return geometry.affine(angle=jnp.zeros(()), scale=scale, shift=shift)
+    return geometry.affine(turn=jnp.zeros(()), scale=scale, shift=shift)

@@ -14,27 +14,30 @@ def grid(size: int) -> np.ndarray:
 
 
 def affine(
-    *, angle: jax.Array, scale: jax.Array, shift: jax.Array, mirror: jax.Array | float = 1.0
+    *, turn: jax.Array, scale: jax.Array, shift: jax.Array, mirror: jax.Array | float = 1.0
 ) -> jax.Array:
     """A motion [2, 3] of the crop about its centre, from points before to points after.
 
     Args:
-      angle: in radians, [].
+      turn: tangent of half the angle of rotation, []. Cosine and sine follow by arithmetic alone:
+        the last bits of trigonometric functions depend on how many are computed at once, and so on
+        the number of devices.
       scale: factor of sizes, [].
       shift: of x and y in units of the side, [2].
       mirror: -1 first mirrors left and right, 1 does not, [].
     """
-    cos, sin = scale * jnp.cos(angle), scale * jnp.sin(angle)
+    unit = scale / (1 + turn**2)
+    cos, sin = unit * (1 - turn**2), unit * 2 * turn
     linear = jnp.stack([jnp.stack([mirror * cos, -sin]), jnp.stack([mirror * sin, cos])])
     return jnp.concatenate([linear, (0.5 + shift - linear.sum(1) / 2)[:, None]], 1)
 
 
 def draw_motion(key: jax.Array, settings: Settings) -> jax.Array:
     """A random `affine` motion [2, 3] within the limits of the settings."""
-    angle_key, scale_key, shift_key, flip_key = jax.random.split(key, 4)
-    limit = float(np.deg2rad(settings.rotate))
+    turn_key, scale_key, shift_key, flip_key = jax.random.split(key, 4)
+    steepest = float(np.tan(np.deg2rad(settings.rotate) / 2))
     return affine(
-        angle=jax.random.uniform(angle_key, minval=-limit, maxval=limit),
+        turn=jax.random.uniform(turn_key, minval=-steepest, maxval=steepest),
         scale=1 + jax.random.uniform(scale_key, minval=-settings.zoom, maxval=settings.zoom),
         shift=jax.random.uniform(shift_key, (2,), minval=-settings.shift, maxval=settings.shift),
         mirror=1.0 - 2.0 * jax.random.bernoulli(flip_key, settings.flip),

@@ -5,7 +5,7 @@ import dataclasses
 from dfjax.errors import UserError
 
 _PROBABILITIES = ("flip", "blur", "noise", "jpeg", "mixup", "cutout")
-_LARGEST = {"rotate": 180.0, "zoom": 0.9, "shift": 1.0, "colour": 1.0}
+_LARGEST = {"rotate": 90.0, "zoom": 0.9, "shift": 1.0, "colour": 1.0}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,7 +48,7 @@ def test_jpeg_is_that_of_libjpeg(image, size):
 def test_warp_is_that_of_opencv(image, mirror):
     size, angle, scale, shift = len(image), 0.2, 1.1, np.float32([0.05, -0.03])
     motion = geometry.affine(
-        angle=jnp.float32(angle), scale=jnp.float32(scale), shift=shift, mirror=mirror
+        turn=jnp.float32(np.tan(angle / 2)), scale=jnp.float32(scale), shift=shift, mirror=mirror
     )
     found = _pixels(geometry.warp(_planes(image), motion))
     # OpenCV counts in pixels whose centres are integers.
