@@ -73,9 +73,9 @@ def evaluate(
     run = Run.open(workdir)
     out = pathlib.Path(out or run.workdir / "eval")
     files.require_writable(out)
-    own = functools.partial(EvalTarget.of, run.dataset)
-    validation, training = (own(run.config.data[f"{name}_split"]) for name in ("val", "train"))
-    targets = _open_own(config, run.dataset, run.config.data.test_split)
+    data = run.config.data
+    validation = EvalTarget.of(run.dataset, data.val_split)
+    targets = _open_own(config, run.dataset, data.test_split)
     if _selected_on_blends(run) or not validation.has_both_classes:
         validation.require_reals("the run's data.val_split")
         validation = SelfBlendedTarget.beside(validation)
@@ -84,7 +84,7 @@ def evaluate(
         files.require_writable(run.workdir)  # for the card
     variables, step = run.variables()
     weights = tree.digest(variables)
-    gate = run_gate.find_or_fit(run, variables, card_before, training, config.eval.gate_crops)
+    gate = run_gate.find_or_fit(run, variables, card_before, run.training, config.eval.gate_crops)
     score = _load_scorer(run, variables, gate, config.eval.batch_size)
     error_rate = config.eval.abstain_error_rate
     if error_rate is None:
@@ -94,6 +94,7 @@ def evaluate(
         error_rate=error_rate,
         quality=fit_card.quality_limits(run),
         gate=gate,
+        further=_score_further(run, score) if gate else (),
         model_name=run.config.model.name,
         model_arguments={
             **{k: v for k, v in run.config.model.items() if k != "name"},
@@ -116,13 +117,12 @@ def evaluate(
         if jax.process_index() == 0:
             console.print_line(f"{run.dataset.path} has no fakes: name data to score that do")
         return {}
-    trained = [(run.dataset, run.config.data[f"{name}_split"]) for name in ("train", "val")]
-    trained += run.further
+    trained = [*run.training.splits, (run.dataset, data.val_split)]
     judge = Judge(
         card,
         score,
         lambda target: leaks.overlap(target.dataset, target.split, trained),
-        _fit_probe(training, config.eval.trivial_cues),
+        _fit_probe(EvalTarget.of(run.dataset, data.train_split), config.eval.trivial_cues),
         run.config.to_dict(),
         tuple(config.eval.by),
     )
@@ -262,6 +262,15 @@ def _score_target(scorer: frame.FrameScorer, variables: Any, target: EvalTarget)
     records = target.records
     with progress.Progress(f"score {target.name}", len(records)) as bar:
         return scorer.scores(variables, records, on_batch=bar.update)
+
+
+def _score_further(run: Run, score: Score) -> list[tuple[frame.Scores, float]]:
+    """The scores of validation splits of further training data, and the weights of these data."""
+    split = run.config.data.val_split
+    return [
+        (score(EvalTarget.of(dataset, split)), weight)
+        for dataset, weight in run.training.further_having(split)
+    ]
 
 
 def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
