@@ -4,7 +4,6 @@ The checkpoint, the temperature and everything that decides are chosen on the ru
 and then frozen; the data to report is scored once.
 """
 
-import dataclasses
 import functools
 import os
 import pathlib
@@ -30,6 +29,7 @@ from dfjax import (
 from dfjax.data import builder, leaks
 from dfjax.errors import UserError
 from dfjax.evaluators import (
+    card_changes,
     cue_probe,
     decisions,
     fit_card,
@@ -49,8 +49,6 @@ from dfjax.inference import runtimes
 from dfjax.inference import scorer as inference_scorer
 from dfjax.model_card import ModelCard
 from dfjax.run import Run
-
-DEFAULT_ERROR_RATE = 0.05
 
 
 def evaluate(
@@ -73,9 +71,9 @@ def evaluate(
     run = Run.open(workdir)
     out = pathlib.Path(out or run.workdir / "eval")
     files.require_writable(out)
-    own = functools.partial(EvalTarget.of, run.dataset)
-    validation, training = (own(run.config.data[f"{name}_split"]) for name in ("val", "train"))
-    targets = _open_own(config, run.dataset, run.config.data.test_split)
+    data = run.config.data
+    validation = EvalTarget.of(run.dataset, data.val_split)
+    targets = _open_own(config, run.dataset, data.test_split)
     if _selected_on_blends(run) or not validation.has_both_classes:
         validation.require_reals("the run's data.val_split")
         validation = SelfBlendedTarget.beside(validation)
@@ -84,16 +82,17 @@ def evaluate(
         files.require_writable(run.workdir)  # for the card
     variables, step = run.variables()
     weights = tree.digest(variables)
-    gate = run_gate.find_or_fit(run, variables, card_before, training, config.eval.gate_crops)
+    gate = run_gate.find_or_fit(run, variables, card_before, run.training, config.eval.gate_crops)
     score = _load_scorer(run, variables, gate, config.eval.batch_size)
     error_rate = config.eval.abstain_error_rate
     if error_rate is None:
-        error_rate = _error_rate_of(card_before)
+        error_rate = card_changes.error_rate(card_before)
     card = fit_card.fit_card(
         score(validation),
         error_rate=error_rate,
         quality=fit_card.quality_limits(run),
         gate=gate,
+        further=_score_further(run, score) if gate else (),
         model_name=run.config.model.name,
         model_arguments={
             **{k: v for k, v in run.config.model.items() if k != "name"},
@@ -110,19 +109,18 @@ def evaluate(
         store.write(workdir, gate.statistics)
     if jax.process_index() == 0 and card != card_before:
         if card_before is not None:
-            console.print_line(f"{workdir}: {_changes(card_before, card)}")
+            console.print_line(f"{workdir}: {card_changes.describe(card_before, card)}")
         card.write(workdir)
     if not targets:
         if jax.process_index() == 0:
             console.print_line(f"{run.dataset.path} has no fakes: name data to score that do")
         return {}
-    trained = [(run.dataset, run.config.data[f"{name}_split"]) for name in ("train", "val")]
-    trained += run.further
+    trained = [*run.training.splits, (run.dataset, data.val_split)]
     judge = Judge(
         card,
         score,
         lambda target: leaks.overlap(target.dataset, target.split, trained),
-        cue_probe.fit(training, config.eval.trivial_cues),
+        cue_probe.fit(EvalTarget.of(run.dataset, data.train_split), config.eval.trivial_cues),
         run.config.to_dict(),
         tuple(config.eval.by),
     )
@@ -225,25 +223,6 @@ def _card_before(workdir: pathlib.Path) -> ModelCard | None:
         return None
 
 
-def _error_rate_of(card: ModelCard | None) -> float:
-    return DEFAULT_ERROR_RATE if card is None else card.decisions["frame"].error_rate
-
-
-def _changes(before: ModelCard, after: ModelCard) -> str:
-    """What of a model card a new evaluation changed."""
-    changed = [
-        field.name
-        for field in dataclasses.fields(ModelCard)
-        if getattr(before, field.name) != getattr(after, field.name)
-    ]
-    rates = _error_rate_of(before), _error_rate_of(after)
-    rate = f" (error rate {rates[0]:g} before, {rates[1]:g} now)" if rates[0] != rates[1] else ""
-    return (
-        f"the model card changed in {', '.join(changed)}{rate}: what predict and serve decide "
-        "changes with it; export the run again"
-    )
-
-
 def _load_scorer(run: Run, variables: dict[str, Any], gate: Gate | None, batch_size: int) -> Score:
     """A function from a target to its scores by these variables, numpy arrays."""
     mesh = sharding.make_mesh()
@@ -263,6 +242,15 @@ def _score_target(scorer: frame.FrameScorer, variables: Any, target: EvalTarget)
     records = target.records
     with progress.Progress(f"score {target.name}", len(records)) as bar:
         return scorer.scores(variables, records, on_batch=bar.update)
+
+
+def _score_further(run: Run, score: Score) -> list[tuple[frame.Scores, float]]:
+    """The scores of validation splits of further training data, and the weights of these data."""
+    split = run.config.data.val_split
+    return [
+        (score(EvalTarget.of(dataset, split)), weight)
+        for dataset, weight in run.training.further_having(split)
+    ]
 
 
 def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:

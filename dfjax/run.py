@@ -28,6 +28,7 @@ from dfjax.run_folder import CONFIG_FILE
 
 if TYPE_CHECKING:
     from dfjax.data.builder import Dataset
+    from dfjax.data.training import Training
 
 CROP_SPEC_FILE = "crop_spec.json"
 DATASET_FILE = "dataset.json"
@@ -106,16 +107,17 @@ class Run:
         return dataset
 
     @functools.cached_property
-    def further(self) -> "list[tuple[Dataset, str]]":
-        """What else it was trained on: the datasets and splits of `config.data.more`.
+    def training(self) -> "Training":
+        """What it was trained on: the split of its dataset, and `config.data.more`.
 
         Raises:
           UserError: one of them is gone.
         """
-        from dfjax.data import builder
+        from dfjax.data.training import Training  # as above
 
+        data = self.config.data
         try:
-            return [builder.open_split(name) for name, _ in self.config.data.get("more", ())]
+            return Training.open(self.dataset, data.train_split, data.get("more", ()))
         except FileNotFoundError as error:
             raise UserError(f"{self.workdir} was trained on data.more: {error}") from error
 

@@ -84,13 +84,15 @@ def test_further_data_that_changed_are_refused_on_resume(prepared, tmp_path):
 def test_a_run_knows_its_further_data(prepared, tmp_path):
     more = {"data.more": ((f"{prepared}:val", 0.5), (f"{prepared}:test", 1.0))}
     begin(tmp_path, tiny_run.make_config(prepared, **more))
-    found = Run.open(tmp_path).further
-    assert found == [(builder.open_dataset(prepared), split) for split in ("val", "test")]
+    found = Run.open(tmp_path).training
+    splits = ("train", "val", "test")
+    assert found.splits == tuple((builder.open_dataset(prepared), split) for split in splits)
+    assert found.weights == (1.0, 0.5, 1.0)
     stored = json.loads((tmp_path / "config.json").read_text())
     stored["data"]["more"] = [["gone:train", 1.0]]
     (tmp_path / "config.json").write_text(json.dumps(stored))
     with pytest.raises(UserError, match=r"was trained on data\.more: gone holds no prepared data"):
-        _ = Run.open(tmp_path).further
+        _ = Run.open(tmp_path).training
 
 
 def test_data_are_found_from_any_folder(prepared, tmp_path, monkeypatch):

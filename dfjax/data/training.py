@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from dfjax.data import builder, leaks, sampling
 from dfjax.errors import UserError
 
@@ -41,6 +43,35 @@ class Training:
     def further(self) -> list[builder.Dataset]:
         """The datasets that `more` named."""
         return [dataset for dataset, _ in self.splits[1:]]
+
+    def further_having(self, split: str) -> list[tuple[builder.Dataset, float]]:
+        """Returns the datasets that `more` named, and weights, that have a split and spare it."""
+        return [
+            (dataset, weight)
+            for (dataset, trained_on), weight in zip(self.splits[1:], self.weights[1:], strict=True)
+            if split in dataset.splits and split != trained_on
+        ]
+
+    def spread(self, count: int) -> list[np.ndarray]:
+        """Returns rows of each split, in order: at most `count` in all, as training draws them.
+
+        That is as many reals as fakes, and of a class by the weights of the splits that have it. A
+        split with fewer gives all that it has. Reads no record.
+        """
+        labels = [dataset.labels(split) for dataset, split in self.splits]
+        rows = [[np.flatnonzero(each == label) for each in labels] for label in (0, 1)]
+        classes = [each for each in rows if any(map(len, each))]
+        taken = [self._share(each, count // len(classes)) for each in classes]
+        return [np.sort(np.concatenate(each)) for each in zip(*taken, strict=True)]
+
+    def _share(self, rows: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+        """So many of the rows of a class, by the weights of the splits, spread over each."""
+        weights = np.where([len(each) > 0 for each in rows], self.weights, 0.0)
+        counts = np.rint(count * weights / weights.sum()).astype(int)
+        return [
+            each[np.linspace(0, len(each) - 1, min(number, len(each)), dtype=int)]
+            for each, number in zip(rows, counts, strict=True)
+        ]
 
     def require_no_leaks(self, held_out: Sequence[str]) -> None:
         """Checks that the run's dataset has no leaks, and shares no id of `held_out` with `more`.

@@ -1,6 +1,7 @@
 """The model card that follows from the scores of a validation split."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from dfjax.evaluators import frame, verdicts
@@ -26,15 +27,20 @@ def fit_card(
     error_rate: float,
     quality: QualityLimits,
     gate: Gate | None,
+    further: Sequence[tuple[frame.Scores, float]] = (),
     **fields: Any,
 ) -> ModelCard:
     """Returns the card of a model with these validation scores; `fields` are others of it.
 
-    The limit of the gate comes first: what it refuses does not count for the decisions on files.
+    `further` are scores of held-out faces of other datasets, and how much they count where the
+    first count 1: for the limit of the gate alone. That limit comes first: what it refuses does
+    not count for the decisions on files.
     """
     if gate is not None:
-        gate = gate.held_out(len(scores))
-        quality = dataclasses.replace(quality, max_strangeness=fit.limit(scores.strangeness))
+        beside = [(each.strangeness, weight) for each, weight in further]
+        gate = gate.held_out(len(scores) + sum(len(each) for each, _ in further))
+        limit = fit.limit(scores.strangeness, beside)
+        quality = dataclasses.replace(quality, max_strangeness=limit)
     temperature = calibration.fit_temperature(scores.label, scores.logit)
     scores = dataclasses.replace(scores, temperature=temperature)
     decisions = verdicts.fit_decisions(

@@ -1,16 +1,16 @@
-"""The gate of a run: found where an earlier evaluation left it, or fitted to the training split."""
+"""The gate of a run: found where an earlier evaluation left it, or fitted to its training data."""
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from dfjax import models, progress, tree
+from dfjax.data.training import Training
 from dfjax.errors import UserError
-from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.familiarity import features, fit, gate, store, strangers
 from dfjax.familiarity.gate import Statistics
 from dfjax.media import image as media_image
@@ -60,18 +60,19 @@ def find_or_fit(
     run: Run,
     variables: dict[str, Any],
     card: ModelCard | None,
-    training: EvalTarget,
+    training: Training,
     num_crops: int,
 ) -> Gate | None:
-    """Returns a gate learnt from at most `num_crops` training crops, of both classes.
+    """Returns a gate learnt from at most `num_crops` crops, in the proportions of training.
 
     An earlier one of the same weights, as `card` says, is taken again. None: there are fewer than
     `MIN_CROPS`, or `num_crops` is.
     """
-    count = min(num_crops, len(training.records))
+    rows = training.spread(num_crops)
+    count = sum(map(len, rows))
     if count < MIN_CROPS:
         return None
-    return _find(run, variables, card, count) or _fit(run, variables, training, count)
+    return _find(run, variables, card, count) or _fit(run, variables, _read(training, rows))
 
 
 def _find(run: Run, variables: dict[str, Any], card: ModelCard | None, count: int) -> Gate | None:
@@ -85,10 +86,17 @@ def _find(run: Run, variables: dict[str, Any], card: ModelCard | None, count: in
         return None
 
 
-def _fit(run: Run, variables: dict[str, Any], training: EvalTarget, count: int) -> Gate:
-    records = training.records
-    rows = np.linspace(0, len(records) - 1, count, dtype=int)
-    crops = np.stack([media_image.decode_image(records[int(row)]["image"]) for row in rows])
+def _read(training: Training, rows: Sequence[np.ndarray]) -> np.ndarray:
+    """The crops, uint8 [N, S, S, 3], in these rows of each split."""
+    crops = []
+    for (dataset, split), chosen in zip(training.splits, rows, strict=True):
+        records = dataset.records(split)
+        crops += [media_image.decode_image(records[int(row)]["image"]) for row in chosen]
+    return np.stack(crops)
+
+
+def _fit(run: Run, variables: dict[str, Any], crops: np.ndarray) -> Gate:
+    count = len(crops)
     strange = strangers.make(crops, np.random.default_rng(0))
     model, image_size = models.for_backend(run.model), run.config.data.image_size
     maps = features.choose_maps(model, variables, image_size)

@@ -1,5 +1,7 @@
 """Fits a gate to features of training crops and of strangers. Runs in NumPy, in float64."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.optimize
 import scipy.special
@@ -39,9 +41,15 @@ def fit(training: np.ndarray, strangers: np.ndarray) -> Statistics:
     return Statistics(*map(np.float32, weighted))
 
 
-def limit(held_out: np.ndarray) -> float:
-    """Returns the strangeness that `SLACK` of held-out faces, [N], are beyond."""
-    return float(np.quantile(held_out, 1 - SLACK))
+def limit(held_out: np.ndarray, further: Sequence[tuple[np.ndarray, float]] = ()) -> float:
+    """Returns the strangeness that at most `SLACK` of held-out faces, [N], are beyond.
+
+    `further` are (strangeness [M], weight) of other datasets' faces, where the first weigh 1.
+    """
+    parts = [(held_out, 1.0), *further]
+    strangeness = np.concatenate([part for part, _ in parts])
+    weights = np.concatenate([np.full(len(part), weight / len(part)) for part, weight in parts])
+    return float(np.quantile(strangeness, 1 - SLACK, weights=weights, method="inverted_cdf"))
 
 
 def _terms(found: np.ndarray, statistics: Statistics) -> np.ndarray:

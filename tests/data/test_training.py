@@ -62,6 +62,30 @@ def test_a_dataset_of_reals_alone_adds_to_the_reals(own, tmp_path):
     assert set(fakes) == {b"own/b"}
 
 
+def test_crops_are_spread_over_the_splits_as_pairs_are_drawn(tmp_path):
+    own = write(
+        tmp_path / "own",
+        *((f"r{i}", 0, "train", f"video:c/{i}") for i in range(40)),
+        *((f"f{i}", 1, "train", f"video:c/{i}") for i in range(60)),
+    )
+    clips = [(f"m{i}", 0, "train", f"video:d/{i}") for i in range(100)]
+    write(tmp_path / "more", *clips, ("n", 0, "val", "video:d/n"))
+    write(tmp_path / "less", ("o", 1, "val", "video:e/o"))
+    more = [(f"{tmp_path}/more:train", 3), (f"{tmp_path}/less:val", 0.01)]
+    training = Training.open(own, "train", more)
+    of_own, of_more, of_less = training.spread(80)
+    labels = own.labels("train")[of_own]
+    assert (len(of_own), labels.sum(), len(of_more), len(of_less)) == (50, 40, 30, 0)
+    assert len(set(of_own.tolist())) == 50  # no crop comes twice
+    assert np.ptp(of_more) == 99  # from the first to the last
+    # No more than there are, and no class that there is not.
+    assert list(map(len, training.spread(10_000))) == [100, 100, 1]
+    (dataset, weight), *others = training.further_having("val")
+    assert (dataset.path.name, weight, others) == ("more", 3.0, [])  # "less" is trained on it
+    reals = Training.open(builder.open_dataset(tmp_path / "more"), "train", [])
+    assert list(map(len, reals.spread(80))) == [80]
+
+
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_ids_of_what_is_scored_are_refused(own, tmp_path, split):
     shared = {"val": "video:c/2", "test": "identity:c/9"}[split]

@@ -51,6 +51,15 @@ def test_the_limit_refuses_its_share_and_what_is_far_in_any_direction(training, 
         assert gate.strangeness(np.float32(far[None]), statistics)[0] > limit
 
 
+def test_faces_of_further_data_count_for_the_limit_by_their_weight():
+    own, further = np.arange(100.0), 1000 + np.arange(10.0)
+    assert fit.limit(own) == 96  # three of 100 are beyond
+    # Of 1.01 in all, 0.0303 may be beyond: all of the further ones, and two of the first.
+    assert fit.limit(own, [(further, 0.01)]) == 97
+    # Of 2 in all, 0.06 may be beyond: none of ten that weigh 0.1 each.
+    assert fit.limit(own, [(further, 1.0)]) == 1009
+
+
 def test_strangers_are_pictures_like_the_crops_and_none_of_them():
     crops = np.random.default_rng(0).integers(0, 256, (12, 50, 50, 3), np.uint8)
     made = strangers.make(crops, np.random.default_rng(1))
