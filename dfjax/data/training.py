@@ -36,7 +36,7 @@ class Training:
             _require_weighted(entry)
         further = [builder.open_split(name) for name, _ in more]
         for (other, _), (name, _) in zip(further, more, strict=True):
-            dataset.crop_spec.require_equal(other.crop_spec, where=name)
+            dataset.crop_spec.require_equal(other.crop_spec, where=f"data.more: {name}")
         return cls(((dataset, split), *further), (1.0, *(float(weight) for _, weight in more)))
 
     @property
