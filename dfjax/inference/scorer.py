@@ -136,7 +136,7 @@ def _open_run(workdir: pathlib.Path) -> Scorer:
 
 def _open_export(files: Manifest, runtime: str | None, artefact: str | None) -> Scorer:
     card = model_card.read(files.require(model_card.FILE).parent)
-    name = _choose_runtime(files.folder, runtime, artefact)
+    name = _choose_runtime(files, runtime, artefact)
     chosen = runtimes.RUNTIMES[name]
     if name == "flax":
         return _open_weights(files.require(chosen.artefact), card)
@@ -161,19 +161,21 @@ def _open_at_first_use(files: Manifest, name: str) -> Function:
     return lambda crops: opened()(crops)
 
 
-def _choose_runtime(folder: pathlib.Path, runtime: str | None, artefact: str | None) -> str:
+def _choose_runtime(files: Manifest, runtime: str | None, artefact: str | None) -> str:
     """The runtime asked for, or the fastest that is installed and runs `artefact` (None: any)."""
     exported = [
         name
         for name, known in runtimes.RUNTIMES.items()
-        if artefact in (None, known.artefact) and (folder / known.artefact).exists()
+        if artefact in (None, known.artefact) and (files.folder / known.artefact).exists()
     ]
+    if not exported:
+        raise UserError(f"{files.folder} lacks what runs the model; {files.remedy}")
     usable = [name for name in exported if runtimes.RUNTIMES[name].installed]
     if runtime is not None and runtime not in usable:
-        raise UserError(f"{folder} cannot be run by {runtime!r}: here it can by {usable}")
+        raise UserError(f"{files.folder} cannot be run by {runtime!r}: here it can by {usable}")
     if not usable:
         raise UserError(
-            f"{folder} holds artefacts for {exported}, none of them installed: "
+            f"{files.folder} holds artefacts for {exported}, none of them installed: "
             'pip install "dfjax[export]", or export another format'
         )
     return runtime or usable[0]
