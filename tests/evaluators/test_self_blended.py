@@ -74,8 +74,8 @@ def test_blends_are_a_function_of_the_record(prepared, reals, blends):
 
 
 def test_metrics_are_those_of_the_blends(reals, blends):
-    def predict(variables: float, image: jax.Array) -> jax.Array:
-        return variables * image[:, 10:30, 10:30].astype(jnp.float32).std((1, 2, 3))
+    def predict(variables: float, image: jax.Array) -> dict[str, jax.Array]:
+        return {"logit": variables * image[:, 10:30, 10:30].astype(jnp.float32).std((1, 2, 3))}
 
     scorer = frame.FrameScorer(
         jax.jit(predict), sharding.make_mesh(), 8, recipe.make_reading(dfjax_config.base())
