@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import vit as vit_config
+from configs import vit_l_lntune
 from dfjax import models, tree
 from dfjax.errors import UserError
 from dfjax.models import fold, vit
@@ -563,7 +563,7 @@ def test_names_of_the_first_vision_transformer():
 
 @pytest.mark.parametrize("fields", [{}, {"pool": "attention"}])
 def test_the_rules_of_the_config_move_the_norms_and_the_head_alone(fields):
-    config = vit_config.get_config()
+    config = vit_l_lntune.get_config()
     params = _abstract(small.build(config.model.name, **fields))["params"]
     moving = set()
     for name in tree.leaf_names(params):
