@@ -31,7 +31,7 @@ from dfjax.weights import shipped
 
 RELEASE = Release(
     name="dfjax-lite0-0",
-    trained_on="18,166 faces of the Deepfake Detection Challenge, one a video",
+    trained_on="15,926 faces of the Deepfake Detection Challenge, one a video",
     terms="for research and evaluation, and not under the licence of the code",
 )
 MAX_BYTES = 20 * 10**6
