@@ -94,7 +94,7 @@ def _answers(card: model_card.ModelCard, logits: np.ndarray, folder: pathlib.Pat
     size = card.crop_spec.size
 
     def predict(variables, crops):
-        return variables["logits"][crops[:, 0, 0, 0].astype(int)]
+        return {"logit": variables["logits"][crops[:, 0, 0, 0].astype(int)]}
 
     savedmodel.write(folder / "saved_model", predict, {"logits": logits}, card)
     crops = np.zeros((len(logits), size, size, 3), np.uint8)

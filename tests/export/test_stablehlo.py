@@ -25,6 +25,6 @@ def test_it_is_for_every_platform_and_its_heat_maps_are_the_models(run, crops, t
     deviations = parity.compare(tmp_path, card, model, variables, crops[:16])
     assert deviations["score.stablehlo"]["stablehlo"]["score"] <= 1e-5
     assert deviations["explain.stablehlo"]["stablehlo"]["heat_map"] <= 1e-3
-    heat_maps = runtimes.open_stablehlo(tmp_path / "explain.stablehlo")(crops)
+    heat_maps = runtimes.open_heat_maps(tmp_path / "explain.stablehlo")(crops)
     assert heat_maps.shape == (33, 2, 2)
     assert np.ptp(heat_maps) > 0.1
