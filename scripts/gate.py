@@ -5,7 +5,8 @@
 Strangers are made from the held-out crops (upside down, blurred beyond the quality limits), from
 nothing (noise, textures) and from two photographs that come with scikit-learn (objects); `--also`
 adds prepared faces that the model should not know. None of these kinds was shown to the gate when
-it was fitted. Counted on the gate alone, whatever the quality limits say: to be shown are at most
+it was fitted; those nearest to them that it learnt from are leaning faces, faces in bands of which
+each is upside down, and faces enlarged from 8 to 16 pixels (`familiarity.strangers`). Counted on the gate alone, whatever the quality limits say: to be shown are at most
 5 % of held-out faces and at least 90 % of each kind of stranger.
 """
 
@@ -19,8 +20,12 @@ from sklearn import datasets
 
 from dfjax.data import transforms
 from dfjax.evaluators.eval_target import EvalTarget
+from dfjax.faces import quality
 from dfjax.inference import scorer
 from dfjax.media import image as media_image
+from dfjax.model_card import QualityLimits
+
+LIMITS = QualityLimits()
 
 
 def read(name: str, size: int, count: int) -> np.ndarray:
@@ -32,13 +37,17 @@ def read(name: str, size: int, count: int) -> np.ndarray:
 
 
 def make_strangers(crops: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields (kind, crops uint8 [N, S, S, 3]); those made from crops have as many of them."""
+    """Yields (kind, crops uint8 [N, S, S, 3]), as many as there are crops.
+
+    Of blurred ones those alone that the usual quality limits would refuse.
+    """
     size, count = crops.shape[1], len(crops)
     yield "upside down", crops[:, ::-1]
     yield "turned by half", crops[:, ::-1, ::-1]
     for blur in (0.025, 0.04, 0.06):
         blurred = [cv2.GaussianBlur(crop, (0, 0), blur * size) for crop in crops]
-        yield f"blurred by {blur:.1%} of the side", np.stack(blurred)
+        beyond = [crop for crop in blurred if quality.measure(crop)[1] < LIMITS.min_sharpness]
+        yield f"blurred by {blur:.1%} of the side", np.stack(beyond)
     yield "noise", rng.integers(0, 256, (count, size, size, 3), np.uint8)
     yield "textures", np.stack([_texture(size, rng) for _ in range(count)])
     photographs = datasets.load_sample_images().images

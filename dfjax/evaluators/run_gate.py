@@ -20,8 +20,9 @@ from dfjax.run import Run
 MIN_CROPS = 100  # fewer do not show what faces may be like
 
 _METHOD = (
-    "coordinates on the principal axes of training features, their squares, and what lies beside "
-    "the axes, weighted by a logistic regression against strangers made from training crops"
+    "coordinates on the principal axes of training features, how much fine detail there is, the "
+    "squares of both, and what lies beside the axes, weighted by a logistic regression against "
+    "strangers made from training crops"
 )
 _BATCH = 32
 
@@ -102,7 +103,7 @@ def _fit(run: Run, variables: dict[str, Any], crops: np.ndarray) -> Gate:
     maps = features.choose_maps(model, variables, image_size)
     look = jax.jit(functools.partial(gate.look, model=model, image_size=image_size, maps=maps))
     found = _in_batches(lambda batch: look(variables, batch)[1], np.concatenate([crops, strange]))
-    statistics = fit.fit(found[:count], found[count:])
+    statistics = fit.fit(found[:count], found[count:], features.count_details(maps))
     fitted_on = {"training": count, "strangers": count}
     return Gate(Embedding(_METHOD, maps, store.digest(statistics), fitted_on), statistics)
 

@@ -1,7 +1,8 @@
-"""What a gate looks at: feature maps of a backbone, averaged over a coarse grid.
+"""What a gate looks at: feature maps of a backbone, averaged over a coarse grid, and fine detail.
 
-Two places of a network: an early one with what is fine (texture, noise, blur), a middle one with
-what is where. The last maps serve worse, because a classifier forgets what its classes do not
+Two places of a network: an early one with what is fine (texture, noise), a middle one with what is
+where. A network may be blind to blur, so the detail of the picture itself is among the features.
+The last maps serve worse, because a classifier forgets what its classes do not
 differ in; docs/decisions.md has the figures.
 """
 
@@ -18,18 +19,21 @@ from dfjax.models import layers
 # Name of a part of the network and cells per side of the grid that its maps are averaged over.
 Maps: TypeAlias = tuple[tuple[str, int], ...]
 
+DETAIL = "detail"  # of the picture: how strong its Laplacian is, the last of the maps
 LAST = "features"  # the last maps (`layers.expose_features`), which every network has
 # Input pixels per cell of a map, and cells per side of the grid.
 _WANTED = ((8, 2), (16, 4))
 _SLACK = 1.2  # convolutions without padding lose a border
+_DETAIL_CELLS = 2
+_FAINT = 0.0004  # a tenth of a grey level, so that a surface without any has a logarithm
 # Parts whose output is the same when norms are folded.
 _PART = re.compile(r"(stage\d+_)?(block|inception)\d+")
 
 
 def choose_maps(model: nn.Module, variables: dict[str, Any], image_size: int) -> Maps:
-    """Returns the last maps that are fine enough for each of the two places.
+    """Returns the last maps that are fine enough for each of the two places, and `DETAIL`.
 
-    Of a network without such parts, or of tokens, the last maps alone.
+    Of a network without such parts, or of tokens, the last maps and `DETAIL`.
     """
     sides = _map_sides(model, variables, image_size)
     chosen = {}
@@ -37,7 +41,13 @@ def choose_maps(model: nn.Module, variables: dict[str, Any], image_size: int) ->
         fitting = [name for name, side in sides.items() if side * stride * _SLACK >= image_size]
         if fitting:
             chosen[fitting[-1]] = cells
-    return tuple(chosen.items()) or ((LAST, _WANTED[-1][1]),)
+    chosen = chosen or {LAST: _WANTED[-1][1]}
+    return (*chosen.items(), (DETAIL, _DETAIL_CELLS))
+
+
+def count_details(maps: Maps) -> int:
+    """Returns how many of the features, the last of them, are those of `DETAIL`."""
+    return dict(maps).get(DETAIL, 0) ** 2
 
 
 def _map_sides(model: nn.Module, variables: dict[str, Any], image_size: int) -> dict[str, int]:
@@ -65,8 +75,21 @@ def apply(
     logit, state = _intermediates(
         variables, image, model=model, capture=lambda module, _: module.name in names
     )
-    pooled = [_pool(_output(state, name), cells) for name, cells in maps]
+    pooled = [
+        _pool_detail(image, cells) if name == DETAIL else _pool(_output(state, name), cells)
+        for name, cells in maps
+    ]
     return logit, jnp.concatenate(pooled, axis=1)
+
+
+def _pool_detail(image: jax.Array, cells: int) -> jax.Array:
+    """The logarithms [B, cells * cells] of the means of the luma's Laplacian, without its sign."""
+    if image.dtype == jnp.uint8:  # others are in 0..1
+        image = image.astype(jnp.float32) / 255.0
+    luma = image @ jnp.array([0.299, 0.587, 0.114], jnp.float32)
+    across = luma[:, 1:-1, :-2] + luma[:, 1:-1, 2:] + luma[:, :-2, 1:-1] + luma[:, 2:, 1:-1]
+    laplacian = jnp.abs(across - 4 * luma[:, 1:-1, 1:-1])
+    return jnp.log(_pool(laplacian[..., None], cells) + _FAINT)
 
 
 def _intermediates(

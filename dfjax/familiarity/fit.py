@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.linalg
 import scipy.optimize
 import scipy.special
 
@@ -10,26 +11,27 @@ from dfjax.familiarity.gate import Statistics
 
 AXES = 64  # of 16, 32, 64: refused the most synthesised strangers, at each of four limits
 SLACK = 0.03  # of held-out faces lie beyond the limit, so that of others less than 5 % do
-_PENALTY = 0.01  # of the squared weights
+_PENALTY = 0.03  # of the squared weights
 _FLOOR = 0.01  # of the mean spread of features: one that never varied would count without bounds
 
 
-def fit(training: np.ndarray, strangers: np.ndarray) -> Statistics:
+def fit(training: np.ndarray, strangers: np.ndarray, alone: int = 0) -> Statistics:
     """Returns the statistics of training features [N, D]; strangers' are [M, D].
 
-    There are at most `AXES` axes, and so few that training features still vary beside them.
+    There are at most `AXES` principal axes, and so few that training features still vary beside
+    them. The last `alone` features do not take part in them: each is an axis itself.
     """
     training, strangers = np.float64(training), np.float64(strangers)
     mean, spread = training.mean(0), training.std(0)
     scale = spread + _FLOOR * training.std() + 1e-6
     standard = (training - mean) / scale
-    _, values, axes = np.linalg.svd(standard, full_matrices=False)
-    count = min(AXES, len(training) // 4, training.shape[1] // 2)
+    axes = _axes(standard, alone)
+    count = axes.shape[1]
     unweighted = Statistics(
         mean=mean,
         scale=scale,
-        axes=axes[:count].T,
-        spread=values[:count] / np.sqrt(len(training)),
+        axes=axes,
+        spread=(standard @ axes).std(0),
         linear=np.zeros(count),
         square=np.zeros(count),
         beside=np.zeros(()),
@@ -42,14 +44,24 @@ def fit(training: np.ndarray, strangers: np.ndarray) -> Statistics:
 
 
 def limit(held_out: np.ndarray, further: Sequence[tuple[np.ndarray, float]] = ()) -> float:
-    """Returns the strangeness that at most `SLACK` of held-out faces, [N], are beyond.
+    """Returns the strangeness that `SLACK` of held-out faces, [N], are beyond.
 
     `further` are (strangeness [M], weight) of other datasets' faces, where the first weigh 1.
     """
     parts = [(held_out, 1.0), *further]
     strangeness = np.concatenate([part for part, _ in parts])
     weights = np.concatenate([np.full(len(part), weight / len(part)) for part, weight in parts])
-    return float(np.quantile(strangeness, 1 - SLACK, weights=weights, method="inverted_cdf"))
+    order = np.argsort(strangeness)
+    below = np.cumsum(weights[order]) - weights[order]  # of equal weights, this is np.quantile
+    return float(np.interp((1 - SLACK) * below[-1], below, strangeness[order]))
+
+
+def _axes(standard: np.ndarray, alone: int) -> np.ndarray:
+    """The principal axes of all but the last features, and then those, [D, d]."""
+    rest = standard.shape[1] - alone
+    axes = np.linalg.svd(standard[:, :rest], full_matrices=False)[2]
+    count = min(AXES, len(standard) // 4, rest // 2)
+    return scipy.linalg.block_diag(axes[:count].T, np.eye(alone))
 
 
 def _terms(found: np.ndarray, statistics: Statistics) -> np.ndarray:

@@ -54,6 +54,23 @@ def _rolled(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.roll(crop, int(crop.shape[0] * rng.uniform(0.25, 0.75)), axis=0)
 
 
+def _mirrored(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The upper or the lower half of the crop, and below or above it its reflection."""
+    half = crop.shape[0] // 2
+    made = crop.copy()
+    if rng.random() < 0.5:
+        made[-half:] = crop[:half][::-1]
+    else:
+        made[:half] = crop[-half:][::-1]
+    return made
+
+
+def _banded(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The crop in two to four bands, each of them upside down."""
+    bands = np.array_split(crop, int(rng.integers(2, 5)))
+    return np.concatenate([band[::-1] for band in bands])
+
+
 def _mosaic(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The crop in 6 to 20 tiles per side, each of one colour."""
     count = int(rng.integers(6, 21))
@@ -86,6 +103,8 @@ _KINDS = (
     _turned,
     _leaning,
     _rolled,
+    _mirrored,
+    _banded,
     _mosaic,
     _negative,
     _gradient,

@@ -46,7 +46,7 @@ def strangeness(faces):
 
     learnt = faces[:LEARNT]
     strange = strangers.make(learnt, np.random.default_rng(0))
-    statistics = fit.fit(look_at(learnt), look_at(strange))
+    statistics = fit.fit(look_at(learnt), look_at(strange), features.count_details(maps))
     return lambda crops: np.asarray(gate.strangeness(look_at(crops), statistics))
 
 
