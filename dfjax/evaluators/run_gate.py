@@ -79,7 +79,7 @@ def find_or_fit(
 def _find(run: Run, variables: dict[str, Any], card: ModelCard | None, count: int) -> Gate | None:
     if card is None or card.embedding is None or card.weights != tree.digest(variables):
         return None
-    if card.embedding.fitted_on["training"] != count:
+    if (card.embedding.method, card.embedding.fitted_on["training"]) != (_METHOD, count):
         return None
     try:
         return Gate(card.embedding, store.read(run.workdir, card.embedding))
