@@ -42,9 +42,9 @@ def _turned(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _leaning(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The crop turned by 40 to 140 degrees, either way."""
+    """The crop turned by 40 to 150 degrees, either way."""
     side = crop.shape[0]
-    angle = rng.choice((-1, 1)) * rng.uniform(40, 140)
+    angle = rng.choice((-1, 1)) * rng.uniform(40, 150)
     turn = cv2.getRotationMatrix2D((side / 2, side / 2), angle, 1.0)
     return cv2.warpAffine(crop, turn, (side, side), borderMode=cv2.BORDER_REFLECT)
 
@@ -78,6 +78,13 @@ def _mosaic(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.resize(tiles, crop.shape[:2], interpolation=cv2.INTER_NEAREST)
 
 
+def _distant(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The crop as if its face had been 8 to 16 pixels wide, enlarged."""
+    count = int(rng.integers(8, 17))
+    small = cv2.resize(crop, (count, count), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, crop.shape[:2], interpolation=cv2.INTER_CUBIC)
+
+
 def _negative(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     del rng
     return 255 - crop
@@ -106,6 +113,7 @@ _KINDS = (
     _mirrored,
     _banded,
     _mosaic,
+    _distant,
     _negative,
     _gradient,
     _blobs,
