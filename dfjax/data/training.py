@@ -67,7 +67,7 @@ class Training:
     def _share(self, rows: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
         """So many of the rows of a class, by the weights of the splits, spread over each."""
         weights = np.where([len(each) > 0 for each in rows], self.weights, 0.0)
-        counts = np.rint(count * weights / weights.sum()).astype(int)
+        counts = (count * weights / weights.sum()).astype(int)
         return [
             each[np.linspace(0, len(each) - 1, min(number, len(each)), dtype=int)]
             for each, number in zip(rows, counts, strict=True)

@@ -75,8 +75,8 @@ def test_crops_are_spread_over_the_splits_as_pairs_are_drawn(tmp_path):
     training = Training.open(own, "train", more)
     of_own, of_more, of_less = training.spread(80)
     labels = own.labels("train")[of_own]
-    assert (len(of_own), labels.sum(), len(of_more), len(of_less)) == (50, 40, 30, 0)
-    assert len(set(of_own.tolist())) == 50  # no crop comes twice
+    assert (len(of_own), labels.sum(), len(of_more), len(of_less)) == (49, 39, 30, 0)
+    assert len(set(of_own.tolist())) == 49  # no crop comes twice
     assert np.ptp(of_more) == 99  # from the first to the last
     # No more than there are, and no class that there is not.
     assert list(map(len, training.spread(10_000))) == [100, 100, 1]
