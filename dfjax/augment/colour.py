@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dfjax.augment import geometry
+
 LUMA = np.float32([0.299, 0.587, 0.114])  # of RGB, ITU-R BT.601
 _MIDDLE = 127.5
 
@@ -28,14 +30,17 @@ def adjust(
     return brightness * (_MIDDLE + contrast * (saturated - _MIDDLE))
 
 
-def turn_hue(image: jax.Array, angle: jax.Array) -> jax.Array:
-    """The planes [3, S, S] with all colours turned about grey by `angle` [] in radians.
+def turn_hue(image: jax.Array, turn: jax.Array) -> jax.Array:
+    """The planes [3, S, S] with all colours turned about grey.
+
+    `turn` [] is the tangent of half the angle, as in `geometry.affine`.
 
     In the plane of the two colour differences of YIQ, so that the luma stays.
     """
     to_yiq = np.float32([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
-    cos, sin, one, zero = jnp.cos(angle), jnp.sin(angle), jnp.ones(()), jnp.zeros(())
-    turn = jnp.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos]).reshape(3, 3)
-    matrix = np.linalg.inv(to_yiq) @ turn @ to_yiq
+    cos, sin = geometry.cos_and_sin(turn)
+    one, zero = jnp.ones(()), jnp.zeros(())
+    rotation = jnp.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos]).reshape(3, 3)
+    matrix = np.linalg.inv(to_yiq) @ rotation @ to_yiq
     red, green, blue = image
     return jnp.stack([row[0] * red + row[1] * green + row[2] * blue for row in matrix])

@@ -19,17 +19,21 @@ def affine(
     """A motion [2, 3] of the crop about its centre, from points before to points after.
 
     Args:
-      turn: tangent of half the angle of rotation, []. Cosine and sine follow by arithmetic alone:
-        the last bits of trigonometric functions depend on how many are computed at once, and so on
-        the number of devices.
+      turn: tangent of half the angle of rotation, []. Cosine and sine follow by arithmetic: those
+        of a library may round otherwise where more of them are computed at once.
       scale: factor of sizes, [].
       shift: of x and y in units of the side, [2].
       mirror: -1 first mirrors left and right, 1 does not, [].
     """
-    unit = scale / (1 + turn**2)
-    cos, sin = unit * (1 - turn**2), unit * 2 * turn
+    cos, sin = (scale * value for value in cos_and_sin(turn))
     linear = jnp.stack([jnp.stack([mirror * cos, -sin]), jnp.stack([mirror * sin, cos])])
     return jnp.concatenate([linear, (0.5 + shift - linear.sum(1) / 2)[:, None]], 1)
+
+
+def cos_and_sin(turn: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Of an angle, from the tangent of its half."""
+    unit = 1 / (1 + turn**2)
+    return unit * (1 - turn**2), unit * 2 * turn
 
 
 def draw_motion(key: jax.Array, settings: Settings) -> jax.Array:
@@ -65,11 +69,15 @@ def warp(image: jax.Array, motion: jax.Array) -> jax.Array:
 
 def _sources(motion: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
     """The pixel (x, y) of the image before, each [S, S] in 0..S - 1, that every pixel shows."""
-    a, b, c, d = motion[0, 0], motion[0, 1], motion[1, 0], motion[1, 1]
-    x, y = grid(size) - motion[:, 2, None, None]
-    determinant = a * d - b * c
-    back_x, back_y = (d * x - b * y) / determinant, (a * y - c * x) / determinant
-    last = size - 1
-    return tuple(
-        jnp.clip(last - jnp.abs(last - jnp.abs(v * size - 0.5)), 0, last) for v in (back_x, back_y)
-    )
+    pixels, last = grid(size) * size, size - 1
+    # No division of whole planes: XLA turns it into a product in some programs and not in others.
+    back = _inverse(motion)[:, :, None, None]
+    found = (row[0] * pixels[0] + row[1] * pixels[1] + (row[2] * size - 0.5) for row in back)
+    return tuple(jnp.clip(last - jnp.abs(last - jnp.abs(v)), 0, last) for v in found)
+
+
+def _inverse(motion: jax.Array) -> jax.Array:
+    """The motion [2, 3] back."""
+    (a, b, _), (c, d, _) = motion
+    linear = jnp.stack([jnp.stack([d, -b]), jnp.stack([-c, a])]) / (a * d - b * c)
+    return jnp.concatenate([linear, -(linear * motion[None, :, 2]).sum(1, keepdims=True)], 1)

@@ -11,12 +11,12 @@ import numpy as np
 from dfjax.augment import colour, filters
 from dfjax.models import layers
 
-# SBI's limits, with those of hue in radians.
+# SBI's limits.
 _RGB_SHIFT = 20.0  # grey levels, of each channel
 _RGB_SHIFT_SHARE = 0.3
 _BRIGHTNESS = _CONTRAST = 0.1
 _SATURATION = 0.15
-_HUE = 0.1
+_HUE = 0.05  # tangent of half the angle
 # Of each kind of change of detail: down and up again, sharpened, smoothed evenly, and smoothed
 # between edges.
 _DETAIL = (0.3, 0.3, 0.2, 0.2)

@@ -55,8 +55,7 @@ def test_a_pair_is_the_same_in_any_batch_and_on_any_device(pairs):
     four = _augment(sharding.put_batch(pairs, sharding.make_mesh()), ALL)
     for other in (parts, four):
         np.testing.assert_array_equal(other["label"], whole["label"])
-        # Programs for other shapes may round a last bit otherwise, and so a grey level.
-        assert (other["image"] != whole["image"]).mean() < 1e-3
+        np.testing.assert_array_equal(other["image"], whole["image"])
     reordered = _augment(
         {k: v.reshape(8, 2, *v.shape[1:])[::-1].reshape(v.shape) for k, v in pairs.items()}, ALL
     )
