@@ -216,7 +216,7 @@ def test_the_periphery_of_drawn_faces_does_not_tell_a_fake():
 
 @pytest.mark.skipif("DFJAX_TEST_DATA" not in os.environ, reason="needs real photographs")
 def test_the_periphery_of_photographs_does_not_tell_a_fake():
-    files = sorted(pathlib.Path(os.environ["DFJAX_TEST_DATA"], "ffhq_real").glob("*.jpg"))[:200]
+    files = sorted(pathlib.Path(os.environ["DFJAX_TEST_DATA"], "ffhq_real").glob("*.jpg"))[:100]
     pictures = [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in files]
     pictures = [
         cv2.resize(picture, (224, 224), interpolation=cv2.INTER_AREA) for picture in pictures
