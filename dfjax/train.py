@@ -220,10 +220,11 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                 batch = sharding.put_batch(read, mesh)
                 waited = time.monotonic() - waiting
                 batch = augment(batch, augment_key)
+                state, step_metrics = train_step(state, batch, train_key)
+                # Drawn while the devices compute: other processes would wait for this one.
                 if step == 0 and not config.cache_views and jax.process_index() == 0:
                     walk.mark_output(workdir)
                     contact_sheet.write(workdir / contact_sheet.FIRST_BATCH, read, batch)
-                state, step_metrics = train_step(state, batch, train_key)
                 # The log reads one step late: reading this step's metrics would wait for the
                 # device, and the device would then wait for the next batch.
                 log.add(step + 1, step_metrics, waited)
