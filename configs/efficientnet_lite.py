@@ -34,16 +34,16 @@ def get_config() -> ml_collections.ConfigDict:
     c.augment.shift = 0.04
     c.augment.colour = 0.2
     c.augment.noise = 0.1
-    c.augment.jpeg = 0.4
+    c.augment.jpeg = 0.25
     c.augment.mixup = 1.0
-    c.augment.cutout = 0.5
-    c.degrade.probability = 0.5
+    c.augment.cutout = 0.25
+    c.degrade.probability = 0.25
     c.batch_size = 32
-    c.num_steps = 2_800
+    c.num_steps = 4_200
     c.optimizer.lr = 1e-3
     c.optimizer.weight_decay = 0.02
     c.optimizer.warmup_steps = 50
     c.ema_decay = 0.998
-    c.evals.val.every = 400
-    c.checkpoint_every = 400
+    c.evals.val.every = 600
+    c.checkpoint_every = 600
     return c

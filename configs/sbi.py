@@ -32,15 +32,15 @@ def get_config() -> ml_collections.ConfigDict:
     c.augment.zoom = 0.08
     c.augment.shift = 0.04
     c.augment.colour = 0.2
-    c.augment.jpeg = 0.4
-    c.degrade.probability = 0.3
+    c.augment.jpeg = 0.25
+    c.degrade.probability = 0.25
     c.batch_size = 32
-    c.num_steps = 2_000
+    c.num_steps = 1_800
     c.optimizer.lr = 1e-3
     c.optimizer.weight_decay = 0.02
     c.optimizer.warmup_steps = 50
     c.ema_decay = 0.998
     c.evals.val.type = "self_blended"
-    c.evals.val.every = 400
-    c.checkpoint_every = 400
+    c.evals.val.every = 300
+    c.checkpoint_every = 300
     return c

@@ -15,6 +15,7 @@ them together.
 
 import argparse
 import fnmatch
+import itertools
 import os
 import pathlib
 import resource
@@ -65,7 +66,7 @@ def main() -> None:
 
 def train(row: rows.Row, data: pathlib.Path, workdir: pathlib.Path) -> None:
     """Trains and evaluates a row, and writes its figures."""
-    tests = tuple(f"{data / test}:test" for test in corpora.TESTS)
+    tests = tuple(f"{data / test}:test" for test in row.tests)
     settings = {"data.dir": data / "dfdc_faces", "eval.data": tests, "seed": row.seed}
     if row.config != rows.LITE:
         further = tuple((f"{data / name}:train", share) for name, share in rows.FURTHER.items())
@@ -88,19 +89,20 @@ def train(row: rows.Row, data: pathlib.Path, workdir: pathlib.Path) -> None:
 
 
 def combine(seed: int, runs: pathlib.Path) -> None:
-    """Averages the logits of the supervised and the self-blending model, and compares both ways."""
-    one, other = (runs / f"{name}-{seed}" for name in ("supervised", "sbi"))
-    key = f"average-{seed}"
-    if figures.read(key) is not None or not all(figures.read(r.name) for r in (one, other)):
+    """Averages the logits of the supervised and the self-blending model.
+
+    What the average, and the one training of both, have more of AUC than either goes with it.
+    """
+    key, both = f"average-{seed}", f"both-{seed}"
+    singles = [f"{name}-{seed}" for name in ("supervised", "sbi")]
+    if figures.read(key) is not None or not all(map(figures.read, (*singles, both))):
         return
-    out = runs / key
-    report = average.write([one, other], out, run)
-    against = {
-        f"{test}, against {single.name}": average.compare(single, out, test, run)
-        for test in corpora.TESTS
-        for single in (one, other)
+    report = average.write([runs / single for single in singles], runs / key, run)
+    more = {
+        f"{name} than {single}, {test}": average.compare(runs / single, runs / name, test, run)
+        for name, single, test in itertools.product((key, both), singles, corpora.TESTS)
     }
-    figures.write(key, report, {"of": [one.name, other.name], "seed": seed, "more_auc": against})
+    figures.write(key, report, {"of": singles, "seed": seed, "more_auc": more})
 
 
 def _cpu_seconds() -> float:

@@ -8,6 +8,8 @@ import dataclasses
 import itertools
 from typing import Any
 
+from scripts.recipes import corpora
+
 SEEDS = (0, 1, 2)
 FURTHER = {"ffhq_real": 0.1, "studio": 0.1}  # reals for blending, and the share of each
 
@@ -26,7 +28,13 @@ _LADDER = (
     ("cutout", ("augment.cutout",)),
     ("degradations", ("degrade.probability",)),
 )
-_SHORT = {"num_steps": 1_125, "evals.val.every": 225, "checkpoint_every": 225, "log_every": 45}
+_SHORT = {
+    "num_steps": 900,
+    "evals.val.every": 225,
+    "checkpoint_every": 225,
+    "log_every": 45,
+    "eval.gate_crops": 0,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +52,11 @@ class Row:
     config: str
     settings: dict[str, Any]
     seed: int
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The corpora that it is tested on: its own alone, where it is a step of the ablation."""
+        return corpora.TESTS[:1] if self.name.startswith("ablation/") else corpora.TESTS
 
     @property
     def is_degraded(self) -> bool:

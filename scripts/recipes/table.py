@@ -25,8 +25,8 @@ def _lines() -> Iterator[str]:
     yield f"| row | seeds | {' | '.join(tests)} | videos, video AUC | CPU minutes |"
     yield "|---" * (len(tests) + 4) + "|"
     for name, found in _by_name().items():
-        frame = [_spread([_auc(row, test, "frame") for row in found]) for test in corpora.TESTS]
-        video = _spread([_auc(row, "videos", "video") for row in found])
+        frame = [_spread(found, test, "frame") for test in corpora.TESTS]
+        video = _spread(found, "videos", "video")
         minutes = statistics.mean(row.get("cpu_seconds", 0) for row in found) / 60
         seeds = ", ".join(str(row["seed"]) for row in found)
         yield f"| {name} | {seeds} | {' | '.join(frame)} | {video} | {minutes:.0f} |"
@@ -41,12 +41,11 @@ def _by_name() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _auc(row: dict[str, Any], test: str, level: str) -> list[float]:
-    return row["tests"][test][level]["auc"]
-
-
-def _spread(aucs: list[list[float]]) -> str:
+def _spread(rows: list[dict[str, Any]], test: str, level: str) -> str:
     """The mean over seeds, the least and the most of them, and the interval of the first."""
+    aucs = [row["tests"][test][level]["auc"] for row in rows if test in row["tests"]]
+    if not aucs:
+        return "-"
     values = [value for value, _, _ in aucs]
     _, low, high = aucs[0]
     span = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
