@@ -113,12 +113,16 @@ def require_space(folder: str | os.PathLike, num_bytes: float, what: str) -> Non
     Raises:
       UserError: it has not; the message has both figures.
     """
-    free = shutil.disk_usage(_existing(folder)).free
-    if free < num_bytes:
+    if shutil.disk_usage(_existing(folder)).free < num_bytes:
         raise UserError(
             f"{what} take {_show_bytes(num_bytes)}, and the disk of {folder} has "
-            f"{_show_bytes(free)} left: make room, or give a folder on another disk"
+            f"{free_space(folder)} left: make room, or give a folder on another disk"
         )
+
+
+def free_space(folder: str | os.PathLike) -> str:
+    """Returns what the disk of `folder`, which may be missing, has left: "1.5 GiB"."""
+    return _show_bytes(shutil.disk_usage(_existing(folder)).free)
 
 
 def _existing(folder: str | os.PathLike) -> pathlib.Path:

@@ -90,7 +90,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     # Where the state comes from: the newest checkpoint of this workdir, else `init_from`, else the
     # seed. A resumed run does not read `init_from` again: its weights are in the checkpoint, and
     # the file may be gone.
-    start = checkpoint.latest_step(workdir) or 0
+    start = checkpoint.latest_step(workdir) or 0  # of those that are there, whole or not
     if config.init_from and not start:  # before anything is compiled, because they may be refused
         weights, transfer = init_from.load(
             config.init_from,
@@ -103,7 +103,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
         workdir, select_by=config.select_by, keep=config.keep_checkpoints
     )
     if start:
-        state = checkpoints.restore(start, like)
+        state, start = checkpoints.restore_newest(like)
         say(f"resuming {workdir} at step {start}")
     else:
         state = jax.jit(init, out_shardings=everywhere)(init_key)
