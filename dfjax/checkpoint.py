@@ -249,12 +249,13 @@ def load_variables(
 ) -> tuple[dict[str, Any], int]:
     """(variables for evaluation as numpy arrays, step) of a checkpoint.
 
-    `step` None is the best by the metric `select_by` of those that are not seen to be damaged.
-    Nothing else of the state is read, so neither the other fields of the config nor the optimizer
-    matter. Nothing is moved, because another process may be writing.
+    `step` None is the best by the metric `select_by`. Nothing else of the state is read, so neither
+    the other fields of the config nor the optimizer matter. Nothing is moved, because another
+    process may be writing.
 
     Raises:
-      UserError: the run has no such checkpoint, or it is damaged.
+      UserError: the run has no such checkpoint, or it is damaged; or, where the best is asked for,
+        another is.
     """
     if step is None:
         step = _best(_read_metrics(workdir / FOLDER), select_by)
@@ -296,15 +297,19 @@ def _best(metrics: Mapping[int, Mapping[str, float] | None], select_by: str) -> 
 
 
 def _read_metrics(folder: pathlib.Path) -> dict[int, Mapping[str, float] | None]:
-    """The metrics of each checkpoint, without those that are seen to be damaged."""
-    metrics = {}
+    """The metrics of each checkpoint in a folder that need not exist."""
     for step in _steps(folder):
-        path = (folder / str(step)).absolute()
-        reason = _find_damage(path, whole=False)
-        if reason is None:
-            metrics[step] = ocp.checkpointables_metadata(path).metrics
-        else:
-            console.print_line(f"dfjax: note: checkpoint {step} is left out: {reason}", error=True)
+        # Its metric may be another, and Orbax would stop at metadata that it cannot read.
+        if reason := _find_damage(folder / str(step), whole=False):
+            raise UserError(
+                f"{reason}: restore checkpoint {step} from a copy, or move it away; the command "
+                "that trained it does that and makes it again"
+            )
+    if not folder.is_dir():
+        return {}
+    reader = ocp.training.Checkpointer(folder.absolute(), cleanup_tmp_directories=False)
+    metrics = {saved.step: saved.metrics for saved in reader.checkpoints}
+    reader.close()
     return metrics
 
 

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import ml_collections
@@ -16,7 +16,9 @@ from dfjax import (
     contact_sheet,
     files,
     head_training,
+    lock,
     losses,
+    preemption,
     progress,
     recipe,
     run,
@@ -28,6 +30,7 @@ from dfjax import (
 )
 from dfjax.data import builder
 from dfjax.data.training import Training
+from dfjax.errors import PreemptedError
 from dfjax.evaluators import chosen, frame
 from dfjax.familiarity import gate
 from dfjax.weights import init_from
@@ -39,19 +42,28 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     The state at step n has seen exactly batches 0 to n - 1, whose content is a function of
     (seed, step), so a resumed run does what an uninterrupted one would have done.
 
-    A run that fails, for example by a damaged record, saves its last step first.
+    A run that fails, for example by a damaged record, saves its last step first, and so does one
+    that is asked to end by SIGTERM.
 
     Raises:
       UserError: a setting, the data or the disk does not fit; the message says which and what
         would, and no step was done. Or a loss or a gradient is not finite; the message names the
         step, and all checkpoints are of earlier ones.
+      InUseError: another run writes into the workdir.
+      PreemptedError: it was asked to end, and has saved what it did.
     """
+    with lock.held(workdir), preemption.noticed() as is_asked_to_end:
+        _train(config, workdir, is_asked_to_end)
+
+
+def _train(
+    config: ml_collections.ConfigDict, workdir: pathlib.Path, is_asked_to_end: Callable[[int], bool]
+) -> None:
     # What would end the run later is refused here, before minutes go into compiling and hours into
     # steps; nothing is written into the workdir until all of it holds.
     mesh = sharding.make_mesh()
     sharding.check_train_batch_size(config.batch_size, mesh, config.grad_accum_steps)
     recipe.check_periods(config)
-    files.require_writable(workdir)
     dataset = builder.open_dataset(config.data.dir)
     training = Training.open(dataset, config.data.train_split, config.data.more)
     if not config.data.allow_leaks:
@@ -213,7 +225,11 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
                     log.flush()
                     checkpoints.save(step, state, metrics)
                     log.restart_clock()
-                if step == config.num_steps or _stalled(history, config.early_stop_patience):
+                # All processes ask at every step, or they would not agree on the one to end at.
+                is_ending = is_asked_to_end(step)
+                if is_ending or step == config.num_steps:
+                    break
+                if _stalled(history, config.early_stop_patience):
                     break
                 waiting = time.monotonic()
                 read = next(stream)
@@ -235,7 +251,12 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
             # Whatever it was, the steps are done: the same command goes on from here.
             say(checkpoints.rescue(state, {step: metrics}, log))
             raise
+        checkpoints.wait()
+        if is_ending and step > (checkpoints.latest_step or 0):
+            checkpoints.save(step, state, metrics, log.window())
     checkpoints.close()
+    if is_ending:
+        raise PreemptedError(f"asked to end: {workdir} is saved at step {step}, and goes on there")
     say(f"step {step}: best checkpoint {checkpoints.best_step} by {config.select_by}, in {workdir}")
 
 

@@ -144,8 +144,13 @@ def test_a_checkpoint_that_a_killed_run_had_not_listed_is_used(saved, tmp_path):
 def test_weights_of_a_damaged_checkpoint_are_refused(saved, tmp_path):
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     MUTATIONS["data flipped"](tmp_path / "checkpoints" / "2")
-    with pytest.raises(UserError, match=r"is damaged: .*restore the checkpoint from a copy"):
-        checkpoint.load_variables(tmp_path, 2, select_by="val/auc")
+    for step in (2, None):
+        with pytest.raises(UserError, match=r"is damaged: .*restore .* from a copy"):
+            checkpoint.load_variables(tmp_path, step, select_by="val/auc")
+    weights, step = checkpoint.load_variables(tmp_path, 1, select_by="val/auc")
+    np.testing.assert_array_equal(weights["params"]["w"][:3], [1.0, 2.0, 3.0])
+    assert step == 1
+    assert checkpoint.load_variables(saved, select_by="val/auc")[1] == 2
 
 
 def test_no_checkpoint_that_is_whole_is_said(saved, tmp_path):

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from configs import resnet
-from dfjax import checkpoint, losses, recipe, sharding, train, tree
+from dfjax import checkpoint, lock, losses, recipe, sharding, train, tree
 from dfjax.data import builder, sampling
-from dfjax.errors import UserError
+from dfjax.errors import InUseError, PreemptedError, UserError
 from dfjax.evaluators import score_table
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -134,13 +134,20 @@ def test_run_leaves_metrics_checkpoints_and_a_report(uninterrupted):
     assert found["frame"]["accuracy"] == pytest.approx((called == fake).mean())
 
 
-# With which workers, and which seed chooses the moment; scripts/long_tests.sh tries more moments.
-KILLS = [(0, 0), (2, 0)]
-MORE_KILLS = [pytest.param(0, seed, marks=pytest.mark.long) for seed in range(1, 11)]
+# How, with which workers, and which seed chooses the moment; scripts/long_tests.sh tries more
+# moments.
+ENDS = [(signal.SIGKILL, 0, 0), (signal.SIGKILL, 2, 0), (signal.SIGTERM, 0, 0)]
+MORE_ENDS = [
+    pytest.param(how, 0, seed, marks=pytest.mark.long)
+    for how in (signal.SIGKILL, signal.SIGTERM)
+    for seed in range(1, 11)
+]
 
 
-@pytest.mark.parametrize(("workers", "seed"), KILLS + MORE_KILLS)
-def test_killed_and_resumed_run_is_bit_identical(prepared, uninterrupted, tmp_path, workers, seed):
+@pytest.mark.parametrize(("how", "workers", "seed"), ENDS + MORE_ENDS)
+def test_ended_and_resumed_run_is_bit_identical(
+    prepared, uninterrupted, tmp_path, how, workers, seed
+):
     workdir = tmp_path / "killed"
     # The number of workers is part of the config, but not of what the run computes.
     extra = f"--config.data.num_workers={workers}"
@@ -152,10 +159,16 @@ def test_killed_and_resumed_run_is_bit_identical(prepared, uninterrupted, tmp_pa
         assert time.monotonic() < deadline
         time.sleep(0.01)
     time.sleep(rng.uniform(0, 0.5))
-    os.killpg(process.pid, signal.SIGKILL)  # with its loader processes, as a machine dies
-    process.communicate()
+    if how == signal.SIGKILL:
+        os.killpg(process.pid, how)  # with its loader processes, as a machine dies
+        process.communicate()
+        steps = r"(4|6|8|12)\n"
+    else:
+        process.send_signal(how)
+        ended = _finish(process, status=PreemptedError.status)
+        steps = re.search(r"is saved at step (\d+), and goes on there|SIGTERM", ended)[1] or "12"
     output = _run(prepared, workdir, extra)
-    assert re.search(r"resuming .* at step (4|6|8|12)", output)
+    assert re.search(rf"resuming .* at step {steps}", output)
     config = _config(prepared)
     expected, found = _state(uninterrupted, config), _state(workdir, config)
     assert any("ema" in name for name in expected)
@@ -213,6 +226,23 @@ def test_a_run_that_failed_goes_on_at_its_last_step_bit_identically(
     assert best == max(aucs, key=lambda step: (aucs[step], step))
 
 
+def test_a_second_run_is_told_whose_the_workdir_is(prepared, tmp_path):
+    with lock.held(tmp_path):
+        output = _run(prepared, tmp_path, status=InUseError.status)
+        names = (
+            f"{tmp_path} is in use by another run (process {os.getpid()} on {socket.gethostname()})"
+        )
+        assert names in output
+        assert (tmp_path / lock.FILE).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_dead_run_holds_nobody_off(tmp_path):
+    (tmp_path / lock.FILE).write_text('{"host": "elsewhere", "pid": 1}')
+    with lock.held(tmp_path):
+        assert str(os.getpid()) in (tmp_path / lock.FILE).read_text()
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -229,7 +259,7 @@ def _train_pair(prepared, folder: pathlib.Path, extra: list[str]) -> pathlib.Pat
         workdir, port = folder / f"pair{attempt}", _free_port()
         pair = [
             _start(
-                _command(prepared, workdir, *extra, "--distributed"),
+                _command(prepared, workdir, *extra, "--distributed=env"),
                 devices=2,
                 JAX_COORDINATOR_ADDRESS=f"127.0.0.1:{port}",
                 DFJAX_NUM_PROCESSES="2",

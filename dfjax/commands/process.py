@@ -1,8 +1,9 @@
 """What every command does first and last: set up the process, and end it with a status.
 
 A deliberate message (UserError), a file that cannot be used (MediaError) and the operating system's
-errors end in one line and status 2; DFJAX_TRACEBACK=1 shows where they came from. Everything else
-is a fault of the program and keeps its traceback.
+errors end in one line and status 2, or the error's own; DFJAX_TRACEBACK=1 shows where they came
+from. Everything else is a fault of the program and keeps its traceback, and its status is 1.
+docs/operations.md lists the statuses.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 
 from dfjax import console
-from dfjax.errors import UserError
+from dfjax.errors import PreemptedError, UserError
 from dfjax.media import limits
 from dfjax.media.errors import MediaError
 
@@ -36,7 +37,10 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
         if os.environ.get("DFJAX_TRACEBACK") == "1":
             traceback.print_exc()
         console.print_line(f"dfjax: error: {error}", error=True)
-        return 2
+        return getattr(error, "status", 2)
+    except PreemptedError as error:
+        console.print_line(f"dfjax: {error}", error=True)
+        return error.status
     except KeyboardInterrupt:
         console.print_line("dfjax: interrupted: the same command continues", error=True)
         return 130

@@ -1,12 +1,10 @@
 """`dfjax train`: a config file becomes a trained and evaluated run."""
 
 import argparse
-import os
 import pathlib
 
-from dfjax import allocator
+from dfjax import allocator, console
 from dfjax.commands import compile_cache, config_file, options
-from dfjax.errors import UserError
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -27,39 +25,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     config_file.add_options(parser)
     parser.add_argument(
         "--distributed",
-        action="store_true",
-        help="join other processes: without more on Slurm, Open MPI, GKE and TPU VMs, elsewhere by "
-        "JAX_COORDINATOR_ADDRESS, DFJAX_NUM_PROCESSES and DFJAX_PROCESS_ID",
+        choices=("auto", "off", "env"),
+        default="auto",
+        help="how processes find each other: auto does so on Slurm, Open MPI, GKE and TPU VMs, and "
+        "elsewhere, as env does, by JAX_COORDINATOR_ADDRESS, DFJAX_NUM_PROCESSES and "
+        "DFJAX_PROCESS_ID where these are set; off is one process (%(default)s)",
     )
 
 
 def run(arguments: argparse.Namespace, *, train_first: bool = True) -> int:
     """Trains, unless that is left out, and evaluates."""
     allocator.keep_freed_memory()
-    from dfjax import evaluate, train
+    from dfjax import evaluate, hosts, preemption, train
 
     config = config_file.read(arguments.config, arguments.overrides)
     compile_cache.use(config.compile_cache)
-    if arguments.distributed:
-        _join_processes()
+    if joined := hosts.join(arguments.distributed):
+        console.print_line(joined)
     workdir = pathlib.Path(arguments.workdir)
-    if train_first:
-        evaluate.check(config)  # rather than after hours of training
-        train.train(config, workdir)
-    evaluate.evaluate(config, workdir)
+    with preemption.ending():
+        if train_first:
+            evaluate.check(config)  # rather than after hours of training
+            train.train(config, workdir)
+        evaluate.evaluate(config, workdir)
     return 0
-
-
-def _join_processes() -> None:
-    import jax
-
-    count, index = (os.environ.get(f"DFJAX_{name}") for name in ("NUM_PROCESSES", "PROCESS_ID"))
-    if (count is None) != (index is None):
-        raise UserError("set both DFJAX_NUM_PROCESSES and DFJAX_PROCESS_ID, or neither")
-    if count is None:
-        jax.distributed.initialize()
-    else:
-        jax.distributed.initialize(num_processes=int(count), process_id=int(index))
-    if jax.default_backend() == "cpu":
-        # Kept programs that several processes read wait for one another for ever: jaxlib 0.10.2.
-        jax.config.update("jax_enable_compilation_cache", False)
