@@ -143,6 +143,10 @@ def base() -> ml_collections.ConfigDict:
     c.log_every = 50  # steps between rows of metrics; divides all that is done "every" so often
     c.checkpoint_every = 1_000  # steps between checkpoints; those that may be best are always saved
     c.keep_checkpoints = 2  # latest checkpoints kept next to the best one
+    # What a loss or a gradient that is no finite number does (dfjax/divergence.py). stop: ends the
+    # run. skip: leaves the update out. rollback: goes back to the newest checkpoint and leaves out
+    # the batches from there on, three times at most.
+    c.on_divergence = "stop"
     c.early_stop_patience = 0  # measurements without a better select_by before the end; 0 is off
 
     # What is measured during training: by name, an evaluator of dfjax/evaluators with its own data

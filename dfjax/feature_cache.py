@@ -65,14 +65,18 @@ class FeatureCache:
         Pairs come in a shuffled order, all of them once before any again; the batch of a step is a
         function of (seed, step).
         """
-        order = grain.MapDataset.range(self.num_rows // 2).seed(seed).shuffle().repeat()
-        size = batch_size // 2
         step = start
         while True:
-            pairs = np.array([order[n] for n in range(step * size, (step + 1) * size)])
-            rows = (2 * pairs[:, None] + [0, 1]).ravel()
+            pairs = self.pairs_of(step, batch_size=batch_size, seed=seed)
+            rows = (2 * np.array(pairs)[:, None] + [0, 1]).ravel()
             yield {"image": self._features[rows], "label": self._labels[rows]}
             step += 1
+
+    def pairs_of(self, step: int, *, batch_size: int, seed: int) -> list[int]:
+        """Returns the numbers of the pairs in the batch of a step."""
+        order = grain.MapDataset.range(self.num_rows // 2).seed(seed).shuffle().repeat()
+        size = batch_size // 2
+        return [order[n] for n in range(step * size, (step + 1) * size)]
 
     def _read_progress(self) -> int:
         file = self._folder / "progress.json"

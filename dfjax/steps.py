@@ -91,13 +91,15 @@ def train_step(
     loss: Callable[[jax.Array, jax.Array], jax.Array],
     ema_decay: float,
     grad_accum_steps: int,
+    skip_not_finite: bool = False,
 ) -> tuple[TrainState, TrainMetrics]:
     """One update from a batch of `image` [B, H, W, 3] uint8 and `label` [B] in 0..1.
 
     The dropout key is a function of (key, step), so nothing about randomness is saved. With
     grad_accum_steps k the gradients of k microbatches are averaged (see `split_microbatches`).
     BatchNorm then sees B / k images at a time and moves its running statistics k times per update,
-    so a momentum m acts as m**k does in a whole batch.
+    so a momentum m acts as m**k does in a whole batch. With `skip_not_finite`, an update whose loss
+    or gradient is not finite changes nothing but `step`.
     """
     key = jax.random.fold_in(key, state.step)
     gradients = _gradients
@@ -119,17 +121,13 @@ def train_step(
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
         new = {"params": params, "batch_stats": batch_stats}
         ema = optax.incremental_update(new, ema, 1.0 - decay)
-    step_metrics = TrainMetrics.single_from_model_output(
-        **outputs, grad_norm=optax.tree.norm(grads)
-    )
-    state = state.replace(
-        step=state.step + 1,
-        params=params,
-        batch_stats=batch_stats,
-        opt_state=opt_state,
-        ema=ema,
-    )
-    return state, step_metrics
+    grad_norm = optax.tree.norm(grads)
+    step_metrics = TrainMetrics.single_from_model_output(**outputs, grad_norm=grad_norm)
+    updated = state.replace(params=params, batch_stats=batch_stats, opt_state=opt_state, ema=ema)
+    if skip_not_finite:
+        is_finite = jnp.isfinite(outputs["loss"].mean()) & jnp.isfinite(grad_norm)
+        updated = jax.tree.map(lambda new, old: jnp.where(is_finite, new, old), updated, state)
+    return updated.replace(step=state.step + 1), step_metrics
 
 
 def _gradients(

@@ -14,6 +14,7 @@ from clu import parameter_overview
 from dfjax import (
     checkpoint,
     contact_sheet,
+    divergence,
     files,
     head_training,
     lock,
@@ -43,7 +44,8 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     (seed, step), so a resumed run does what an uninterrupted one would have done.
 
     A run that fails, for example by a damaged record, saves its last step first, and so does one
-    that is asked to end by SIGTERM.
+    that is asked to end by SIGTERM. What a loss that is not finite does, `config.on_divergence`
+    says.
 
     Raises:
       UserError: a setting, the data or the disk does not fit; the message says which and what
@@ -52,8 +54,15 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
       InUseError: another run writes into the workdir.
       PreemptedError: it was asked to end, and has saved what it did.
     """
+    divergence.require_known(config.on_divergence)
     with lock.held(workdir), preemption.noticed() as is_asked_to_end:
-        _train(config, workdir, is_asked_to_end)
+        while True:
+            try:
+                return _train(config, workdir, is_asked_to_end)
+            except divergence.DivergenceError:
+                # What led there is left out, so the same call does not lead there again.
+                if divergence.read(workdir)[-1]["action"] != "rollback":
+                    raise
 
 
 def _train(
@@ -138,6 +147,7 @@ def _train(
         if row["step"] == start and name.partition("/")[0] in measures
     }
 
+    left_out = divergence.batches_left_out(workdir)
     augment = jax.jit(augment, out_shardings=by_rows)
     batch = sharding.abstract_batch(
         config.batch_size, config.data.image_size, dataset.crop_spec.landmarks, mesh
@@ -155,12 +165,16 @@ def _train(
             augment=functools.partial(augment, key=augment_key),
             mesh=mesh,
         )
-        stream = cache.batches(batch_size=config.batch_size, seed=config.seed, start=start)
+        stream = cache.batches(
+            batch_size=config.batch_size, seed=config.seed, start=start + left_out
+        )
+        pairs_of = functools.partial(cache.pairs_of, batch_size=config.batch_size, seed=config.seed)
         batch = sharding.abstract(cache.abstract_batch(config.batch_size), by_rows)
         augment = jax.jit(lambda batch, _: batch, out_shardings=by_rows)
         model = head_training.HeadOnly(model.dropout)
     else:
-        stream = stream_from(start=start)  # batch n is a function of n
+        stream = stream_from(start=start + left_out)  # batch n is a function of n
+        pairs_of = functools.partial(_pairs_of, batch_size=config.batch_size)
     train_step = functools.partial(
         steps.train_step,
         model=model,
@@ -168,6 +182,7 @@ def _train(
         loss=loss,
         ema_decay=config.ema_decay,
         grad_accum_steps=config.grad_accum_steps,
+        skip_not_finite=config.on_divergence == "skip",
     )
     # The old state is dead once the new one exists: donating it halves the memory of the state.
     train_step = jax.jit(train_step, donate_argnums=0, out_shardings=(everywhere, everywhere))
@@ -186,12 +201,20 @@ def _train(
     )
 
     metric_writer = writer.MetricWriter(workdir, resume_step=start)
+
+    def note(step: int, what: str, value: object, action: str, **more: int) -> None:
+        records = [pairs.names(number) for number in pairs_of(step - 1 + left_out)]
+        row = {"step": step, "what": what, "value": str(value), "action": action, **more}
+        divergence.note(workdir, **row, records=records)
+
+    skip = functools.partial(note, action="skip") if config.on_divergence == "skip" else None
     log = writer.StepLog(
         metric_writer,
         every=config.log_every,
         batch_size=config.batch_size,
         schedule=schedule,
         window=checkpoints.window(start) if start else (),
+        skip=skip,
     )
     # The order below is what makes resume exact: evaluate and save the state at `step` BEFORE the
     # next batch is drawn, so that a checkpoint at n has seen batches 0 to n - 1 and no other.
@@ -247,6 +270,19 @@ def _train(
                 bar.update(
                     step + 1, **log.summary(), **{config.select_by: history[-1] if history else "-"}
                 )
+        except divergence.DivergenceError as error:
+            checkpoints.close()
+            action = config.on_divergence
+            if (
+                action == "rollback"
+                and divergence.num_rollbacks(workdir) == divergence.MAX_ROLLBACKS
+            ):
+                action = "stop"
+            resumed = checkpoints.latest_step or 0
+            note(error.step, error.what, error.value, action, resumed=resumed)
+            found = f"the {error.what} became {error.value} at step {error.step}"
+            say(f"{found}, the newest checkpoint is of step {resumed}: {action}")
+            raise
         except BaseException:  # also Ctrl-C
             # Whatever it was, the steps are done: the same command goes on from here.
             say(checkpoints.rescue(state, {step: metrics}, log))
@@ -258,6 +294,12 @@ def _train(
     if is_ending:
         raise PreemptedError(f"asked to end: {workdir} is saved at step {step}, and goes on there")
     say(f"step {step}: best checkpoint {checkpoints.best_step} by {config.select_by}, in {workdir}")
+
+
+def _pairs_of(step: int, *, batch_size: int) -> range:
+    """The numbers of the pairs in the batch of a step."""
+    size = batch_size // 2
+    return range(step * size, (step + 1) * size)
 
 
 def _stalled(history: Sequence[float], patience: int) -> bool:

@@ -6,7 +6,6 @@ without it training goes on and says which writer is off.
 
 import contextlib
 import json
-import math
 import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dfjax import console
-from dfjax.errors import UserError
+from dfjax import console, divergence
 
 FILE_NAME = "metrics.jsonl"
 
@@ -89,8 +87,14 @@ class StepLog:
         batch_size: int,
         schedule: Callable[[int], float],
         window: Window = (),
+        skip: Callable[[int, str, float], None] | None = None,
     ):
-        """`window` is what the log of a run that failed had not written; this one goes on there."""
+        """`window` is what the log of a run that failed had not written; this one goes on there.
+
+        `skip` is told of updates that are not finite, and that were left out (`divergence.check`);
+        without it, they end the run.
+        """
+        self._skip = skip
         self._writer, self._every, self._batch_size = writer, every, batch_size
         self._schedule = schedule
         self._pending: list[tuple[int, Any]] = [
@@ -110,7 +114,7 @@ class StepLog:
         `waited` is the time in seconds that the loop spent waiting for its batch.
 
         Raises:
-          UserError: a loss or a gradient of the last full window is not finite.
+          DivergenceError: a loss or a gradient of the last full window is not finite.
         """
         if self._pending and self._pending[-1][0] % self._every == 0:
             self.flush()
@@ -129,11 +133,12 @@ class StepLog:
         """Writes the steps that are still waiting; blocks until they are done.
 
         Raises:
-          UserError: a loss or a gradient of theirs is not finite.
+          DivergenceError: a loss or a gradient of theirs is not finite.
         """
         if not self._pending:
             return
-        numbers, values = self._finite_values()
+        numbers, values = self._values()
+        values = divergence.check(numbers, values, self._skip)
         self._pending = []
         means = {f"train/{k}": float(np.mean([v[k] for v in values])) for k in values[0]}
         elapsed = time.monotonic() - self._began
@@ -150,26 +155,15 @@ class StepLog:
         """Returns the steps that wait to be written, as plain JSON, for a run that goes on here.
 
         Raises:
-          UserError: a loss or a gradient of theirs is not finite.
+          DivergenceError: a loss or a gradient of theirs is not finite, and was not left out.
         """
-        numbers, values = self._finite_values()
+        numbers, values = self._values()
+        divergence.check(numbers, values, self._skip and (lambda *_: None))  # told once, by `flush`
         plain = [{name: float(value) for name, value in each.items()} for each in values]
         return list(zip(numbers, plain, strict=True))
 
-    def _finite_values(self) -> tuple[list[int], list[dict[str, Any]]]:
+    def _values(self) -> tuple[list[int], list[dict[str, Any]]]:
         """The steps that wait to be written and their metrics; blocks until they are done."""
         numbers = [step for step, _ in self._pending]
         pending = jax.device_get([metrics for _, metrics in self._pending])
-        values = [each if isinstance(each, dict) else each.compute() for each in pending]
-        for step, value in zip(numbers, values, strict=True):
-            # The loss is that of the parameters before the update, the gradient makes the update:
-            # a checkpoint of this step would be lost although its loss is finite.
-            for name, meaning in (("loss", "loss"), ("grad_norm", "gradient norm")):
-                if not math.isfinite(value[name]):
-                    raise UserError(
-                        f"the {meaning} became {value[name]} at step {step}, within steps "
-                        f"[{numbers[0]}, {numbers[-1]}], and no checkpoint holds it: lower "
-                        "optimizer.lr in a new workdir (init_from takes a checkpoint of this one), "
-                        "or look at the data there"
-                    )
-        return numbers, values
+        return numbers, [each if isinstance(each, dict) else each.compute() for each in pending]

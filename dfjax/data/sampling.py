@@ -140,6 +140,12 @@ class Pairs:
             real = int(self._reals[index])
         return Pair(index, FORGERY, real, (fake,), aligned=bool(self._partner[fake] == real))
 
+    def names(self, index: int) -> list[str]:
+        """Returns which records a pair is made of: "CLIP#FRAME#FACE"; reads them."""
+        pair = self[index]
+        records = [self.records[row] for row in dict.fromkeys((pair.real, *pair.others))]
+        return [f"{each['clip']}#{each['frame']}#{each['face']}" for each in records]
+
     def _blend(self, index: int, rng: np.random.Generator) -> Pair:
         real, draw = int(self._reals[index]), rng.random()
         others: Sequence[int] = ()
