@@ -140,6 +140,7 @@ def base() -> ml_collections.ConfigDict:
     # (names that match fully, factor of the learning rate): the first that matches; 0 freezes.
     c.optimizer.lr_rules = ()
 
+    c.writers = ("tensorboard",)  # where metrics go besides metrics.jsonl (dfjax/writers)
     c.log_every = 50  # steps between rows of metrics; divides all that is done "every" so often
     c.checkpoint_every = 1_000  # steps between checkpoints; those that may be best are always saved
     c.keep_checkpoints = 2  # latest checkpoints kept next to the best one

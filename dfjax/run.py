@@ -52,7 +52,7 @@ REQUIRED_FIELDS = (
 # What may change from one start of a run to the next, because no weight and no choice of a
 # checkpoint depends on it. Data are compared by their digest, not by their path.
 _MAY_DIFFER = re.compile(
-    r"compile_cache|log_every|on_divergence|checkpoint_every|keep_checkpoints|eval\..*"
+    r"compile_cache|writers|log_every|on_divergence|checkpoint_every|keep_checkpoints|eval\..*"
     r"|data\.(dir|test_split|allow_leaks|num_workers|num_threads|prefetch)"
 )
 

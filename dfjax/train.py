@@ -17,15 +17,18 @@ from dfjax import (
     divergence,
     files,
     head_training,
+    heartbeat,
     lock,
     losses,
     preemption,
+    profiling,
     progress,
     recipe,
     run,
     sharding,
     steps,
     tree,
+    utilisation,
     walk,
     writer,
 )
@@ -37,7 +40,9 @@ from dfjax.familiarity import gate
 from dfjax.weights import init_from
 
 
-def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+def train(
+    config: ml_collections.ConfigDict, workdir: pathlib.Path, *, profile: range = range(0)
+) -> None:
     """Trains to `config.num_steps`; the same call resumes after the newest checkpoint.
 
     The state at step n has seen exactly batches 0 to n - 1, whose content is a function of
@@ -45,7 +50,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
 
     A run that fails, for example by a damaged record, saves its last step first, and so does one
     that is asked to end by SIGTERM. What a loss that is not finite does, `config.on_divergence`
-    says.
+    says. The updates `profile` are traced (`profiling`).
 
     Raises:
       UserError: a setting, the data or the disk does not fit; the message says which and what
@@ -55,18 +60,32 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
       PreemptedError: it was asked to end, and has saved what it did.
     """
     divergence.require_known(config.on_divergence)
+    writer.require_known(config.writers)
     with lock.held(workdir), preemption.noticed() as is_asked_to_end:
         while True:
             try:
-                return _train(config, workdir, is_asked_to_end)
+                return _train(config, workdir, is_asked_to_end, profile)
             except divergence.DivergenceError:
                 # What led there is left out, so the same call does not lead there again.
                 if divergence.read(workdir)[-1]["action"] != "rollback":
                     raise
+            except jax.errors.JaxRuntimeError as error:
+                explained = utilisation.explain_memory(
+                    error,
+                    batch_size=config.batch_size,
+                    grad_accum_steps=config.grad_accum_steps,
+                    devices=jax.device_count(),
+                )
+                if explained is None:
+                    raise
+                raise explained from error
 
 
 def _train(
-    config: ml_collections.ConfigDict, workdir: pathlib.Path, is_asked_to_end: Callable[[int], bool]
+    config: ml_collections.ConfigDict,
+    workdir: pathlib.Path,
+    is_asked_to_end: Callable[[int], bool],
+    profile: range,
 ) -> None:
     # What would end the run later is refused here, before minutes go into compiling and hours into
     # steps; nothing is written into the workdir until all of it holds.
@@ -194,13 +213,17 @@ def _train(
     batch = sharding.abstract(augment.out_info, by_rows)
     train_step = train_step.lower(state, batch, train_key).compile()
     memory = train_step.memory_analysis()
+    operations = utilisation.operations(train_step)
     say(
         f"compiled the train step in {time.monotonic() - began:.1f} s: "
         f"{memory.argument_size_in_bytes / 2**20:.0f} MiB state and batch, "
-        f"{memory.temp_size_in_bytes / 2**20:.0f} MiB working memory per device"
+        f"{memory.temp_size_in_bytes / 2**20:.0f} MiB working memory, "
+        f"{operations / 1e9:,.1f} billion operations per device"
     )
 
-    metric_writer = writer.MetricWriter(workdir, resume_step=start)
+    metric_writer = writer.MetricWriter(
+        workdir, resume_step=start, others=config.writers, config=config.to_dict()
+    )
 
     def note(step: int, what: str, value: object, action: str, **more: int) -> None:
         records = [pairs.names(number) for number in pairs_of(step - 1 + left_out)]
@@ -215,11 +238,15 @@ def _train(
         schedule=schedule,
         window=checkpoints.window(start) if start else (),
         skip=skip,
+        operations=operations,
     )
     # The order below is what makes resume exact: evaluate and save the state at `step` BEFORE the
     # next batch is drawn, so that a checkpoint at n has seen batches 0 to n - 1 and no other.
     bar = progress.Progress("train", config.num_steps, start=start)
-    with bar, contextlib.closing(stream), contextlib.closing(metric_writer):
+    status = heartbeat.Heartbeat(workdir, start=start, num_steps=config.num_steps)
+    profiler = profiling.Profiler(workdir, profile)
+    closed = contextlib.closing(stream), contextlib.closing(metric_writer)
+    with bar, status, profiler, closed[0], closed[1]:
         try:
             for step in range(start, config.num_steps + 1):
                 if step > start:
@@ -254,6 +281,7 @@ def _train(
                     break
                 if _stalled(history, config.early_stop_patience):
                     break
+                profiler.before(step, state)
                 waiting = time.monotonic()
                 read = next(stream)
                 batch = sharding.put_batch(read, mesh)
@@ -267,6 +295,8 @@ def _train(
                 # The log reads one step late: reading this step's metrics would wait for the
                 # device, and the device would then wait for the next batch.
                 log.add(step + 1, step_metrics, waited)
+                rate = log.summary().get("images_per_second")
+                status.beat(step + 1, config.batch_size, rate, checkpoints.latest_step)
                 bar.update(
                     step + 1, **log.summary(), **{config.select_by: history[-1] if history else "-"}
                 )
@@ -290,7 +320,8 @@ def _train(
         checkpoints.wait()
         if is_ending and step > (checkpoints.latest_step or 0):
             checkpoints.save(step, state, metrics, log.window())
-    checkpoints.close()
+        checkpoints.close()
+        status.end(step, is_finished=not is_ending)
     if is_ending:
         raise PreemptedError(f"asked to end: {workdir} is saved at step {step}, and goes on there")
     say(f"step {step}: best checkpoint {checkpoints.best_step} by {config.select_by}, in {workdir}")

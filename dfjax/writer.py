@@ -1,7 +1,6 @@
-"""Metric rows of a run: JSON lines always, TensorBoard and the log through CLU.
+"""Metric rows of a run: JSON lines always, and what `config.writers` names (`dfjax.writers`).
 
-Process 0 writes. TensorFlow is imported here, inside a function, because CLU's writers need it;
-without it training goes on and says which writer is off.
+Process 0 writes. A writer whose package is missing is off, training goes on, and a line says so.
 """
 
 import contextlib
@@ -14,7 +13,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from dfjax import console, divergence
+from dfjax import console, divergence, files, registry, utilisation
+from dfjax import writers as writers  # registers them
+from dfjax.errors import UserError
 
 FILE_NAME = "metrics.jsonl"
 
@@ -22,28 +23,39 @@ Window = Sequence[tuple[int, Mapping[str, float]]]  # (step, its metrics by name
 
 
 class MetricWriter:
-    """Appends rows of scalars to WORKDIR/metrics.jsonl, TensorBoard files and the log.
+    """Appends rows of scalars to WORKDIR/metrics.jsonl, and gives them to other writers.
 
     A run that resumes at a step first drops the rows after it, so that the file is what an
     uninterrupted run would have written.
     """
 
-    def __init__(self, workdir: pathlib.Path, *, resume_step: int):
-        self._file = self._clu = None
+    def __init__(
+        self,
+        workdir: pathlib.Path,
+        *,
+        resume_step: int,
+        others: Sequence[str] = (),
+        config: Mapping[str, Any] | None = None,
+    ):
+        """`others` are names of metric writers, which get the `config` of the run.
+
+        Raises:
+          UserError: there is no writer of such a name.
+        """
+        self._file, self._others = None, []
         if jax.process_index() > 0:
             return
         path = workdir / FILE_NAME
+        for name in others:
+            try:
+                made = registry.build("metric writer", name, workdir=workdir, config=config or {})
+            except ImportError as error:
+                console.print_line(f"{name} is off ({error}); metrics go to {path}")
+            else:
+                self._others.append(made)
         rows = read_rows(workdir, to_step=resume_step)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        temporary.replace(path)
+        files.replace_text(path, "".join(json.dumps(row) + "\n" for row in rows))
         self._file = path.open("a")
-        try:
-            from clu import metric_writers
-        except ImportError as error:
-            console.print_line(f"TensorBoard is off ({error}); metrics go to {path}")
-        else:
-            self._clu = metric_writers.create_default_writer(str(workdir / "tensorboard"))
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
         """One row: the step, and every scalar under its "group/name"."""
@@ -51,15 +63,23 @@ class MetricWriter:
             return
         self._file.write(json.dumps({"step": step, **scalars}) + "\n")
         self._file.flush()
-        if self._clu is not None:
-            self._clu.write_scalars(step, dict(scalars))
+        for other in self._others:
+            other.write(step, scalars)
 
     def close(self) -> None:
-        """Writes out what CLU still buffers."""
+        """Writes out what is still buffered."""
         if self._file is not None:
             self._file.close()
-        if self._clu is not None:
-            self._clu.close()
+        for other in self._others:
+            other.close()
+
+
+def require_known(names: Sequence[str]) -> None:
+    """Raises UserError unless each is the name of a metric writer."""
+    known = registry.names("metric writer")
+    for name in names:
+        if name not in known:
+            raise UserError(f"writers has {name!r}: use some of {', '.join(known)}")
 
 
 def read_rows(workdir: pathlib.Path, *, to_step: int) -> list[dict[str, float]]:
@@ -88,13 +108,14 @@ class StepLog:
         schedule: Callable[[int], float],
         window: Window = (),
         skip: Callable[[int, str, float], None] | None = None,
+        operations: float = 0.0,
     ):
         """`window` is what the log of a run that failed had not written; this one goes on there.
 
         `skip` is told of updates that are not finite, and that were left out (`divergence.check`);
-        without it, they end the run.
+        without it, they end the run. A step is so many floating-point `operations` on a device.
         """
-        self._skip = skip
+        self._skip, self._operations = skip, operations
         self._writer, self._every, self._batch_size = writer, every, batch_size
         self._schedule = schedule
         self._pending: list[tuple[int, Any]] = [
@@ -147,6 +168,7 @@ class StepLog:
             "train/lr": float(self._schedule(numbers[-1] - 1)),
             "perf/images_per_second": self._steps * self._batch_size / elapsed,
             "perf/data_wait_share": self._waited / elapsed,
+            **utilisation.metrics(self._operations, self._steps / elapsed, jax.local_devices()[0]),
         }
         self._writer.write(numbers[-1], self.latest)
         self.restart_clock()

@@ -118,6 +118,10 @@ def test_run_leaves_metrics_checkpoints_and_a_report(uninterrupted):
     peak = resnet.get_config().optimizer.lr
     logged = [row["train/lr"] / peak for row in rows if "train/lr" in row]
     assert logged == pytest.approx(expected, rel=1e-5)
+    status = json.loads((uninterrupted / "status.json").read_text())
+    assert (status["state"], status["step"], status["num_steps"]) == ("finished", STEPS, STEPS)
+    assert status["last_checkpoint"] == STEPS
+    assert not (uninterrupted / lock.FILE).exists()
     kept = {p.name for p in (uninterrupted / "checkpoints").iterdir()}
     assert {"8", "12"} <= kept <= {"6", "8", "12"}  # the latest two, and the best
     assert list((uninterrupted / "tensorboard").iterdir())
@@ -166,6 +170,8 @@ def test_ended_and_resumed_run_is_bit_identical(
     else:
         process.send_signal(how)
         ended = _finish(process, status=PreemptedError.status)
+        status = json.loads((workdir / "status.json").read_text())
+        assert status["state"] in ("saved", "finished")
         steps = re.search(r"is saved at step (\d+), and goes on there|SIGTERM", ended)[1] or "12"
     output = _run(prepared, workdir, extra)
     assert re.search(rf"resuming .* at step {steps}", output)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dfjax import steps, writer
+from dfjax import registry, steps, writer
 from dfjax.errors import UserError
 
 
@@ -69,11 +69,35 @@ def test_without_tensorflow_rows_are_written_and_the_missing_writer_is_named(tmp
 import pathlib, sys
 sys.modules["tensorflow"] = None
 from dfjax import writer
-metric_writer = writer.MetricWriter(pathlib.Path({str(tmp_path)!r}), resume_step=0)
+workdir = pathlib.Path({str(tmp_path)!r})
+metric_writer = writer.MetricWriter(workdir, resume_step=0, others=["tensorboard"])
 metric_writer.write(1, {{"val/auc": 0.5}})
 metric_writer.close()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "TensorBoard is off" in done.stdout
+    assert "tensorboard is off" in done.stdout
     assert _rows(tmp_path) == [{"step": 1, "val/auc": 0.5}]
+
+
+def test_a_writer_of_the_users_gets_rows_and_config(tmp_path):
+    got = []
+
+    @registry.register("metric writer", "mine")
+    class Mine:
+        def __init__(self, workdir, config):
+            got.append((workdir, config))
+
+        def write(self, step, scalars):
+            got.append((step, scalars))
+
+        def close(self):
+            got.append("closed")
+
+    config = {"batch_size": 8}
+    made = writer.MetricWriter(tmp_path, resume_step=0, others=["mine"], config=config)
+    made.write(3, {"val/auc": 0.5})
+    made.close()
+    assert got == [(tmp_path, config), (3, {"val/auc": 0.5}), "closed"]
+    with pytest.raises(UserError, match="writers has 'wandb': use some of mine, tensorboard"):
+        writer.require_known(["mine", "wandb"])

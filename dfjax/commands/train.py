@@ -31,21 +31,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "elsewhere, as env does, by JAX_COORDINATOR_ADDRESS, DFJAX_NUM_PROCESSES and "
         "DFJAX_PROCESS_ID where these are set; off is one process (%(default)s)",
     )
+    parser.add_argument(
+        "--profile",
+        metavar="FIRST:END",
+        help="trace these updates, such as 100:110, into WORKDIR/profile",
+    )
 
 
 def run(arguments: argparse.Namespace, *, train_first: bool = True) -> int:
     """Trains, unless that is left out, and evaluates."""
     allocator.keep_freed_memory()
-    from dfjax import evaluate, hosts, preemption, train
+    from dfjax import evaluate, hosts, preemption, profiling, train
 
     config = config_file.read(arguments.config, arguments.overrides)
     compile_cache.use(config.compile_cache)
     if joined := hosts.join(arguments.distributed):
         console.print_line(joined)
     workdir = pathlib.Path(arguments.workdir)
+    profile = profiling.parse(arguments.profile) if arguments.profile else range(0)
     with preemption.ending():
-        if train_first:
-            evaluate.check(config)  # rather than after hours of training
-            train.train(config, workdir)
+        if not train_first:
+            evaluate.evaluate(config, workdir)
+            return 0
+        evaluate.check(config)  # rather than after hours of training
+        train.train(config, workdir, profile=profile)
         evaluate.evaluate(config, workdir)
     return 0
