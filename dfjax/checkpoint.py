@@ -13,7 +13,7 @@ import math
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -237,6 +237,19 @@ class Checkpoints:
             os.replace(self._folder / str(step), target)
             console.print_line(f"dfjax: note: {reason}: moved to {target}", error=True)
         sharding.gather_json(None)  # no process looks before it is done
+
+
+def verify(workdir: pathlib.Path) -> Iterator[manifest.Compared]:
+    """Reads every byte of the checkpoints of a run, and compares it with what was written.
+
+    Of a checkpoint that a killed run had not listed, or of an earlier version, nothing is known.
+
+    Raises:
+      DamagedError: a list of files cannot be read.
+    """
+    for step in _steps(workdir / FOLDER):
+        if manifest.is_in(folder := workdir / FOLDER / str(step)):
+            yield from manifest.compare(folder)
 
 
 def latest_step(workdir: pathlib.Path) -> int | None:

@@ -19,6 +19,7 @@ from dfjax.commands import (
     serve,
     show_batch,
     train,
+    verify,
 )
 
 
@@ -38,6 +39,7 @@ def _make_parser() -> argparse.ArgumentParser:
     for command in (
         prepare,
         audit,
+        verify,
         show_batch,
         train,
         evaluate,

@@ -91,7 +91,7 @@ def check(
             raise _diverged(step, *bad, window=numbers)
         else:
             skip(step, *bad)
-    if not finite:
+    if numbers and not finite:
         raise _diverged(step, *bad, window=numbers)
     return finite
 

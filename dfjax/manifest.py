@@ -3,16 +3,34 @@
 Storage loses and flips bits, copies end half-way, and neither is seen where files are only read.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 
 from dfjax import files
 from dfjax.errors import UserError
 
 FILE = "manifest.json"
 _EDGE = 64 * 2**10  # bytes at both ends, where formats keep what a reader needs first
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """A file that was compared with what the manifest says of it.
+
+    Attributes:
+      path: the file.
+      damage: what is wrong with it; None: nothing.
+      done, total: bytes of the files up to this one, and of all.
+    """
+
+    path: pathlib.Path
+    damage: str | None
+    done: int
+    total: int
 
 
 class DamagedError(UserError):
@@ -39,38 +57,51 @@ def is_in(folder: pathlib.Path) -> bool:
 
 
 def check(folder: pathlib.Path, *, whole: bool = True) -> None:
-    """Compares the files below `folder` with its manifest; files that it does not list are ignored.
+    """Compares the files below `folder` with its manifest, up to the first that differs.
+
+    Raises:
+      DamagedError: a file differs or is missing, or the manifest cannot be read.
+    """
+    for found in compare(folder, whole=whole):
+        if found.damage is not None:
+            raise DamagedError(found.damage)
+
+
+def compare(folder: pathlib.Path, *, whole: bool = True) -> Iterator[Compared]:
+    """Compares the files below `folder` with its manifest; those that it does not list are ignored.
 
     Not `whole` compares sizes and edges alone, which finds what was cut off or replaced, and takes
     no time.
 
     Raises:
-      DamagedError: a file differs or is missing, or the manifest cannot be read.
+      DamagedError: the manifest cannot be read.
     """
     try:
         listed = json.loads((folder / FILE).read_text())["files"]
-        known = {
-            folder / name: (of["bytes"], of["edges"], of["sha256"]) for name, of in listed.items()
-        }
+        known = [(name, of["bytes"], of["edges"], of["sha256"]) for name, of in listed.items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"{folder / FILE} is damaged ({error})") from error
-    for path, (size, edges, sha256) in known.items():
-        try:
-            _check(path, size, edges, sha256 if whole else None)
-        except OSError as error:
-            raise DamagedError(f"{path} cannot be read ({error.strerror})") from error
+    total = sum(size for _, size, _, _ in known)
+    done = 0
+    for name, size, edges, sha256 in known:
+        damage = _compare(folder / name, size, edges, sha256 if whole else None)
+        done += size
+        yield Compared(folder / name, damage, done, total)
 
 
-def _check(path: pathlib.Path, size: int, edges: str, sha256: str | None) -> None:
-    if (found := path.stat().st_size) != size:
-        raise DamagedError(f"{path} has {found:,} of {size:,} bytes")
-    if _edges(path) != edges:
-        raise DamagedError(f"{path} is damaged: it begins or ends otherwise than it was written")
-    if sha256 is None:
-        return
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise DamagedError(f"{path} is damaged: its SHA-256 is not that of what was written")
+def _compare(path: pathlib.Path, size: int, edges: str, sha256: str | None) -> str | None:
+    try:
+        if (found := path.stat().st_size) != size:
+            return f"{path} has {found:,} of {size:,} bytes"
+        if _edges(path) != edges:
+            return f"{path} is damaged: it begins or ends otherwise than it was written"
+        if sha256 is None:
+            return None
+        with path.open("rb") as file:
+            is_equal = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
+    return None if is_equal else f"{path} is damaged: its SHA-256 is not that of what was written"
 
 
 def _edges(path: pathlib.Path) -> str:

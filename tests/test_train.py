@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from configs import resnet
-from dfjax import checkpoint, lock, losses, recipe, sharding, train, tree
+from dfjax import checkpoint, lock, losses, manifest, recipe, sharding, train, tree
 from dfjax.data import builder, sampling
 from dfjax.errors import InUseError, PreemptedError, UserError
 from dfjax.evaluators import score_table
@@ -186,12 +186,13 @@ def test_ended_and_resumed_run_is_bit_identical(
 
 
 def _damage(data: pathlib.Path, split: str, index: int) -> pathlib.Path:
-    """Flips a byte of a record, which reading it then detects; returns the file."""
+    """Flips a byte of a record, which only reading it detects; returns the file."""
     image = builder.open_dataset(data).records(split)[index]["image"]
     (file,) = builder.dataset_dir(data).glob(f"*-{split}.array_record*")
     shard = bytearray(file.read_bytes())
     shard[shard.index(image) + len(image) // 2] ^= 0xFF
     file.write_bytes(shard)
+    (builder.dataset_dir(data) / manifest.FILE).unlink()  # it would tell before the first step
     return file
 
 

@@ -13,12 +13,13 @@ import pathlib
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from dfjax import compatibility, console
+from dfjax import compatibility, console, manifest
 from dfjax.corpora.splits import SPLITS
 from dfjax.data import face_crops, record_index
 from dfjax.errors import UserError
@@ -28,6 +29,9 @@ from dfjax.faces.crop_spec import CropSpec
 def dataset_dir(data_dir: str | os.PathLike) -> pathlib.Path:
     """Returns the folder of the records below `data_dir`."""
     return pathlib.Path(data_dir, face_crops.NAME, face_crops.VERSION)
+
+
+_REMEDY = "restore it from a copy, or prepare the data again (dfjax prepare --overwrite)"
 
 
 def write_dataset(data_dir: str | os.PathLike, **kwargs: Any) -> "Dataset":
@@ -48,6 +52,7 @@ def write_dataset(data_dir: str | os.PathLike, **kwargs: Any) -> "Dataset":
             download_dir=download_dir,
             download_config=tfds.download.DownloadConfig(try_download_gcs=False),
         )
+    manifest.write(dataset_dir(data_dir))
     return open_dataset(data_dir)
 
 
@@ -195,6 +200,11 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
     except (OSError, ValueError) as error:
         raise compatibility.DATASET.unreadable(data_dir, f"metadata.json: {error}") from error
     compatibility.DATASET.require(number, data_dir)
+    if manifest.is_in(folder):
+        try:
+            manifest.check(folder, whole=False)
+        except manifest.DamagedError as error:
+            raise UserError(f"{error}: {_REMEDY}") from error
     try:
         view = tfds.builder_from_directory(folder)
     except Exception as error:  # protobuf's error has no base class in common with TFDS's
@@ -208,6 +218,25 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
             data_dir, f"{face_crops.LABELS_FILE}: {error}"
         ) from error
     return Dataset(pathlib.Path(data_dir), _digest(folder), view, labels)
+
+
+def verify(data_dir: str | os.PathLike) -> Iterator[manifest.Compared]:
+    """Reads every byte of the dataset in `data_dir`, and compares it with what was written.
+
+    Raises:
+      FileNotFoundError: there is none.
+      UserError: its list of files cannot be read; or it has none, because an earlier version
+        prepared it.
+    """
+    folder = dataset_dir(data_dir)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{data_dir} holds no prepared dataset")
+    if not manifest.is_in(folder):
+        raise UserError(
+            f"{folder} has no {manifest.FILE}: an earlier version prepared it, and wrote down no "
+            "checksums; prepare it again (dfjax prepare --overwrite)"
+        )
+    return manifest.compare(folder)
 
 
 def open_split(name: str) -> tuple[Dataset, str]:
@@ -236,7 +265,9 @@ def _read_labels(file: pathlib.Path, sizes: dict[str, int]) -> dict[str, np.ndar
 
 def _digest(folder: pathlib.Path) -> str:
     # Sizes stand for the contents of the shards, which are too large to read for this.
-    sizes = sorted((file.name, file.stat().st_size) for file in folder.iterdir())
+    # The manifest is left out, which earlier versions did not write.
+    there = [file for file in folder.iterdir() if file.name != manifest.FILE]
+    sizes = sorted((file.name, file.stat().st_size) for file in there)
     arrays = (face_crops.LABELS_FILE, record_index.FILE)
     small = ("dataset_info.json", "metadata.json", *arrays)
     contents = [(folder / name).read_bytes() for name in small if (folder / name).exists()]
