@@ -3,9 +3,9 @@
 WORKDIR/checkpoints/STEP/ holds the TrainState before update STEP.
 
 Orbax writes atomically, and keeps no checksum of values: a flipped bit would restore as another,
-silent model. So `manifest.json` in a checkpoint has the SHA-256 of its files, and the metadata have
-the SHA-256 of the values that were to be saved. Both are compared before a state is used. What is
-damaged goes to WORKDIR/damaged_checkpoints/.
+silent model. So `checksums.json` in a checkpoint has the SHA-256 of its files, and the metadata
+have the SHA-256 of the values that were to be saved. Both are compared before a state is used. What
+is damaged goes to WORKDIR/damaged_checkpoints/.
 """
 
 import concurrent.futures
@@ -19,7 +19,7 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from dfjax import console, files, manifest, sharding, steps, tree
+from dfjax import checksums, console, files, sharding, steps, tree
 from dfjax.errors import UserError
 from dfjax.steps import TrainState
 from dfjax.writer import StepLog
@@ -193,7 +193,7 @@ class Checkpoints:
     def _finish(self, step: int, saving: Any) -> None:
         saving.result()
         if jax.process_index() == 0:
-            manifest.write(self._folder / str(step))
+            checksums.write(self._folder / str(step))
 
     def _metadata(self, step: int) -> dict[str, Any]:
         return self._checkpointer.checkpointables_metadata(step).custom_metadata or {}
@@ -210,7 +210,7 @@ class Checkpoints:
             state = self.restore(step, like)
             expected = self._metadata(step).get(_STATE)
         except Exception as error:
-            if manifest.is_in(folder):  # the files are whole: it is a fault of the program
+            if checksums.is_in(folder):  # the files are whole: it is a fault of the program
                 raise
             return None, f"{folder} cannot be read ({console.one_line(error)})"
         if expected not in (None, tree.digest(state)):  # None: of an earlier version
@@ -239,7 +239,7 @@ class Checkpoints:
         sharding.gather_json(None)  # no process looks before it is done
 
 
-def verify(workdir: pathlib.Path) -> Iterator[manifest.Compared]:
+def verify(workdir: pathlib.Path) -> Iterator[checksums.Compared]:
     """Reads every byte of the checkpoints of a run, and compares it with what was written.
 
     Of a checkpoint that a killed run had not listed, or of an earlier version, nothing is known.
@@ -248,8 +248,8 @@ def verify(workdir: pathlib.Path) -> Iterator[manifest.Compared]:
       DamagedError: a list of files cannot be read.
     """
     for step in _steps(workdir / FOLDER):
-        if manifest.is_in(folder := workdir / FOLDER / str(step)):
-            yield from manifest.compare(folder)
+        if checksums.is_in(folder := workdir / FOLDER / str(step)):
+            yield from checksums.compare(folder)
 
 
 def latest_step(workdir: pathlib.Path) -> int | None:
@@ -342,15 +342,15 @@ def _load_variables(path: pathlib.Path) -> tuple[dict[str, Any], str | None]:
 
 
 def _find_damage(folder: pathlib.Path, *, whole: bool = True) -> str | None:
-    """What is wrong with the files of a checkpoint, None: nothing that its manifest knows of.
+    """What is wrong with the files of a checkpoint, None: nothing that its checksums tell.
 
-    One without a manifest is of an earlier version, or of a run that was killed just then.
+    One without checksums is of an earlier version, or of a run that was killed just then.
     """
-    if not manifest.is_in(folder):
+    if not checksums.is_in(folder):
         return None if any(folder.iterdir()) else f"{folder} is empty"
     try:
-        manifest.check(folder, whole=whole)
-    except manifest.DamagedError as error:
+        checksums.check(folder, whole=whole)
+    except checksums.DamagedError as error:
         return str(error)
     return None
 

@@ -8,6 +8,7 @@ from dfjax.commands import (
     audit,
     compare,
     convert_weights,
+    doctor,
     evaluate,
     export,
     options,
@@ -50,6 +51,7 @@ def _make_parser() -> argparse.ArgumentParser:
         export,
         serve,
         convert_weights,
+        doctor,
     ):
         command.add_to(subcommands)
     return parser

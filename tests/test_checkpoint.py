@@ -96,7 +96,7 @@ MUTATIONS = {
     "index gone": lambda step: (step / "state" / "manifest.ocdbt").unlink(),
     "folder empty": _empty,
     "metric changed": lambda step: (step / "metrics" / "metrics").write_text('{"val/auc": 0.9}'),
-    "manifest truncated": lambda step: _truncate(step / "manifest.json"),
+    "manifest truncated": lambda step: _truncate(step / "checksums.json"),
     "everything but data": lambda step: [p.unlink() for p in _files(step) if p.parent.name != "d"],
 }
 
@@ -131,7 +131,7 @@ def test_every_flipped_bit_is_found(saved, tmp_path):
 
 def test_a_checkpoint_that_a_killed_run_had_not_listed_is_used(saved, tmp_path):
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "checkpoints" / "2" / "manifest.json").unlink()
+    (tmp_path / "checkpoints" / "2" / "checksums.json").unlink()
     checkpoints = checkpoint.Checkpoints(tmp_path, select_by="val/auc", keep=2)
     assert checkpoints.restore_newest(_state(0))[1] == 2
     checkpoints.close()

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from configs import resnet
-from dfjax import checkpoint, lock, losses, manifest, recipe, sharding, train, tree
+from dfjax import checkpoint, checksums, lock, losses, recipe, sharding, train, tree
 from dfjax.data import builder, sampling
 from dfjax.errors import InUseError, PreemptedError, UserError
 from dfjax.evaluators import score_table
@@ -192,7 +192,7 @@ def _damage(data: pathlib.Path, split: str, index: int) -> pathlib.Path:
     shard = bytearray(file.read_bytes())
     shard[shard.index(image) + len(image) // 2] ^= 0xFF
     file.write_bytes(shard)
-    (builder.dataset_dir(data) / manifest.FILE).unlink()  # it would tell before the first step
+    (builder.dataset_dir(data) / checksums.FILE).unlink()  # it would tell before the first step
     return file
 
 

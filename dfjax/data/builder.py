@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from dfjax import compatibility, console, manifest
+from dfjax import checksums, compatibility, console
 from dfjax.corpora.splits import SPLITS
 from dfjax.data import face_crops, record_index
 from dfjax.errors import UserError
@@ -52,7 +52,7 @@ def write_dataset(data_dir: str | os.PathLike, **kwargs: Any) -> "Dataset":
             download_dir=download_dir,
             download_config=tfds.download.DownloadConfig(try_download_gcs=False),
         )
-    manifest.write(dataset_dir(data_dir))
+    checksums.write(dataset_dir(data_dir))
     return open_dataset(data_dir)
 
 
@@ -200,10 +200,10 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
     except (OSError, ValueError) as error:
         raise compatibility.DATASET.unreadable(data_dir, f"metadata.json: {error}") from error
     compatibility.DATASET.require(number, data_dir)
-    if manifest.is_in(folder):
+    if checksums.is_in(folder):
         try:
-            manifest.check(folder, whole=False)
-        except manifest.DamagedError as error:
+            checksums.check(folder, whole=False)
+        except checksums.DamagedError as error:
             raise UserError(f"{error}: {_REMEDY}") from error
     try:
         view = tfds.builder_from_directory(folder)
@@ -220,7 +220,7 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
     return Dataset(pathlib.Path(data_dir), _digest(folder), view, labels)
 
 
-def verify(data_dir: str | os.PathLike) -> Iterator[manifest.Compared]:
+def verify(data_dir: str | os.PathLike) -> Iterator[checksums.Compared]:
     """Reads every byte of the dataset in `data_dir`, and compares it with what was written.
 
     Raises:
@@ -231,12 +231,12 @@ def verify(data_dir: str | os.PathLike) -> Iterator[manifest.Compared]:
     folder = dataset_dir(data_dir)
     if not folder.is_dir():
         raise FileNotFoundError(f"{data_dir} holds no prepared dataset")
-    if not manifest.is_in(folder):
+    if not checksums.is_in(folder):
         raise UserError(
-            f"{folder} has no {manifest.FILE}: an earlier version prepared it, and wrote down no "
+            f"{folder} has no {checksums.FILE}: an earlier version prepared it, and wrote down no "
             "checksums; prepare it again (dfjax prepare --overwrite)"
         )
-    return manifest.compare(folder)
+    return checksums.compare(folder)
 
 
 def open_split(name: str) -> tuple[Dataset, str]:
@@ -265,8 +265,8 @@ def _read_labels(file: pathlib.Path, sizes: dict[str, int]) -> dict[str, np.ndar
 
 def _digest(folder: pathlib.Path) -> str:
     # Sizes stand for the contents of the shards, which are too large to read for this.
-    # The manifest is left out, which earlier versions did not write.
-    there = [file for file in folder.iterdir() if file.name != manifest.FILE]
+    # The checksums are left out, which earlier versions did not write.
+    there = [file for file in folder.iterdir() if file.name != checksums.FILE]
     sizes = sorted((file.name, file.stat().st_size) for file in there)
     arrays = (face_crops.LABELS_FILE, record_index.FILE)
     small = ("dataset_info.json", "metadata.json", *arrays)

@@ -72,7 +72,7 @@ class FaceDetector:
         if spec.crops != "align":
             raise ValueError(f"crops {spec.crops!r} need no FaceDetector: use it with 'align'")
         self.spec = spec
-        self._landmark_file = _locate(_LANDMARK_FILES[spec.landmarks], model_dir)
+        self._landmark_file = landmark_file(spec.landmarks, model_dir)
         self._mmod_file = _locate(_MMOD_FILE, model_dir) if spec.detector == "mmod" else ""
 
     def detect(self, image: np.ndarray) -> list[Face]:
@@ -196,6 +196,15 @@ def face_chip(image: np.ndarray, face: Face) -> np.ndarray:
     points = [dlib.point(*point) for point in np.rint(face.landmarks).astype(int).tolist()]
     detection = dlib.full_object_detection(_rectangle(face.box), points)
     return dlib.get_face_chip(image, detection, CHIP_SIZE)
+
+
+def landmark_file(points: int, model_dir: str | os.PathLike | None = None) -> str:
+    """Returns the path of dlib's model of 5 or 68 landmarks; `model_dir` is as for FaceDetector.
+
+    Raises:
+      FileNotFoundError: the file is missing.
+    """
+    return _locate(_LANDMARK_FILES[points], model_dir)
 
 
 def embedding_file(model_dir: str | os.PathLike | None = None) -> str:

@@ -20,7 +20,7 @@ from dfjax.media.errors import MediaError
 
 # FFmpeg detects the container by its content, and a playlist would open the files that it lists.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
-_CODECS = frozenset({"av1", "h264", "hevc", "mjpeg", "mpeg2video", "mpeg4", "vp8", "vp9"})
+CODECS = frozenset({"av1", "h264", "hevc", "mjpeg", "mpeg2video", "mpeg4", "vp8", "vp9"})
 # Pictures of a container and parts of other streams: a player shows none of them as the film.
 _NO_FILM = (
     Disposition.attached_pic
@@ -28,6 +28,11 @@ _NO_FILM = (
     | Disposition.still_image
     | Disposition.dependent
 )
+
+
+def missing_codecs() -> list[str]:
+    """Returns those of `CODECS` that the installed FFmpeg does not decode, sorted."""
+    return sorted(CODECS - av.codecs_available)
 
 
 @contextlib.contextmanager
@@ -83,8 +88,8 @@ def choose_film(container: InputContainer, path: str | os.PathLike) -> VideoStre
 def _bound(stream: VideoStream, path: str | os.PathLike) -> None:
     decoder = stream.codec_context
     codec = decoder.codec.canonical_name if decoder else "unknown"
-    if codec not in _CODECS:
-        accepted = ", ".join(sorted(_CODECS))
+    if codec not in CODECS:
+        accepted = ", ".join(sorted(CODECS))
         raise MediaError("unsupported", f"{path}: codec {codec}: encode it as one of {accepted}")
     if decoder.width * decoder.height > limits.MAX_FRAME_PIXELS:
         size = f"{decoder.width}x{decoder.height}"

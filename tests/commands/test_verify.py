@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from dfjax import cli, manifest
+from dfjax import checksums, cli
 from dfjax.data import builder
 from dfjax.errors import UserError
 
@@ -48,7 +48,7 @@ def test_a_flipped_bit_is_found_and_everything_else_is_still_read(data, capsys):
     folder = builder.dataset_dir(data)
     shard = _shard(data)
     _pad(shard, 2**20)
-    manifest.write(folder)
+    checksums.write(folder)
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
@@ -72,7 +72,7 @@ def test_checkpoints_of_a_run_are_compared(run, tmp_path, capsys):
 
 
 def test_what_cannot_be_compared_is_refused(data, tmp_path, capsys):
-    (builder.dataset_dir(data) / "manifest.json").unlink()
+    (builder.dataset_dir(data) / "checksums.json").unlink()
     assert cli.main(["verify", str(data)]) == 2
     assert "an earlier version prepared it" in capsys.readouterr().err
     builder.open_dataset(data)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from dfjax import manifest
+from dfjax import checksums
 from dfjax.corpora.clip import Clip
 from dfjax.data import builder, face_crops
 from dfjax.errors import UserError
@@ -148,22 +148,22 @@ def leave_out_a_split(file):
     np.savez(file, train=np.zeros(12, np.int32))
 
 
-def copy_without_manifest(data_dir, target):
+def copy_without_checksums(data_dir, target):
     """As an earlier version left it: nothing says what the files should be."""
     shutil.copytree(data_dir, target, dirs_exist_ok=True)
-    (builder.dataset_dir(target) / manifest.FILE).unlink()
+    (builder.dataset_dir(target) / checksums.FILE).unlink()
 
 
 @pytest.mark.parametrize("spoil", [remove, cut, flip_a_label, leave_out_a_label, leave_out_a_split])
 def test_labels_that_are_missing_or_do_not_fit_are_refused(data_dir, tmp_path, spoil):
-    copy_without_manifest(data_dir, tmp_path)
+    copy_without_checksums(data_dir, tmp_path)
     spoil(builder.dataset_dir(tmp_path) / face_crops.LABELS_FILE)
     with pytest.raises(UserError, match=r"cannot read \(labels\.npz: .*\): prepare it again"):
         builder.open_dataset(tmp_path)
 
 
 def test_a_damaged_description_is_refused(data_dir, tmp_path):
-    copy_without_manifest(data_dir, tmp_path)
+    copy_without_checksums(data_dir, tmp_path)
     (builder.dataset_dir(tmp_path) / "dataset_info.json").write_text('{"name": ')
     with pytest.raises(UserError, match=r"cannot read \(dataset_info\.json: .*: prepare it again"):
         builder.open_dataset(tmp_path)

@@ -1,4 +1,4 @@
-"""What a folder held when it was finished: `manifest.json`, the SHA-256 of every file below it.
+"""What a folder held when it was finished: `checksums.json`.
 
 Storage loses and flips bits, copies end half-way, and neither is seen where files are only read.
 """
@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dfjax import files
 from dfjax.errors import UserError
 
-FILE = "manifest.json"
+FILE = "checksums.json"
 _EDGE = 64 * 2**10  # bytes at both ends, where formats keep what a reader needs first
 
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """A file that was compared with what the manifest says of it.
+    """A file that was compared with what was written down of it.
 
     Attributes:
       path: the file.
@@ -38,7 +38,7 @@ class DamagedError(UserError):
 
 
 def write(folder: pathlib.Path) -> None:
-    """Writes the manifest of what is below `folder`, whole or not at all.
+    """Writes the checksums of what is below `folder`, whole or not at all.
 
     Per file, by its path: `bytes`, `sha256`, and `edges`, the SHA-256 of its first and last 64 KiB.
     """
@@ -52,15 +52,15 @@ def write(folder: pathlib.Path) -> None:
 
 
 def is_in(folder: pathlib.Path) -> bool:
-    """Whether a folder has a manifest."""
+    """Whether a folder has checksums."""
     return (folder / FILE).is_file()
 
 
 def check(folder: pathlib.Path, *, whole: bool = True) -> None:
-    """Compares the files below `folder` with its manifest, up to the first that differs.
+    """Compares the files below `folder` with its checksums, up to the first that differs.
 
     Raises:
-      DamagedError: a file differs or is missing, or the manifest cannot be read.
+      DamagedError: a file differs or is missing, or they cannot be read.
     """
     for found in compare(folder, whole=whole):
         if found.damage is not None:
@@ -68,13 +68,13 @@ def check(folder: pathlib.Path, *, whole: bool = True) -> None:
 
 
 def compare(folder: pathlib.Path, *, whole: bool = True) -> Iterator[Compared]:
-    """Compares the files below `folder` with its manifest; those that it does not list are ignored.
+    """Compares the files below `folder` with its checksums; others that are there are ignored.
 
     Not `whole` compares sizes and edges alone, which finds what was cut off or replaced, and takes
     no time.
 
     Raises:
-      DamagedError: the manifest cannot be read.
+      DamagedError: they cannot be read.
     """
     try:
         listed = json.loads((folder / FILE).read_text())["files"]
@@ -114,6 +114,6 @@ def _edges(path: pathlib.Path) -> str:
 
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:
-    """All files but the manifest and what is hidden, sorted."""
+    """All files but the checksums and what is hidden, sorted."""
     found = (pathlib.Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
     return sorted(p for p in found if p != folder / FILE and not p.name.startswith("."))
