@@ -15,7 +15,7 @@ import cv2
 import grain
 import numpy as np
 
-from dfjax.data import sampling, transforms
+from dfjax.data import sampling, stall, transforms
 from dfjax.data.degrade import Degrade
 
 
@@ -80,10 +80,11 @@ def train_stream(
     process p. The same (seed, step) gives the same global batch for any number of processes,
     workers and threads.
     """
+    records = stall.Watched(pairs.records, "training record")
     dataset = (
         grain.MapDataset.source(pairs)
         .seed(seed)
-        .random_map(transforms.TrainPair(pairs.records, image_size, degrade))
+        .random_map(transforms.TrainPair(records, image_size, degrade))
         .batch(batch_size // process_count // 2, drop_remainder=True, batch_fn=_join)[
             process_index::process_count
         ]
@@ -109,7 +110,7 @@ def eval_stream(
     length = -(-len(source) // batch_size) * batch_size
     local = batch_size // process_count
     dataset = (
-        grain.MapDataset.source(Padded(source, length))
+        grain.MapDataset.source(Padded(stall.Watched(source, "record"), length))
         .map(transforms.decode_record)
         .batch(local, drop_remainder=True, batch_fn=_stack)[process_index::process_count]
     )
@@ -135,6 +136,7 @@ def _iterate(dataset: grain.MapDataset, reading: Reading) -> Iterator[dict[str, 
 
 def _init_worker(worker_index: int, worker_count: int) -> None:
     cv2.setNumThreads(0)
+    stall.end_with_parent()
 
 
 def _join(pairs: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
