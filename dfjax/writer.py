@@ -118,10 +118,7 @@ class StepLog:
         self._skip, self._operations = skip, operations
         self._writer, self._every, self._batch_size = writer, every, batch_size
         self._schedule = schedule
-        self._pending: list[tuple[int, Any]] = [
-            (step, {name: np.float32(value) for name, value in values.items()})
-            for step, values in window
-        ]
+        self._pending: list[tuple[int, Any]] = [(step, dict(values)) for step, values in window]
         self.latest: dict[str, float] = {}
         self.restart_clock()
 
@@ -181,11 +178,12 @@ class StepLog:
         """
         numbers, values = self._values()
         divergence.check(numbers, values, self._skip and (lambda *_: None))  # told once, by `flush`
-        plain = [{name: float(value) for name, value in each.items()} for each in values]
-        return list(zip(numbers, plain, strict=True))
+        return list(zip(numbers, values, strict=True))
 
     def _values(self) -> tuple[list[int], list[dict[str, Any]]]:
         """The steps that wait to be written and their metrics; blocks until they are done."""
         numbers = [step for step, _ in self._pending]
         pending = jax.device_get([metrics for _, metrics in self._pending])
-        return numbers, [each if isinstance(each, dict) else each.compute() for each in pending]
+        values = [each if isinstance(each, dict) else each.compute() for each in pending]
+        # As numbers of Python, or means would depend on what a resumed run got as JSON.
+        return numbers, [{name: float(value) for name, value in each.items()} for each in values]

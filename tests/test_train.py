@@ -7,109 +7,32 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 
-import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import pytest
 
 from configs import resnet
-from dfjax import checkpoint, checksums, lock, losses, recipe, sharding, train, tree
+from dfjax import checkpoint, checksums, lock, losses, train
 from dfjax.data import builder, sampling
 from dfjax.errors import InUseError, PreemptedError, UserError
 from dfjax.evaluators import score_table
+from tests import runs
 
-ROOT = pathlib.Path(__file__).parents[1]
-STEPS = 12
-ROUNDED = tuple(f"augment.{name}" for name in ("rotate", "zoom", "shift", "colour", "blur", "jpeg"))
-
-
-def _settings(prepared) -> dict[str, object]:
-    return {
-        "data.dir": str(prepared),
-        "data.image_size": 32,
-        "model.width": 8,
-        "model.dropout": 0.1,
-        "batch_size": 8,
-        "num_steps": STEPS,
-        "ema_decay": 0.9,
-        "optimizer.warmup_steps": 2,
-        "log_every": 2,
-        "evals.val.every": 6,
-        "checkpoint_every": 4,
-        "eval.batch_size": 8,
-        "eval.trivial_cues": 0,
-        "compile_cache": jax.config.jax_compilation_cache_dir,
-    }
-
-
-def _command(prepared, workdir, *extra: str) -> list[str]:
-    flags = [f"--config.{name}={value}" for name, value in _settings(prepared).items()]
-    config = f"--config={ROOT}/configs/resnet.py"
-    return [sys.executable, "-m", "dfjax.main", config, f"--workdir={workdir}", *flags, *extra]
-
-
-def _start(command: list[str], devices: int = 1, **env: str) -> subprocess.Popen:
-    platform = {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
-    # A few steps each: compiling them is what costs.
-    env = {**platform, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", **env}
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=os.environ | env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def _finish(process: subprocess.Popen, status: int = 0, seconds: float = 300) -> str:
-    output, _ = process.communicate(timeout=seconds)
-    assert process.returncode == status, output
-    return output
-
-
-def _run(prepared, workdir, *extra: str, devices: int = 1, status: int = 0) -> str:
-    return _finish(_start(_command(prepared, workdir, *extra), devices), status)
-
-
-def _config(prepared, **changes) -> ml_collections.ConfigDict:
-    config = resnet.get_config()
-    config.update_from_flattened_dict({**_settings(prepared), **changes})
-    return config
-
-
-def _state(workdir, config) -> dict[str, np.ndarray]:
-    """The leaves of the last checkpoint by name, wherever they were trained."""
-    *_, init = recipe.build(config)
-    like = recipe.abstract_state(init, sharding.make_mesh())
-    checkpoints = checkpoint.Checkpoints(workdir, select_by="val/auc", keep=2)
-    state = jax.device_get(checkpoints.restore(STEPS, like))
-    checkpoints.close()
-    return dict(zip(tree.leaf_names(state), jax.tree.leaves(state), strict=True))
-
-
-def _metrics(workdir) -> list[dict]:
-    """All rows without what measures time."""
-    rows = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    return [{k: v for k, v in row.items() if not k.startswith("perf/")} for row in rows]
+STEPS = runs.STEPS
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(prepared, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
-    output = _run(prepared, workdir)
+    output = runs.run(prepared, workdir)
     assert re.search(r"compiled the train step in [\d.]+ s: \d+ MiB state", output)
     return workdir
 
 
 def test_run_leaves_metrics_checkpoints_and_a_report(uninterrupted):
-    rows = _metrics(uninterrupted)
+    rows = runs.metrics(uninterrupted)
     assert [row["step"] for row in rows if "train/loss" in row] == [2, 4, 6, 8, 10, 12]
     assert [row["step"] for row in rows if "val/auc" in row] == [6, 12]
     # Of the update to each step: warm-up at one and two thirds, then tenths of the cosine.
@@ -156,7 +79,7 @@ def test_ended_and_resumed_run_is_bit_identical(
     # The number of workers is part of the config, but not of what the run computes.
     extra = f"--config.data.num_workers={workers}"
     rng = np.random.default_rng(seed)
-    process = _start(_command(prepared, workdir, extra))
+    process = runs.start(runs.command(prepared, workdir, extra))
     deadline = time.monotonic() + 240
     while not (workdir / "checkpoints" / "4").exists():
         assert process.poll() is None, process.communicate()[0]
@@ -169,20 +92,20 @@ def test_ended_and_resumed_run_is_bit_identical(
         steps = r"(4|6|8|12)\n"
     else:
         process.send_signal(how)
-        ended = _finish(process, status=PreemptedError.status)
+        ended = runs.finish(process, status=PreemptedError.status)
         status = json.loads((workdir / "status.json").read_text())
         assert status["state"] in ("saved", "finished")
         steps = re.search(r"is saved at step (\d+), and goes on there|SIGTERM", ended)[1] or "12"
-    output = _run(prepared, workdir, extra)
+    output = runs.run(prepared, workdir, extra)
     assert re.search(rf"resuming .* at step {steps}", output)
-    config = _config(prepared)
-    expected, found = _state(uninterrupted, config), _state(workdir, config)
+    config = runs.config(prepared)
+    expected, found = runs.state(uninterrupted, config), runs.state(workdir, config)
     assert any("ema" in name for name in expected)
     assert any("opt_state" in name for name in expected)
     assert expected.keys() == found.keys()
     for name in expected:
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
-    assert _metrics(workdir) == _metrics(uninterrupted)
+    assert runs.metrics(workdir) == runs.metrics(uninterrupted)
 
 
 def _damage(data: pathlib.Path, split: str, index: int) -> pathlib.Path:
@@ -198,7 +121,7 @@ def _damage(data: pathlib.Path, split: str, index: int) -> pathlib.Path:
 
 def _rows_of_batches(prepared, count: int) -> list[list[int]]:
     """The numbers of the training records in the first batches."""
-    config, dataset = _config(prepared), builder.open_dataset(prepared)
+    config, dataset = runs.config(prepared), builder.open_dataset(prepared)
     part = sampling.Part(dataset.records("train"), dataset.index("train"))
     pairs = sampling.Pairs([part], sampling.Sampling(config.data.pairing), seed=config.seed)
     size = config.batch_size // 2
@@ -216,26 +139,26 @@ def test_a_run_that_failed_goes_on_at_its_last_step_bit_identically(
     first, second = _rows_of_batches(prepared, 2)
     index = min(set(second) - set(first)) if split == "train" else 0
     file = _damage(data, split, index)
-    output = _run(data, workdir, status=1)
+    output = runs.run(data, workdir, status=1)
     assert "chunk data hash mismatch" in output
     assert f"the run failed: the same command goes on at step {step}" in output
     shutil.copy(builder.dataset_dir(prepared) / file.name, file)
-    assert f"resuming {workdir} at step {step}" in _run(data, workdir)
-    config = _config(prepared)
-    expected, found = _state(uninterrupted, config), _state(workdir, config)
+    assert f"resuming {workdir} at step {step}" in runs.run(data, workdir)
+    config = runs.config(prepared)
+    expected, found = runs.state(uninterrupted, config), runs.state(workdir, config)
     for name in expected:
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
-    assert _metrics(workdir) == _metrics(uninterrupted)
+    assert runs.metrics(workdir) == runs.metrics(uninterrupted)
     checkpoints = checkpoint.Checkpoints(workdir, select_by="val/auc", keep=2)
     best = checkpoints.best_step
     checkpoints.close()
-    aucs = {row["step"]: row["val/auc"] for row in _metrics(workdir) if "val/auc" in row}
+    aucs = {row["step"]: row["val/auc"] for row in runs.metrics(workdir) if "val/auc" in row}
     assert best == max(aucs, key=lambda step: (aucs[step], step))
 
 
 def test_a_second_run_is_told_whose_the_workdir_is(prepared, tmp_path):
     with lock.held(tmp_path):
-        output = _run(prepared, tmp_path, status=InUseError.status)
+        output = runs.run(prepared, tmp_path, status=InUseError.status)
         names = (
             f"{tmp_path} is in use by another run (process {os.getpid()} on {socket.gethostname()})"
         )
@@ -248,74 +171,6 @@ def test_the_lock_of_a_dead_run_holds_nobody_off(tmp_path):
     (tmp_path / lock.FILE).write_text('{"host": "elsewhere", "pid": 1}')
     with lock.held(tmp_path):
         assert str(os.getpid()) in (tmp_path / lock.FILE).read_text()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _train_pair(prepared, folder: pathlib.Path, extra: list[str]) -> pathlib.Path:
-    """The workdir of two processes of two devices; nothing else should compute meanwhile.
-
-    The first collective of such processes sometimes never ends on a busy CPU (jaxlib 0.10.2, Gloo):
-    then they start again, elsewhere. What they compute is not excused.
-    """
-    for attempt in range(3):
-        workdir, port = folder / f"pair{attempt}", _free_port()
-        pair = [
-            _start(
-                _command(prepared, workdir, *extra, "--distributed=env"),
-                devices=2,
-                JAX_COORDINATOR_ADDRESS=f"127.0.0.1:{port}",
-                DFJAX_NUM_PROCESSES="2",
-                DFJAX_PROCESS_ID=str(index),
-            )
-            for index in range(2)
-        ]
-        try:
-            for process in pair:
-                _finish(process, seconds=120)
-            return workdir
-        except subprocess.TimeoutExpired:
-            for process in pair:
-                process.kill()
-                process.communicate()
-    pytest.fail("two processes never got beyond their first collective")
-
-
-def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared, tmp_path):
-    # Plain SGD: Adam would divide rounding differences by nearly vanishing second moments.
-    # With microbatches and dropout, which belong to places in the global batch.
-    changes = {
-        "optimizer.name": "sgd",
-        "optimizer.lr": 0.05,
-        "model.dropout": 0.1,
-        "batch_size": 16,
-        "grad_accum_steps": 2,
-        # Blocks that begin as the identity do not amplify what devices round differently.
-        "model.zero_init_residual": True,
-        # Flips alone, whose pixels are whole: of others, programs for other shapes round a few to
-        # the next grey level (tests/augment/test_batch.py bounds how many).
-        **dict.fromkeys(ROUNDED, 0.0),
-    }
-    extra = [f"--config.{name}={value}" for name, value in changes.items()]
-    config = _config(prepared, **changes)
-    processes = [
-        _start(_command(prepared, tmp_path / name, *extra), devices)
-        for name, devices in (("one", 1), ("four", 4))
-    ]
-    for process in processes:
-        _finish(process)
-    pair = _train_pair(prepared, tmp_path, extra)
-    one = _state(tmp_path / "one", config)
-    for workdir in (tmp_path / "four", pair):
-        other = _state(workdir, config)
-        for leaf in one:
-            np.testing.assert_allclose(other[leaf], one[leaf], atol=1e-5, err_msg=leaf)
-        for a, b in zip(_metrics(tmp_path / "one"), _metrics(workdir), strict=True):
-            assert a == pytest.approx(b, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +202,7 @@ def test_four_devices_and_two_processes_of_two_do_what_one_device_does(prepared,
 )
 def test_settings_that_do_not_fit_are_named(prepared, tmp_path, changes, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        train.train(_config(prepared, **changes), tmp_path)
+        train.train(runs.config(prepared, **changes), tmp_path)
     assert list(tmp_path.iterdir()) == []  # the corrected command finds no other run here
 
 
@@ -363,7 +218,7 @@ def test_data_without_a_class_are_refused_before_the_first_step(prepared, one_cl
         ),
         (prepared, {"evals": {"other": other}}, "evals.other.data) has 2 real and 0 fake crops"),
     ]:
-        config = _config(data, **{"eval.allow_other_crops": True})
+        config = runs.config(data, **{"eval.allow_other_crops": True})
         with config.unlocked():
             config.update(changes if "evals" in changes else {})
         config.update_from_flattened_dict({k: v for k, v in changes.items() if k != "evals"})
@@ -375,11 +230,11 @@ def test_data_without_a_class_are_refused_before_the_first_step(prepared, one_cl
 def test_a_folder_or_a_disk_that_does_not_fit_is_refused_before_the_first_step(prepared, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file is a file: give a folder"):
-        train.train(_config(prepared), tmp_path / "file")
+        train.train(runs.config(prepared), tmp_path / "file")
     with pytest.raises(UserError, match=r"run cannot be written to \(Not a directory\)"):
-        train.train(_config(prepared), tmp_path / "file" / "run")
+        train.train(runs.config(prepared), tmp_path / "file" / "run")
     # Twice the parameters, two moments and averages of about 150 million million.
-    huge = _config(prepared, **{"model.width": 2**18})
+    huge = runs.config(prepared, **{"model.width": 2**18})
     with pytest.raises(
         UserError, match=r"two checkpoints of this run take [\d,.]+ GiB, and .* left"
     ):
@@ -387,11 +242,11 @@ def test_a_folder_or_a_disk_that_does_not_fit_is_refused_before_the_first_step(p
     assert not (tmp_path / "run").exists()
     (tmp_path / "run" / "checkpoints" / "4").mkdir(parents=True)
     with pytest.raises(UserError, match=r"holds checkpoints, and no config\.json"):
-        train.train(_config(prepared), tmp_path / "run")
+        train.train(runs.config(prepared), tmp_path / "run")
 
 
 def test_videos_that_are_not_there_choose_no_checkpoint(prepared, tmp_path):
-    config = _config(prepared, select_by="val/video_auc")
+    config = runs.config(prepared, select_by="val/video_auc")
     message = "'val/video_auc' is not measured: use one of val/auc, val/ap, val/eer, val/log_loss"
     with pytest.raises(UserError, match=message):
         train.train(config, tmp_path)
@@ -406,19 +261,19 @@ def test_videos_that_are_not_there_choose_no_checkpoint(prepared, tmp_path):
     ],
 )
 def test_command_ends_in_one_line_of_cause_and_fix(prepared, tmp_path, flag, message):
-    output = _run(prepared, tmp_path / "run", flag, status=2)
+    output = runs.run(prepared, tmp_path / "run", flag, status=2)
     assert message in output.strip().splitlines()[-1], output
     assert "Traceback" not in output
 
 
 def test_workdir_of_another_run_is_refused_with_the_difference(prepared, uninterrupted):
-    config = _config(prepared, **{"model.width": 16})
+    config = runs.config(prepared, **{"model.width": 16})
     with pytest.raises(ValueError, match=r"another run: .*model.width was 8, is 16"):
         train.train(config, uninterrupted)
 
 
 def test_loss_that_is_not_finite_stops_the_run_and_names_the_step(prepared, tmp_path):
-    config = _config(prepared, **{"optimizer.lr": 1e30, "optimizer.clip_norm": 0.0})
+    config = runs.config(prepared, **{"optimizer.lr": 1e30, "optimizer.clip_norm": 0.0})
     message = r"the loss became (nan|inf) at step \d+, within steps \[\d+, \d+\]"
     with pytest.raises(UserError, match=message):
         train.train(config, tmp_path)
@@ -433,7 +288,7 @@ def test_gradient_that_is_not_finite_is_in_no_checkpoint(prepared, tmp_path, mon
     monkeypatch.setattr(losses, "build", lambda name, **_: flat_start)
     every_step = {"log_every": 1, "checkpoint_every": 1}
     with pytest.raises(UserError, match=r"the gradient norm became nan at step 1\b"):
-        train.train(_config(prepared, **every_step), tmp_path)
+        train.train(runs.config(prepared, **every_step), tmp_path)
     checkpoints = checkpoint.Checkpoints(tmp_path, select_by="val/auc", keep=2)
     assert checkpoints.latest_step is None
     checkpoints.close()
@@ -449,7 +304,7 @@ def test_early_stop_ends_after_evaluations_without_a_better_one(prepared, tmp_pa
         "evals.val.every": 2,
         "early_stop_patience": 2,
     }
-    train.train(_config(prepared, **changes), tmp_path)
-    evaluated = {row["step"]: row["val/auc"] for row in _metrics(tmp_path) if "val/auc" in row}
+    train.train(runs.config(prepared, **changes), tmp_path)
+    evaluated = {row["step"]: row["val/auc"] for row in runs.metrics(tmp_path) if "val/auc" in row}
     assert list(evaluated) == [2, 4, 6]
     assert len(set(evaluated.values())) == 1
