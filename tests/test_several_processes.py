@@ -94,11 +94,14 @@ def test_four_processes_do_what_one_does(prepared, one, tmp_path):
     _assert_alike(prepared, workdir, one)
 
 
-SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 11))]
+ENDS = [(signal.SIGTERM, 0)]
+MORE_ENDS = [
+    *(pytest.param(signal.SIGTERM, seed, marks=pytest.mark.long) for seed in range(1, 11)),
+    *(pytest.param(signal.SIGKILL, seed, marks=pytest.mark.long) for seed in range(10)),
+]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(("how", "seed"), ENDS + MORE_ENDS)
 def test_a_signal_to_one_of_two_ends_both_and_they_go_on_bit_identically(
     prepared, pair, tmp_path, how, seed
 ):

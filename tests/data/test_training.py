@@ -121,7 +121,8 @@ def test_an_index_that_is_missing_is_made_of_the_records(tmp_path):
     )
     stored = dataset.index("train")
     shutil.copytree(dataset.path, tmp_path / "old")
-    (builder.dataset_dir(tmp_path / "old") / "index.npz").unlink()
+    for name in ("index.npz", "checksums.json"):  # an earlier version wrote neither
+        (builder.dataset_dir(tmp_path / "old") / name).unlink()
     old = builder.open_dataset(tmp_path / "old")
     assert old.digest != dataset.digest
     made = old.index("train")
@@ -138,6 +139,7 @@ def test_an_index_that_is_missing_is_made_of_the_records(tmp_path):
 def test_an_index_that_is_damaged_is_refused(own, tmp_path):
     file = builder.dataset_dir(own.path) / "index.npz"
     arrays = dict(np.load(file))
+    (file.parent / "checksums.json").unlink()  # it would tell before anything is opened
     np.savez(file, **arrays | {"train/frame": np.zeros(9, np.int32)})
     with pytest.raises(UserError, match=r"\(index.npz: \(9,\) frame for the 2 records\): prepare"):
         builder.open_dataset(own.path).index("train")
