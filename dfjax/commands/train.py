@@ -7,6 +7,17 @@ from dfjax import allocator, console
 from dfjax.commands import compile_cache, config_file, options
 
 
+_EXIT_STATUS = """\
+exit status:
+  0    done
+  1    a fault of the program, with a traceback
+  2    wrong usage or input, or a loss that is not finite; the message says what to change
+  73   another run writes into the workdir
+  75   asked to end (SIGTERM), and saved; the same command continues
+  130  interrupted; the same command continues
+"""
+
+
 def add_to(subcommands: options.Subcommands) -> None:
     """Declares the command and its options."""
     parser = options.add_command(
@@ -16,6 +27,7 @@ def add_to(subcommands: options.Subcommands) -> None:
         description="Train what a config file describes, then evaluate the best checkpoint. The "
         "same command resumes a run that was interrupted.",
         run=run,
+        epilog=_EXIT_STATUS,
     )
     add_options(parser)
 
