@@ -6,7 +6,6 @@ import pathlib
 from dfjax import allocator, console
 from dfjax.commands import compile_cache, config_file, options
 
-
 _EXIT_STATUS = """\
 exit status:
   0    done
