@@ -9,11 +9,13 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 from dfjax import files
 from dfjax.errors import UserError
 
 FILE = "checksums.json"
+_FIELDS = ("bytes", "sha256", "edges")
 _EDGE = 64 * 2**10  # bytes at both ends, where formats keep what a reader needs first
 
 
@@ -56,14 +58,34 @@ def is_in(folder: pathlib.Path) -> bool:
     return (folder / FILE).is_file()
 
 
-def check(folder: pathlib.Path, *, whole: bool = True) -> None:
+def listed(folder: pathlib.Path) -> dict[str, str]:
+    """Returns the SHA-256 of each file below `folder` as it was written down, by name.
+
+    Raises:
+      DamagedError: they cannot be read.
+    """
+    return {name: of["sha256"] for name, of in _read(folder).items()}
+
+
+def sizes(folder: pathlib.Path) -> dict[str, int]:
+    """Returns the bytes of each file below `folder` as they were written down, by name.
+
+    Raises:
+      DamagedError: they cannot be read.
+    """
+    return {name: of["bytes"] for name, of in _read(folder).items()}
+
+
+def check(folder: pathlib.Path, *, whole: bool = True, may_lack: bool = False) -> None:
     """Compares the files below `folder` with its checksums, up to the first that differs.
+
+    Files may be missing in a folder that `may_lack` some.
 
     Raises:
       DamagedError: a file differs or is missing, or they cannot be read.
     """
     for found in compare(folder, whole=whole):
-        if found.damage is not None:
+        if found.damage is not None and not (may_lack and not found.path.exists()):
             raise DamagedError(found.damage)
 
 
@@ -76,17 +98,22 @@ def compare(folder: pathlib.Path, *, whole: bool = True) -> Iterator[Compared]:
     Raises:
       DamagedError: they cannot be read.
     """
-    try:
-        listed = json.loads((folder / FILE).read_text())["files"]
-        known = [(name, of["bytes"], of["edges"], of["sha256"]) for name, of in listed.items()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(f"{folder / FILE} is damaged ({error})") from error
+    known = [(name, of["bytes"], of["edges"], of["sha256"]) for name, of in _read(folder).items()]
     total = sum(size for _, size, _, _ in known)
     done = 0
     for name, size, edges, sha256 in known:
         damage = _compare(folder / name, size, edges, sha256 if whole else None)
         done += size
         yield Compared(folder / name, damage, done, total)
+
+
+def _read(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """What was written down of each file, by name; it has all of the fields."""
+    try:
+        found = json.loads((folder / FILE).read_text())["files"]
+        return {name: {field: of[field] for field in _FIELDS} for name, of in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(f"{folder / FILE} is damaged ({error})") from error
 
 
 def _compare(path: pathlib.Path, size: int, edges: str, sha256: str | None) -> str | None:

@@ -113,7 +113,7 @@ def evaluate(
         card.write(workdir)
     if not targets:
         if jax.process_index() == 0:
-            console.print_line(f"{run.dataset.path} has no fakes: name data to score that do")
+            console.print_line(f"{run.dataset.name} has no fakes: name data to score that do")
         return {}
     trained = [*run.training.splits, (run.dataset, data.val_split)]
     judge = Judge(
@@ -267,7 +267,7 @@ def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
         "video_score": video.RULE,
         "verdict": verdict.RULE,
         "trained_on": ", ".join(
-            [f"{run.dataset.path}:{run.config.data.train_split}"]
+            [f"{run.dataset.name}:{run.config.data.train_split}"]
             + [name for name, _ in run.config.data.get("more", ())]
         ),
         "data": {

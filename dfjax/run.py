@@ -20,6 +20,7 @@ import ml_collections
 from flax import linen as nn
 
 from dfjax import checkpoint, compatibility, files, model_card, models, tree
+from dfjax.buckets import workdir as bucket_workdir
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.familiarity import gate, store
@@ -79,7 +80,7 @@ class Run:
           UserError: there is none, or one of a format that this version does not read; or the
             config lacks a field that evaluating, predicting or exporting needs.
         """
-        workdir = pathlib.Path(workdir)
+        workdir = pathlib.Path(bucket_workdir.fetched(workdir))
         config = _read_config(workdir)
         if missing := [name for name in REQUIRED_FIELDS if name not in _flatten(config)]:
             raise compatibility.RUN.unreadable(workdir, f"{CONFIG_FILE} lacks {', '.join(missing)}")
@@ -96,7 +97,7 @@ class Run:
 
         recorded = _read_dataset(self.workdir).get("path", "")
         paths = [path for path in (recorded, self.config.data.dir) if path]
-        there = [path for path in paths if builder.dataset_dir(path).is_dir()]
+        there = [path for path in paths if builder.is_there(path)]
         if not there:
             raise UserError(
                 f"{' and '.join(dict.fromkeys(paths))}, which {self.workdir} was trained on, is "
@@ -202,7 +203,7 @@ def require_same(
     digests = [known.get("digest"), *known.get("more", [])]
     for data, digest in zip((dataset, *further), digests, strict=False):
         if data.digest != digest:
-            differences.append(f"{data.path} holds other records than it was trained on")
+            differences.append(f"{data.place} holds other records than it was trained on")
     if differences:
         raise UserError(
             f"{workdir} holds another run: {'; '.join(differences)}: use a new --workdir "
@@ -225,7 +226,7 @@ def begin(
     """
     require_same(workdir, config, dataset, further)
     if jax.process_index() == 0:
-        data = {"path": os.path.abspath(dataset.path), "digest": dataset.digest}
+        data = {"path": dataset.place, "digest": dataset.digest}
         data |= {"more": [each.digest for each in further]} if further else {}
         files.replace_json(workdir / CROP_SPEC_FILE, dataset.crop_spec.to_json())
         files.replace_json(workdir / DATASET_FILE, data)

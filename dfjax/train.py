@@ -94,6 +94,8 @@ def _train(
     recipe.check_periods(config)
     dataset = builder.open_dataset(config.data.dir)
     training = Training.open(dataset, config.data.train_split, config.data.more)
+    for each, _ in training.splits:
+        each.fill()
     if not config.data.allow_leaks:
         training.require_no_leaks((config.data.val_split, config.data.test_split))
     pairs = training.pairs(recipe.make_sampling(config), seed=config.seed)

@@ -43,10 +43,18 @@ def add_to(subcommands: options.Subcommands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     allocator.keep_freed_memory()
+    from dfjax.buckets import workdir
+
+    compile_cache.use()
+    with workdir.opened(arguments.model) as model:
+        arguments.model = str(model)
+        return _evaluate(arguments)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
     from dfjax import config, evaluate, run_folder
 
     base = config.base()
-    compile_cache.use()
     if not run_folder.is_run(arguments.model):
         return _evaluate_export(arguments)
     if arguments.runtime not in (None, "flax"):

@@ -63,7 +63,7 @@ def add_to(subcommands: options.Subcommands) -> None:
         metavar="DATA",
         type=options.utf8_path,
         required=True,
-        help="folder for the dataset and errors.jsonl",
+        help="folder for the dataset and errors.jsonl, or its URL in a store (s3://..., gs://...)",
     )
     parser.add_argument(
         "--jobs",
@@ -130,14 +130,17 @@ def _flag(name: str) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from dfjax.buckets import data, store
     from dfjax.commands import prepare_tables
     from dfjax.preparation import prepare
     from dfjax.preparation.settings import Settings
 
     beam_options = _beam_options(arguments)
     spec = _crop_spec(arguments)
-    reader_options = corpus_options.reader_options(arguments, arguments.out)
-    files.require_writable(arguments.out)  # before a large corpus is listed
+    is_url = store.is_url(arguments.out)
+    folder = data.Publication(arguments.out, "").path if is_url else arguments.out
+    reader_options = corpus_options.reader_options(arguments, str(folder))
+    files.require_writable(folder)  # before a large corpus is listed
     if spec.landmarks == 68:
         console.print_line(f"dfjax: note: {crop_spec.LICENSE_OF_68_LANDMARKS}", error=True)
     with process.printed_notes("dfjax.corpora"):
@@ -160,6 +163,8 @@ def _run(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
     )
     prepare_tables.print_summary(summary)
+    if is_url:
+        console.print_line(f"copied to {arguments.out}")
     return 0 if summary.num_crops else 1
 
 

@@ -1,7 +1,6 @@
 """`dfjax train`: a config file becomes a trained and evaluated run."""
 
 import argparse
-import pathlib
 
 from dfjax import allocator, console
 from dfjax.commands import compile_cache, config_file, options
@@ -53,14 +52,14 @@ def run(arguments: argparse.Namespace, *, train_first: bool = True) -> int:
     """Trains, unless that is left out, and evaluates."""
     allocator.keep_freed_memory()
     from dfjax import evaluate, hosts, preemption, profiling, train
+    from dfjax.buckets import workdir as bucket_workdir
 
     config = config_file.read(arguments.config, arguments.overrides)
     compile_cache.use(config.compile_cache)
     if joined := hosts.join(arguments.distributed):
         console.print_line(joined)
-    workdir = pathlib.Path(arguments.workdir)
     profile = profiling.parse(arguments.profile) if arguments.profile else range(0)
-    with preemption.ending():
+    with preemption.ending(), bucket_workdir.opened(arguments.workdir) as workdir:
         if not train_first:
             evaluate.evaluate(config, workdir)
             return 0

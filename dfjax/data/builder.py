@@ -20,15 +20,25 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dfjax import checksums, compatibility, console
+from dfjax.buckets import data as bucket_data
+from dfjax.buckets import store
 from dfjax.corpora.splits import SPLITS
 from dfjax.data import face_crops, record_index
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
 
+BELOW = pathlib.PurePath(face_crops.NAME, face_crops.VERSION)
+"""Where the records are in the folder of a dataset."""
+
 
 def dataset_dir(data_dir: str | os.PathLike) -> pathlib.Path:
     """Returns the folder of the records below `data_dir`."""
-    return pathlib.Path(data_dir, face_crops.NAME, face_crops.VERSION)
+    return pathlib.Path(data_dir, BELOW)
+
+
+def is_there(data_dir: str | os.PathLike) -> bool:
+    """Whether `data_dir` may hold a dataset: its folder is there, or it is in a store."""
+    return store.is_url(data_dir) or dataset_dir(data_dir).is_dir()
 
 
 _REMEDY = "restore it from a copy, or prepare the data again (dfjax prepare --overwrite)"
@@ -98,7 +108,7 @@ class Dataset:
     """A prepared dataset, open for reading. Equal ones are the same records at the same path.
 
     Attributes:
-      path: the folder that `dfjax prepare --out` was given.
+      path: the folder that `dfjax prepare --out` was given, or a local copy of one in a store.
       digest: a text that changes whenever `dfjax prepare` writes other records.
       builder: TFDS's view of the dataset.
     """
@@ -107,6 +117,17 @@ class Dataset:
     digest: str
     builder: tfds.core.DatasetBuilder = dataclasses.field(compare=False, repr=False)
     _labels: dict[str, np.ndarray] = dataclasses.field(compare=False, repr=False)
+    _copy: bucket_data.Copy | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages and reports: its URL, or the path that was given."""
+        return str(self.path) if self._copy is None else self._copy.url
+
+    @property
+    def place(self) -> str:
+        """Where it is for every process: its URL, or its absolute path."""
+        return os.path.abspath(self.path) if self._copy is None else self._copy.url
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -158,7 +179,17 @@ class Dataset:
         """
         labels = self.labels(split)
         decoders = {"image": tfds.decode.SkipDecoding()}  # TensorFlow would decode images
-        return Records(self.builder.as_data_source(split, decoders=decoders), labels)
+        source = self.builder.as_data_source(split, decoders=decoders)
+        if self._copy is not None:
+            info = self.builder.info.splits[split]
+            shards = zip(sorted(info.filenames), info.shard_lengths, strict=True)
+            source = bucket_data.Filling(source, self._copy, list(shards))
+        return Records(source, labels)
+
+    def fill(self) -> None:
+        """Starts to copy all records of a dataset in a store, which else come as they are read."""
+        if self._copy is not None:
+            self._copy.fill()
 
     def index(self, split: str) -> record_index.Index:
         """Returns what is known of the records of a split; reads them only if it is not stored.
@@ -183,12 +214,17 @@ class Dataset:
 
 
 def open_dataset(data_dir: str | os.PathLike) -> Dataset:
-    """Returns the dataset that `dfjax prepare --out data_dir` made.
+    """Returns the dataset that `dfjax prepare --out data_dir` made, in a folder or in a store.
 
     Raises:
       FileNotFoundError: there is none.
-      UserError: it is damaged, or of a format that this version does not read.
+      UserError: it is damaged, or of a format that this version does not read; or the store cannot
+        be read.
     """
+    copy = None
+    if store.is_url(data_dir):
+        copy = bucket_data.Copy(os.fspath(data_dir), BELOW.as_posix())
+        data_dir = copy.path
     folder = dataset_dir(data_dir)
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -202,7 +238,7 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
     compatibility.DATASET.require(number, data_dir)
     if checksums.is_in(folder):
         try:
-            checksums.check(folder, whole=False)
+            checksums.check(folder, whole=False, may_lack=copy is not None)
         except checksums.DamagedError as error:
             raise UserError(f"{error}: {_REMEDY}") from error
     try:
@@ -217,7 +253,7 @@ def open_dataset(data_dir: str | os.PathLike) -> Dataset:
         raise compatibility.DATASET.unreadable(
             data_dir, f"{face_crops.LABELS_FILE}: {error}"
         ) from error
-    return Dataset(pathlib.Path(data_dir), _digest(folder), view, labels)
+    return Dataset(pathlib.Path(data_dir), _digest(folder), view, labels, copy)
 
 
 def verify(data_dir: str | os.PathLike) -> Iterator[checksums.Compared]:
@@ -265,10 +301,18 @@ def _read_labels(file: pathlib.Path, sizes: dict[str, int]) -> dict[str, np.ndar
 
 def _digest(folder: pathlib.Path) -> str:
     # Sizes stand for the contents of the shards, which are too large to read for this.
-    # The checksums are left out, which earlier versions did not write.
-    there = [file for file in folder.iterdir() if file.name != checksums.FILE]
-    sizes = sorted((file.name, file.stat().st_size) for file in there)
+    # The checksums are left out, which earlier versions did not write; they know sizes of files
+    # that are not copied yet.
+    sizes = _sizes(folder)
     arrays = (face_crops.LABELS_FILE, record_index.FILE)
     small = ("dataset_info.json", "metadata.json", *arrays)
     contents = [(folder / name).read_bytes() for name in small if (folder / name).exists()]
     return hashlib.sha256(repr((sizes, contents)).encode()).hexdigest()[:32]
+
+
+def _sizes(folder: pathlib.Path) -> list[tuple[str, int]]:
+    """Names and sizes of the files of a dataset, of which some may not be here yet."""
+    there = {file.name: file.stat().st_size for file in folder.iterdir() if file.name[0] != "."}
+    there.pop(checksums.FILE, None)
+    listed = checksums.sizes(folder) if checksums.is_in(folder) else {}
+    return sorted((listed | there).items())

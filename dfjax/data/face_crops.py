@@ -52,11 +52,14 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         encoding: str,
         metadata: dict[str, Any],
         lent: Collection[str] = (),
+        shard_written: Callable[[pathlib.Path], None] | None = None,
     ):
         """`size` is the side of the crops, `encoding` "jpeg" or "png", `metadata` plain JSON.
 
         `lent` are the keys of the fakes that were cut where their originals show faces.
+        `shard_written` is called with the file of each shard once it is whole.
         """
+        self._shard_written = shard_written
         self._clips, self._crops_of, self._lent = clips, crops_of, lent
         self._size, self._encoding, self._metadata = size, encoding, metadata
         self._rows: dict[str, list[_Row]] = {}  # by the name of the shard
@@ -88,7 +91,7 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _example_writer(self) -> "_CanonicalWriter":
-        return _CanonicalWriter(self.info.file_format, self._rows)
+        return _CanonicalWriter(self.info.file_format, self._rows, self._shard_written)
 
     def _download_and_prepare(self, **kwargs: Any) -> None:
         # TFDS calls this inside the folder that it renames when the dataset is complete.
@@ -129,9 +132,14 @@ class _CanonicalWriter(tfds.core.writer.ExampleWriter):
     Protobuf leaves that order to chance; here, the same data give the same bytes.
     """
 
-    def __init__(self, file_format: Any, rows: dict[str, list[_Row]]):
+    def __init__(
+        self,
+        file_format: Any,
+        rows: dict[str, list[_Row]],
+        written: Callable[[pathlib.Path], None] | None,
+    ):
         super().__init__(file_format)
-        self._rows = rows
+        self._rows, self._written = rows, written
 
     def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> Any:
         rows = self._rows[pathlib.Path(path).name] = []
@@ -142,7 +150,10 @@ class _CanonicalWriter(tfds.core.writer.ExampleWriter):
                 rows.append(_row(example))
                 yield key, example.SerializeToString(deterministic=True)
 
-        return super().write(path, canonical())
+        done = super().write(path, canonical())
+        if self._written is not None:
+            self._written(pathlib.Path(path))
+        return done
 
 
 def _row(example: tf_example_pb2.Example) -> _Row:

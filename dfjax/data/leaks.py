@@ -364,7 +364,7 @@ def require_none(dataset: Dataset) -> None:
     audit = read(dataset) or audit_ids(dataset, rows(dataset))
     if audit.blocking:
         raise UserError(
-            f"{dataset.path}: {describe(audit.blocking)}: {_advice(dataset)}, or train with "
+            f"{dataset.name}: {describe(audit.blocking)}: {_advice(dataset)}, or train with "
             "config.data.allow_leaks=True and report it"
         )
 
@@ -378,7 +378,7 @@ def require_apart(
       UserError: they do; the message says what, and what to do.
     """
     groups = [(0, *part) for part in further] + [(1, dataset, split) for split in splits]
-    parts = [Part(f"{each.path}:{split}", group, id_scope(each)) for group, each, split in groups]
+    parts = [Part(f"{each.name}:{split}", group, id_scope(each)) for group, each, split in groups]
     named = (
         (number, clip, origin_ids)
         for number, (_, each, split) in enumerate(groups)

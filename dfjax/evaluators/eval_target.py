@@ -33,7 +33,7 @@ class EvalTarget:
     @classmethod
     def of(cls, dataset: builder.Dataset, split: str) -> "EvalTarget":
         """Returns the target of a split of a dataset that is open."""
-        return cls(f"{dataset.path}:{split}", dataset, split)
+        return cls(f"{dataset.name}:{split}", dataset, split)
 
     @property
     def records(self) -> builder.Records:

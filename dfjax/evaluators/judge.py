@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -130,12 +131,12 @@ def _devices() -> str:
 
 def _folder(out: pathlib.Path, target: EvalTarget) -> pathlib.Path:
     """Where the results on a target go: no other dataset's are there."""
-    path = target.dataset.path.absolute()
-    names = [part for part in path.parts if part != path.anchor]
+    place = target.dataset.place
+    names = [part for part in re.split(r"[/:]+", place) if part]
     for depth in range(1, len(names) + 1):
         folder = out / f"{'-'.join(names[-depth:])}-{target.split}"
         if not (folder / protocol.METRICS_FILE).exists():
             return folder
-        if json.loads((folder / protocol.METRICS_FILE).read_text()).get("path") == str(path):
+        if json.loads((folder / protocol.METRICS_FILE).read_text()).get("path") == place:
             return folder
-    raise UserError(f"{out} holds results of other datasets named {path}: move them away")
+    raise UserError(f"{out} holds results of other datasets named {place}: move them away")

@@ -36,7 +36,7 @@ def describe(
     without_face = {name: counts["no_face"] for name, counts in coverage.items()}
     return {
         "data": target.name,
-        "path": str(target.dataset.path.absolute()),
+        "path": target.dataset.place,
         "synthetic": bool(metadata["synthetic"]),
         "protocol": protocol.of_card(card, limits),
         "prepared": metadata,

@@ -14,6 +14,7 @@ import pathlib
 import numpy as np
 
 from dfjax import model_card, run_folder
+from dfjax.buckets import workdir as bucket_workdir
 from dfjax.errors import UserError
 from dfjax.inference import manifest, runtimes
 from dfjax.inference.manifest import Manifest
@@ -111,7 +112,7 @@ def load(
       UserError: there is no model, none for this runtime, one of a format that is not read, another
         export than `expect`, or one whose files were changed.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(bucket_workdir.fetched(path))
     if run_folder.is_run(path):
         if runtime not in (None, "flax"):
             raise UserError(f"{path} is a run, for runtime flax: export it to use {runtime}")

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dfjax import files, progress, versions
+from dfjax.buckets import data as bucket_data
+from dfjax.buckets import store as bucket_store
 from dfjax.corpora.clip import Clip
 from dfjax.data import attributes, builder, leaks, unusable
 from dfjax.errors import UserError
@@ -41,7 +43,10 @@ def prepare(
     beam_options: Sequence[str] = (),
     overwrite: bool = False,
 ) -> PreparationSummary:
-    """Makes the dataset of `clips` in the folder `out`, or finishes what an earlier run began.
+    """Makes the dataset of `clips` at `out`, or finishes what an earlier run began.
+
+    `out` is a folder, or the URL of one in a store: then the dataset is made in a folder of this
+    machine (`buckets.data.Publication`), and copied shard by shard.
 
     `jobs` local processes crop the clips or, if `beam_options` names a `--runner`, the workers of
     an Apache Beam pipeline. The records depend on neither, nor on interruptions, but only on clips
@@ -55,7 +60,25 @@ def prepare(
     """
     if settings.spec.crops == "align":
         FaceDetector(settings.spec)  # a missing model is one error, not one for every clip
-    out = pathlib.Path(out)
+    if not bucket_store.is_url(out):
+        return _prepare(clips, pathlib.Path(out), settings, jobs, beam_options, overwrite, None)
+    publication = bucket_data.Publication(os.fspath(out), builder.BELOW.as_posix())
+    publication.require_free(overwrite=overwrite)
+    arguments = (clips, publication.path, settings, jobs, beam_options, overwrite)
+    made = _prepare(*arguments, publication.send_shard)
+    publication.finish()
+    return made
+
+
+def _prepare(
+    clips: Sequence[Clip],
+    out: pathlib.Path,
+    settings: Settings,
+    jobs: int,
+    beam_options: Sequence[str],
+    overwrite: bool,
+    shard_written: Callable[[pathlib.Path], None] | None,
+) -> PreparationSummary:
     cropping = _cropping(clips, settings)
     dataset = _open_finished(out, settings.identity(clips), overwrite)
     if dataset is not None:
@@ -84,6 +107,7 @@ def prepare(
             size=settings.spec.size,
             encoding=settings.spec.encoding,
             lent=_lent(usable, outcomes) if settings.boxes_from_original else (),
+            shard_written=shard_written,
             metadata={**settings.metadata(clips), "versions": installed, **counts},
         )
     shutil.rmtree(out / _WORK)
