@@ -36,7 +36,7 @@ FLOORS = [
         "checksums",
         "run_folder",
     },
-    {"media", "sandbox", "losses", "metrics", "models"},
+    {"buckets", "media", "sandbox", "losses", "metrics", "models"},
     {"faces", "distortions"},
     {"corpora"},
     {"data"},

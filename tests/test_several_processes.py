@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from dfjax import hosts
-from dfjax.errors import PreemptedError
+from dfjax import hosts, lock
+from dfjax.errors import InUseError, PreemptedError
 from tests import runs
 
 CHANGES = {
@@ -136,6 +136,14 @@ def test_a_signal_to_one_of_two_ends_both_and_they_go_on_bit_identically(
     for leaf in expected:
         np.testing.assert_array_equal(found[leaf], expected[leaf], err_msg=leaf)
     assert runs.metrics(again) == runs.metrics(pair)
+
+
+def test_a_workdir_in_use_ends_both_at_once(prepared, tmp_path):
+    with lock.held(tmp_path):
+        processes = runs.start_together(prepared, tmp_path, *EXTRA, count=2, devices=1)
+        for process in processes:
+            output = runs.finish(process, status=InUseError.status, seconds=120)
+            assert "is in use by another run" in output
 
 
 def _go_on(prepared, workdir: pathlib.Path) -> pathlib.Path:

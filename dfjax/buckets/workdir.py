@@ -113,7 +113,7 @@ class _Mirror:
             return
         for path in folder.rglob("*"):
             if path.is_file():
-                self._pushed[path.relative_to(self.local).as_posix()] = _stamp(path)
+                self._pushed[self._name(path)] = _stamp(path)
 
     def push(self) -> None:
         """Makes the store's copy the same as the local one.
@@ -122,20 +122,25 @@ class _Mirror:
           UserError: the store cannot be written.
         """
         checkpoints = self.local / _CHECKPOINTS
-        for step in _steps(checkpoints):
-            folder = checkpoints / str(step)
-            if checksums.is_in(folder):
-                names = [path.relative_to(self.local).as_posix() for path in _files(folder)]
-                last = f"{_CHECKPOINTS}/{step}/{checksums.FILE}"
-                for name in [*(name for name in names if name != last), last]:
-                    self._put(name)
-        names = [path.relative_to(self.local).as_posix() for path in _files(self.local)]
-        for name in names:
+        finished = [
+            step for step in _steps(checkpoints) if checksums.is_in(checkpoints / str(step))
+        ]
+        # Before the checkpoints that are finished by now: a run that goes on at one of them needs
+        # the rows of metrics that lead there.
+        for name in map(self._name, _files(self.local)):
             if not _is_left(name) and not name.startswith(f"{_CHECKPOINTS}/"):
+                self._put(name)
+        for step in finished:
+            last = f"{_CHECKPOINTS}/{step}/{checksums.FILE}"
+            names = map(self._name, _files(checkpoints / str(step)))
+            for name in [*(name for name in names if name != last), last]:
                 self._put(name)
         self._remove_what_is_gone()
         if time.monotonic() - self._renewed > _RENEW_SECONDS:
             self._renew()
+
+    def _name(self, path: pathlib.Path) -> str:
+        return path.relative_to(self.local).as_posix()
 
     def _put(self, name: str) -> None:
         try:

@@ -33,17 +33,43 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     _set_up()
     try:
         return arguments.run(arguments)
-    except (UserError, MediaError, OSError) as error:
+    except PreemptedError as error:  # all processes of the run end so, together
+        console.print_line(f"dfjax: {error}", error=True)
+        return error.status
+    except (Exception, KeyboardInterrupt) as error:
+        status = _tell(error)
+        _leave_others(status)
+        if status == 1:
+            raise
+        return status
+
+
+def _tell(error: Exception | KeyboardInterrupt) -> int:
+    """Prints what a user can act on; returns the exit status, 1 for a fault of the program."""
+    if isinstance(error, KeyboardInterrupt):
+        console.print_line("dfjax: interrupted: the same command continues", error=True)
+        return 130
+    if isinstance(error, (UserError, MediaError, OSError)):
         if os.environ.get("DFJAX_TRACEBACK") == "1":
             traceback.print_exc()
         console.print_line(f"dfjax: error: {error}", error=True)
         return getattr(error, "status", 2)
-    except PreemptedError as error:
-        console.print_line(f"dfjax: {error}", error=True)
-        return error.status
-    except KeyboardInterrupt:
-        console.print_line("dfjax: interrupted: the same command continues", error=True)
-        return 130
+    return 1
+
+
+def _leave_others(status: int) -> None:
+    """Ends this process at once if it is one of several of a run: else they wait for each other.
+
+    The others wait for its part of an update, and JAX's exit would wait for the others.
+    """
+    jax = sys.modules.get("jax")
+    if jax is None or not jax.distributed.is_initialized() or jax.process_count() == 1:
+        return
+    if status == 1:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All hosts of a Cloud TPU slice; JAX reads the rest from the machines' metadata.
 #   TPU=my-slice ZONE=us-central2-b bash scripts/launch/tpu_vm.sh --config configs/efficientnet_b4_sbi.py \
-#     --workdir gs://my-bucket/runs/b4
+#     --workdir /mnt/my-bucket/runs/b4
 # dfjax and its extra "tpu" are installed on each host, for example by
 #   gcloud compute tpus tpu-vm ssh "$TPU" --zone "$ZONE" --worker=all --command "pip install 'dfjax[tpu]'"
 set -euo pipefail
