@@ -74,7 +74,16 @@ def test_skypilot_tells_each_machine_which_it_is(play):
     }
     done = _bash("-euc", task["run"], **machine, **task["envs"])
     assert done.stdout.startswith("10.0.0.5:1234 2 1 train --config configs/")
-    assert task.keys() <= {"name", "num_nodes", "workdir", "resources", "envs", "setup", "run"}
+    assert task.keys() <= {
+        "name",
+        "num_nodes",
+        "workdir",
+        "resources",
+        "envs",
+        "setup",
+        "run",
+        "file_mounts",
+    }
 
 
 def test_jobset_counts_its_processes_and_names_the_first():
