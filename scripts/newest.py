@@ -1,0 +1,82 @@
+"""What scripts/newest.sh installs and writes: `newest.py unbounded` and `newest.py write SUITE`."""
+
+import datetime
+import importlib.metadata
+import pathlib
+import platform
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+
+from packaging import requirements
+
+_PROJECT = pathlib.Path(__file__).parents[1] / "pyproject.toml"
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+
+
+def main() -> None:
+    """Prints the names of packages without their bounds, or the page."""
+    match sys.argv[1:]:
+        case ["unbounded"]:
+            print(*(_without_bounds(each) for each in _stated()), sep="\n")
+        case ["write", suite]:
+            print(*_page(pathlib.Path(suite).read_text()), sep="\n")
+        case _:
+            sys.exit(__doc__)
+
+
+def _stated() -> list[requirements.Requirement]:
+    """What dfjax and its tests require, each package once."""
+    project = tomllib.loads(_PROJECT.read_text())["project"]
+    extras = project["optional-dependencies"]
+    names = [*project["dependencies"]]
+    names += [
+        name for extra in ("beam", "download", "export", "serve", "dev") for name in extras[extra]
+    ]
+    found = [requirements.Requirement(name) for name in names]
+    return list({each.name: each for each in found if each.name != "dfjax"}.values())
+
+
+def _without_bounds(requirement: requirements.Requirement) -> str:
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    marker = f"; {requirement.marker}" if requirement.marker else ""
+    return f"{requirement.name}{extras}{marker}"
+
+
+def _page(suite: str) -> Iterator[str]:
+    last = suite.strip().splitlines()[-1].strip("= ")
+    yield "# With the newest releases"
+    yield ""
+    yield "Written by `bash scripts/newest.sh`: the newest releases, whatever upper bounds pyproject.toml"
+    yield "states, and what a short suite says to them. No gate."
+    yield ""
+    yield f"{datetime.date.today().isoformat()}, Python {platform.python_version()}: {last}."
+    yield ""
+    beyond = [each for each in _stated() if _is_beyond(each)]
+    if beyond:
+        yield "Beyond the bounds of pyproject.toml:"
+        yield ""
+        yield "| package | bounds | newest |"
+        yield "|---|---|---|"
+        for each in beyond:
+            yield f"| {each.name} | {each.specifier} | {importlib.metadata.version(each.name)} |"
+    else:
+        yield "No package is beyond the bounds of pyproject.toml."
+    if failed := _FAILED.findall(suite):
+        yield ""
+        yield "Failed:"
+        yield ""
+        yield from (f"- `{name}`" for name in failed)
+
+
+def _is_beyond(requirement: requirements.Requirement) -> bool:
+    try:
+        version = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return not requirement.specifier.contains(version, prereleases=True)
+
+
+if __name__ == "__main__":
+    main()
