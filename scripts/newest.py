@@ -48,7 +48,7 @@ def _page(suite: str) -> Iterator[str]:
     last = suite.strip().splitlines()[-1].strip("= ")
     yield "# With the newest releases"
     yield ""
-    yield "Written by `bash scripts/newest.sh`: the newest releases, whatever upper bounds pyproject.toml"
+    yield "Written by `bash scripts/newest.sh`: the newest releases, whatever bounds pyproject"
     yield "states, and what a short suite says to them. No gate."
     yield ""
     yield f"{datetime.date.today().isoformat()}, Python {platform.python_version()}: {last}."
