@@ -8,7 +8,6 @@ counts as operations of dfjax's step, by what the maker states of the device in 
 """
 
 import argparse
-import functools
 import os
 import statistics
 import time
@@ -17,13 +16,11 @@ from collections.abc import Callable
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch needs memory, too
 
 import jax
-import numpy as np
-import optax
 import torch
 
-from benchmarks import networks, untrained
+from benchmarks import networks, train_step
 from benchmarks.networks import Network
-from dfjax import losses, models, steps, utilisation
+from dfjax import utilisation
 
 TABLE = (Network("resnet50", 224, 128), Network("efficientnet_b4", 224, 64))
 ROUNDS, SECONDS = 5, 3.0  # turns of each, and what one takes at least
@@ -43,38 +40,13 @@ def main() -> None:
     print("| network | dfjax, images/s | MFU | torch.compile, images/s | ratio |")
     print("|---|---|---|---|---|")
     for network in chosen:
-        ours, operations = make_dfjax(network)
-        rates = measure([ours, make_torch(network)])
+        ours = train_step.make_dfjax(network, dtype="bfloat16")
+        operations = utilisation.operations(ours.compiled)
+        rates = measure([ours.step, make_torch(network)])
         one, other = (network.batch * rate for rate in rates)
         most = utilisation.peak(device)
         mfu = f"{operations * rates[0] / most:.1%}" if most else "-"
         print(f"| {network} | {one:,.0f} | {mfu} | {other:,.0f} | {one / other:.2f} |", flush=True)
-
-
-def make_dfjax(network: Network) -> tuple[Callable[[], object], float]:
-    """(a step that returns when it is done, its operations)."""
-    model, tx = models.build(network.name, dtype="bfloat16"), optax.adamw(1e-3)
-    state = jax.device_put(untrained.make_state(model, network.side, tx))
-    batch = {
-        "image": untrained.make_crops(network.batch, network.side),
-        "label": np.arange(network.batch, dtype=np.int32) % 2,
-    }
-    batch, key = jax.device_put(batch), jax.random.key(1)
-    train_step = functools.partial(
-        steps.train_step,
-        model=model,
-        tx=tx,
-        loss=losses.build("bce", label_smoothing=0.0),
-        ema_decay=0.0,
-        grad_accum_steps=1,
-    )
-    compiled = jax.jit(train_step, donate_argnums=0).lower(state, batch, key).compile()
-
-    def step() -> None:
-        nonlocal state
-        state, _ = jax.block_until_ready(compiled(state, batch, key))
-
-    return step, utilisation.operations(compiled)
 
 
 def make_torch(network: Network) -> Callable[[], object]:

@@ -29,6 +29,7 @@ def make_dfjax(network: Network, *, plain: bool = False, dtype: str = "float32")
         "image": untrained.make_crops(network.batch, network.side),
         "label": np.arange(network.batch, dtype=np.int32) % 2,
     }
+    batch = jax.device_put(batch)  # once, as PyTorch's lies where it computes
     train_step = functools.partial(
         steps.train_step,
         model=model,
