@@ -6,6 +6,9 @@ Orbax writes atomically, and keeps no checksum of values: a flipped bit would re
 silent model. So `checksums.json` in a checkpoint has the SHA-256 of its files, and the metadata
 have the SHA-256 of the values that were to be saved. Both are compared before a state is used. What
 is damaged goes to WORKDIR/damaged_checkpoints/.
+
+Of several processes, the first alone reads and writes: the state is the same in all of them, and so
+the others need not see its disk.
 """
 
 import concurrent.futures
@@ -17,6 +20,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
+import numpy as np
+import orbax.checkpoint as orbax
+from orbax.checkpoint import checkpoint_managers as policies
 from orbax.checkpoint import v1 as ocp
 
 from dfjax import checksums, console, files, sharding, steps, tree
@@ -35,43 +41,26 @@ _UNFINISHED = "*.orbax-checkpoint-tmp"
 class Checkpoints:
     """Asynchronous, atomic checkpoints: the latest `keep`, and the best by the metric `select_by`.
 
-    Leftovers of interrupted saves, and what is seen to be damaged, do not stay among them. One
-    process writes into a workdir at a time (`lock`), or all processes of one run together.
+    Leftovers of interrupted saves, and what is seen to be damaged, do not stay among them. One run
+    writes into a workdir at a time (`lock`). All processes of a run call the same methods.
     """
 
     def __init__(self, workdir: pathlib.Path, *, select_by: str, keep: int = 1):
         self._workdir, self._select_by = workdir, select_by
-        self._set_aside_damaged()  # Orbax would stop at metadata that it cannot read
-        policies = ocp.training.preservation_policies
-        self._checkpointer = ocp.training.Checkpointer(
-            self._folder.absolute(),
-            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=policies.AnyPreservationPolicy(
-                [
-                    policies.LatestN(keep),
-                    policies.BestN(
-                        get_metric_fn=lambda metrics: _rank(metrics, select_by),
-                        n=1,
-                        keep_checkpoints_without_metrics=False,
-                    ),
-                ]
-            ),
-            cleanup_tmp_directories=True,
-        )
         self._thread = concurrent.futures.ThreadPoolExecutor(1)
         self._finishing: concurrent.futures.Future[None] | None = None
+        self._manager: orbax.CheckpointManager | None = None
+        self._latest = sharding.from_first(lambda: self._open(keep))
 
     @property
     def latest_step(self) -> int | None:
         """The step of the newest finished checkpoint."""
-        latest = self._checkpointer.latest
-        return None if latest is None else latest.step
+        return self._latest
 
     @property
     def best_step(self) -> int | None:
         """The step with the highest finite metric; the latest where none was evaluated."""
-        metrics = {saved.step: saved.metrics for saved in self._checkpointer.checkpoints}
-        return _best(metrics, self._select_by)
+        return sharding.from_first(lambda: _best(_metrics(self._manager), self._select_by))
 
     def save(
         self, step: int, state: TrainState, metrics: dict[str, float], window: Any = ()
@@ -85,16 +74,7 @@ class Checkpoints:
           UserError: the disk is full, as far as is known by now (`wait`).
         """
         self.wait()
-        finite = {k: float(v) for k, v in metrics.items() if math.isfinite(v)}
-        digests = {_STATE: tree.digest(state), _WEIGHTS: tree.digest(state.eval_variables)}
-        saving = self._checkpointer.save_checkpointables_async(
-            step,
-            {"state": state},
-            metrics=finite,
-            overwrite=step in [saved.step for saved in self._checkpointer.checkpoints],
-            custom_metadata=digests | ({_WINDOW: window} if window else {}),
-        )
-        self._finishing = self._thread.submit(self._finish, step, saving)
+        sharding.from_first(lambda: self._begin(step, state, metrics, window))
 
     def wait(self) -> None:
         """Returns when what is being saved is finished.
@@ -102,6 +82,118 @@ class Checkpoints:
         Raises:
           UserError: the disk is full; earlier checkpoints are whole.
         """
+        self._latest = sharding.from_first(self._wait)
+
+    def rescue(
+        self, state: TrainState, metrics: Mapping[int, dict[str, float]], log: StepLog
+    ) -> str:
+        """Saves the state of a run that failed, and closes; returns what became of it, in words.
+
+        `metrics` are known of states, by step. A state that is not finite is not saved: every
+        resumed run would start from it. Nor is one of several processes, all of which would have to
+        fail at the same step to save it together.
+        """
+        try:
+            self._latest = self._wait()  # the other processes may have ended
+            step, is_alone = int(state.step), jax.process_count() == 1
+            if is_alone and step > (self.latest_step or 0) and _is_finite(state, log):
+                self.save(step, state, metrics.get(step, {}), log.window())
+                self._latest = self._wait()
+            self._close()
+        except Exception as error:  # what ended the run is what matters
+            lost = f", and its last steps are lost ({console.one_line(error)})"
+        else:
+            lost = ""
+        return f"the run failed{lost}: the same command goes on at step {self.latest_step or 0}"
+
+    def window(self, step: int) -> Any:
+        """The `window` that was saved with a checkpoint; empty for most."""
+        return sharding.from_first(lambda: self._metadata(step).get(_WINDOW, ()))
+
+    def restore_newest(self, like: Any) -> tuple[Any, int]:
+        """(the newest state that is as it was saved, its step).
+
+        The state has the shapes, types and shardings of `like`. Checkpoints that are damaged are
+        set aside, and a line says so.
+
+        Raises:
+          UserError: none is whole.
+        """
+        state = None
+
+        def restore() -> int:
+            nonlocal state
+            state, step = self._restore_newest(like)
+            return step
+
+        self._latest = sharding.from_first(restore)
+        return sharding.place_first(state, like), self._latest
+
+    def restore(self, step: int, like: Any) -> Any:
+        """The state saved at `step`, with the shapes, types and shardings of `like`."""
+        state = None
+
+        def restore() -> None:
+            nonlocal state
+            state = _load(self._folder / str(step), {"state": like})["state"]
+
+        sharding.from_first(restore)
+        return sharding.place_first(state, like)
+
+    def close(self) -> None:
+        """Returns when everything is on disk.
+
+        Raises:
+          UserError: the disk is full.
+        """
+        try:
+            self.wait()
+        finally:
+            self._close()
+
+    @property
+    def _folder(self) -> pathlib.Path:
+        return self._workdir / FOLDER
+
+    def _open(self, keep: int) -> int | None:
+        self._set_aside_damaged()  # Orbax would stop at metadata that it cannot read
+        self._folder.mkdir(parents=True, exist_ok=True)
+        best = policies.preservation_policy.BestN(
+            get_metric_fn=lambda metrics: _rank(metrics, self._select_by),
+            n=1,
+            keep_checkpoints_without_metrics=False,
+        )
+        latest = policies.preservation_policy.LatestN(keep)
+        self._manager = _manage(
+            self._folder,
+            save_decision_policy=policies.save_decision_policy.FixedIntervalPolicy(1),
+            preservation_policy=policies.preservation_policy.AnyPreservationPolicy([latest, best]),
+            best_fn=lambda metrics: _rank(metrics, self._select_by),  # else it keeps no metrics
+            cleanup_tmp_directories=True,
+        )
+        return self._manager.latest_step()
+
+    def _begin(self, step: int, state: TrainState, metrics: dict[str, float], window: Any) -> None:
+        # Copies, because the next update reuses the memory. Of numpy, because Orbax takes arrays of
+        # JAX from all processes or from none.
+        state = jax.tree.map(np.array, jax.device_get(state))
+        digests = {_STATE: tree.digest(state), _WEIGHTS: tree.digest(state.eval_variables)}
+        if step in self._manager.all_steps():
+            self._manager.delete(step)
+        self._manager.save(
+            step,
+            args=orbax.args.Composite(state=orbax.args.PyTreeSave(state)),
+            metrics={k: float(v) for k, v in metrics.items() if math.isfinite(v)},
+            custom_metadata=digests | ({_WINDOW: window} if window else {}),
+        )
+        self._finishing = self._thread.submit(self._finish, step)
+
+    def _finish(self, step: int) -> None:
+        self._manager.wait_until_finished()
+        checksums.write(self._folder / str(step))
+
+    def _wait(self) -> int | None:
+        """Waits, in the process that saves; returns the step of the newest checkpoint."""
         finishing, self._finishing = self._finishing, None
         try:
             if finishing is not None:
@@ -117,97 +209,37 @@ class Checkpoints:
                     "and the same command goes on"
                 ) from error
             raise
+        return self._latest if self._manager is None else self._manager.latest_step()
 
-    def rescue(
-        self, state: TrainState, metrics: Mapping[int, dict[str, float]], log: StepLog
-    ) -> str:
-        """Saves the state of a run that failed, and closes; returns what became of it, in words.
+    def _close(self) -> None:
+        self._thread.shutdown()
+        if self._manager is not None:
+            self._manager.close()
 
-        `metrics` are known of states, by step. A state that is not finite is not saved: every
-        resumed run would start from it. Nor is one of several processes, all of which would have to
-        fail at the same step to save it together.
-        """
-        try:
-            self.wait()
-            step, is_alone = int(state.step), jax.process_count() == 1
-            if is_alone and step > (self.latest_step or 0) and _is_finite(state, log):
-                self.save(step, state, metrics.get(step, {}), log.window())
-            self.close()
-        except Exception as error:  # what ended the run is what matters
-            lost = f", and its last steps are lost ({console.one_line(error)})"
-        else:
-            lost = ""
-        return f"the run failed{lost}: the same command goes on at step {self.latest_step or 0}"
+    def _metadata(self, step: int) -> dict[str, Any]:
+        return ocp.checkpointables_metadata(self._folder / str(step)).custom_metadata or {}
 
-    def window(self, step: int) -> Any:
-        """The `window` that was saved with a checkpoint; empty for most."""
-        return self._metadata(step).get(_WINDOW, ())
-
-    def restore_newest(self, like: Any) -> tuple[Any, int]:
-        """(the newest state that is as it was saved, its step).
-
-        The state has the shapes, types and shardings of `like`. Checkpoints that are damaged are
-        set aside, and a line says so.
-
-        Raises:
-          UserError: none is whole.
-        """
+    def _restore_newest(self, like: Any) -> tuple[Any, int]:
         reasons = []
-        while self.latest_step is not None:
-            step = self.latest_step
+        while (step := self._manager.latest_step()) is not None:
             state, reason = self._restore_whole(step, like)
             if reason is None:
                 return state, step
             reasons.append(reason)
             self._set_aside(step, reason)
-            self._checkpointer.reload()
+            self._manager.reload()
         raise UserError(
             f"no checkpoint in {self._workdir} is whole ({'; '.join(reasons)}): restore one in "
             f"{FOLDER}/ from a copy, or begin again in a new workdir"
         )
 
-    def restore(self, step: int, like: Any) -> Any:
-        """The state saved at `step`, with the shapes, types and shardings of `like`."""
-        abstract = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
-        )
-        loaded = self._checkpointer.load_checkpointables(step, {"state": abstract})
-        return loaded["state"]
-
-    def close(self) -> None:
-        """Returns when everything is on disk.
-
-        Raises:
-          UserError: the disk is full.
-        """
-        try:
-            self.wait()
-        finally:
-            self._thread.shutdown()
-            self._checkpointer.close()
-
-    @property
-    def _folder(self) -> pathlib.Path:
-        return self._workdir / FOLDER
-
-    def _finish(self, step: int, saving: Any) -> None:
-        saving.result()
-        if jax.process_index() == 0:
-            checksums.write(self._folder / str(step))
-
-    def _metadata(self, step: int) -> dict[str, Any]:
-        return self._checkpointer.checkpointables_metadata(step).custom_metadata or {}
-
     def _restore_whole(self, step: int, like: Any) -> tuple[Any, str | None]:
-        """(the state, None), or (None, what is wrong with it), the same in every process."""
+        """(the state as numpy arrays, None), or (None, what is wrong with it)."""
         folder = self._folder / str(step)
-        # One process reads all files once more, to compare; all processes read them to restore.
-        reason = _find_damage(folder) if jax.process_index() == 0 else None
-        (reason, *_) = sharding.gather_json(reason)
-        if reason is not None:
+        if reason := _find_damage(folder):
             return None, reason
         try:
-            state = self.restore(step, like)
+            state = _load(folder, {"state": like})["state"]
             expected = self._metadata(step).get(_STATE)
         except Exception as error:
             if checksums.is_in(folder):  # the files are whole: it is a fault of the program
@@ -219,24 +251,18 @@ class Checkpoints:
 
     def _set_aside_damaged(self) -> None:
         """Sets aside what a quick look finds to be damaged; it sees all of the small files."""
-        found = {
-            step: _find_damage(self._folder / str(step), whole=False)
-            for step in _steps(self._folder)
-        }
-        (damaged, *_) = sharding.gather_json([each for each in found.items() if each[1]])
-        for step, reason in damaged:
-            self._set_aside(step, reason)
+        for step in _steps(self._folder):
+            if reason := _find_damage(self._folder / str(step), whole=False):
+                self._set_aside(step, reason)
 
     def _set_aside(self, step: int, reason: str) -> None:
-        if jax.process_index() == 0:
-            target, number = self._workdir / DAMAGED / str(step), 1
-            while target.exists():
-                number += 1
-                target = target.with_name(f"{step}.{number}")
-            target.parent.mkdir(exist_ok=True)
-            os.replace(self._folder / str(step), target)
-            console.print_line(f"dfjax: note: {reason}: moved to {target}", error=True)
-        sharding.gather_json(None)  # no process looks before it is done
+        target, number = self._workdir / DAMAGED / str(step), 1
+        while target.exists():
+            number += 1
+            target = target.with_name(f"{step}.{number}")
+        target.parent.mkdir(exist_ok=True)
+        os.replace(self._folder / str(step), target)
+        console.print_line(f"dfjax: note: {reason}: moved to {target}", error=True)
 
 
 def verify(workdir: pathlib.Path) -> Iterator[checksums.Compared]:
@@ -320,10 +346,40 @@ def _read_metrics(folder: pathlib.Path) -> dict[int, Mapping[str, float] | None]
             )
     if not folder.is_dir():
         return {}
-    reader = ocp.training.Checkpointer(folder.absolute(), cleanup_tmp_directories=False)
-    metrics = {saved.step: saved.metrics for saved in reader.checkpoints}
-    reader.close()
-    return metrics
+    manager = _manage(folder, read_only=True)
+    try:
+        return _metrics(manager)
+    finally:
+        manager.close()
+
+
+def _manage(folder: pathlib.Path, **options: Any) -> orbax.CheckpointManager:
+    """A manager of this process alone, for a folder that is there."""
+    here = jax.process_index()
+    alone = orbax.options.MultiprocessingOptions(primary_host=here, active_processes={here})
+    options = orbax.CheckpointManagerOptions(create=False, multiprocessing_options=alone, **options)
+    return orbax.CheckpointManager(folder.absolute(), options=options)
+
+
+def _metrics(manager: orbax.CheckpointManager) -> dict[int, Mapping[str, float] | None]:
+    """The metrics of each checkpoint."""
+    return {step: manager.metrics(step) for step in manager.all_steps()}
+
+
+def _load(path: pathlib.Path, like: Any) -> Any:
+    """Items of a checkpoint by name, as numpy arrays with the shapes and types of `like`.
+
+    What else an item holds is not read. This process alone reads.
+    """
+    # On one device, whatever the run was trained on.
+    on_one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=on_one), like)
+    context = ocp.Context()
+    context.pytree.loading.partial_load = True
+    context.multiprocessing.primary_host = jax.process_index()
+    context.multiprocessing.active_processes = {jax.process_index()}
+    with context:
+        return jax.device_get(ocp.load_checkpointables(path.absolute(), like))
 
 
 def _load_variables(path: pathlib.Path) -> tuple[dict[str, Any], str | None]:
@@ -331,13 +387,7 @@ def _load_variables(path: pathlib.Path) -> tuple[dict[str, Any], str | None]:
     metadata = ocp.checkpointables_metadata(path)
     saved = metadata.metadata["state"]
     chosen = {"ema": saved["ema"]} if saved["ema"] else {k: saved[k] for k in _VARIABLES}
-    # On one device, whatever the run was trained on.
-    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), chosen)
-    context = ocp.Context()
-    context.pytree.loading.partial_load = True
-    with context:
-        loaded = jax.device_get(ocp.load_checkpointables(path, {"state": like})["state"])
+    loaded = _load(path, {"state": chosen})["state"]
     return loaded.get("ema", loaded), (metadata.custom_metadata or {}).get(_WEIGHTS)
 
 

@@ -12,9 +12,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-
-from dfjax import files, sharding
+from dfjax import files
 from dfjax.errors import UserError
 
 ACTIONS = ("stop", "skip", "rollback")
@@ -60,11 +58,9 @@ def num_rollbacks(workdir: pathlib.Path) -> int:
 
 
 def note(workdir: pathlib.Path, **row: Any) -> None:
-    """Adds a line, whole or not at all; all processes call it, and see it afterwards."""
-    if jax.process_index() == 0:
-        rows = [*read(workdir), row]
-        files.replace_text(workdir / FILE, "".join(f"{json.dumps(each)}\n" for each in rows))
-    sharding.gather_json(None)
+    """Adds a line, whole or not at all."""
+    rows = [*read(workdir), row]
+    files.replace_text(workdir / FILE, "".join(f"{json.dumps(each)}\n" for each in rows))
 
 
 def check(

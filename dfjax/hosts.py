@@ -39,19 +39,6 @@ def join(mode: str = "auto") -> str:
     return f"process {jax.process_index()} of {jax.process_count()}, by {found.name}"
 
 
-def require_one(workdir: str) -> None:
-    """Checks that this is the only process of the run, because its workdir is in a store.
-
-    Raises:
-      UserError: there are several, which would need one local copy.
-    """
-    if jax.process_count() > 1:
-        raise UserError(
-            f"--workdir={workdir}: several processes need a folder that all of them see, for "
-            "example the bucket mounted as one; data may stay in the store"
-        )
-
-
 def find_cluster() -> type[clusters.ClusterEnv] | None:
     """Returns what JAX would learn of other processes from, None: there is nothing."""
     kinds = clusters.ClusterEnv._cluster_types  # JAX tells by a log line alone

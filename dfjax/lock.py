@@ -13,8 +13,6 @@ import pathlib
 import socket
 from collections.abc import Iterator
 
-import jax
-
 from dfjax import console, files, sharding
 from dfjax.errors import InUseError
 
@@ -29,15 +27,7 @@ def held(workdir: pathlib.Path) -> Iterator[None]:
       InUseError: another run holds it; the message names it.
     """
     with contextlib.ExitStack() as stack:
-        owner = None
-        if jax.process_index() == 0:
-            try:
-                stack.enter_context(_locked(workdir))
-            except InUseError as error:
-                owner = str(error)
-        (owner, *_) = sharding.gather_json(owner)  # all end, or none
-        if owner is not None:
-            raise InUseError(owner)
+        sharding.from_first(lambda: stack.enter_context(_locked(workdir)))  # all end, or none
         yield
 
 

@@ -15,7 +15,6 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax
 import ml_collections
 from flax import linen as nn
 
@@ -216,8 +215,8 @@ def begin(
     config: ml_collections.ConfigDict,
     dataset: "Dataset",
     further: "Sequence[Dataset]" = (),
-) -> Run:
-    """Returns the run in `workdir`, new or to be resumed, and writes down what it is.
+) -> None:
+    """Writes down what the run in `workdir` is, new or to be resumed.
 
     Of a run that is there, the files then say what was asked for last.
 
@@ -225,15 +224,13 @@ def begin(
       UserError: it is another one (`require_same`).
     """
     require_same(workdir, config, dataset, further)
-    if jax.process_index() == 0:
-        data = {"path": dataset.place, "digest": dataset.digest}
-        data |= {"more": [each.digest for each in further]} if further else {}
-        files.replace_json(workdir / CROP_SPEC_FILE, dataset.crop_spec.to_json())
-        files.replace_json(workdir / DATASET_FILE, data)
-        # The last one, because it says that there is a run.
-        numbered = {**_fields(config), _FORMAT: compatibility.RUN.current}
-        files.replace_json(workdir / CONFIG_FILE, numbered, sort_keys=True)
-    return Run(workdir, config, dataset.crop_spec)
+    data = {"path": dataset.place, "digest": dataset.digest}
+    data |= {"more": [each.digest for each in further]} if further else {}
+    files.replace_json(workdir / CROP_SPEC_FILE, dataset.crop_spec.to_json())
+    files.replace_json(workdir / DATASET_FILE, data)
+    # The last one, because it says that there is a run.
+    numbered = {**_fields(config), _FORMAT: compatibility.RUN.current}
+    files.replace_json(workdir / CONFIG_FILE, numbered, sort_keys=True)
 
 
 def _fields(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -5,15 +5,24 @@ from that. Axes are of type Auto: explicit ones (the default of `jax.make_mesh`)
 layers of every model for output shardings.
 """
 
+import itertools
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax._src import distributed
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from dfjax import errors
 from dfjax.errors import UserError
+
+_WAIT_MILLISECONDS = 24 * 60 * 60 * 1000  # a process that died ends the others before
+
+_Result = TypeVar("_Result")
+_meetings = itertools.count()  # the same in all processes, which call the same functions
 
 
 def make_mesh() -> Mesh:
@@ -98,8 +107,66 @@ def gather_json(value: Any) -> list[Any]:
     if jax.process_count() == 1:
         return [value]
     data = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    wait_for_all()
     sizes = multihost_utils.process_allgather(np.array(data.size))
     padded = np.zeros(sizes.max(), np.uint8)
     padded[: data.size] = data
     rows = multihost_utils.process_allgather(padded)
     return [json.loads(bytes(row[:size])) for row, size in zip(rows, sizes, strict=True)]
+
+
+def wait_for_all() -> None:
+    """Returns when every process is here.
+
+    Before a computation that they share, and that one may be late for: a CPU gives the others 30 s
+    to join it.
+    """
+    if jax.process_count() > 1:
+        client = distributed.global_state.client  # no public function waits without computing
+        client.wait_at_barrier(f"dfjax/{next(_meetings)}", _WAIT_MILLISECONDS)
+
+
+def from_first(make: Callable[[], _Result]) -> _Result:
+    """What `make` returns in the first process, in every process; `make` is called there alone.
+
+    It returns what JSON can hold. A UserError that it raises is raised in every process.
+    """
+    if jax.process_count() == 1:
+        return make()
+    client, key = distributed.global_state.client, f"dfjax/{next(_meetings)}"
+    if jax.process_index() == 0:
+        try:
+            result = make()
+        except UserError as error:
+            sent = {"error": type(error).__name__, "message": str(error)}
+            client.key_value_set(key, json.dumps(sent))
+            raise
+        client.key_value_set(key, json.dumps({"result": result}))
+        return result
+    sent = json.loads(client.blocking_key_value_get(key, _WAIT_MILLISECONDS))
+    if "error" in sent:
+        raise getattr(errors, sent["error"], UserError)(sent["message"])
+    return sent["result"]
+
+
+def place_first(tree: Any, like: Any) -> Any:
+    """The numpy arrays of the first process in every process, with the shardings of `like`.
+
+    The other processes give None. The arrays of `like` are replicated.
+    """
+    if jax.process_count() > 1:
+        given = tree if jax.process_index() == 0 else jax.tree.map(_zeros, like)
+        # As whole numbers, because others are added up, and -0.0 and 0.0 make 0.0.
+        bits = jax.tree.map(lambda x: np.asarray(x).view(f"u{x.dtype.itemsize}"), given)
+        wait_for_all()
+        bits = multihost_utils.broadcast_one_to_all(bits)
+        tree = jax.tree.map(lambda x, bits: np.asarray(bits).view(x.dtype), like, bits)
+    return jax.tree.map(_place, like, tree)
+
+
+def _zeros(like: jax.ShapeDtypeStruct) -> np.ndarray:
+    return np.zeros(like.shape, like.dtype)
+
+
+def _place(like: jax.ShapeDtypeStruct, value: np.ndarray) -> jax.Array:
+    return jax.make_array_from_callback(value.shape, like.sharding, lambda rows: value[rows])

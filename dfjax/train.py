@@ -67,7 +67,8 @@ def train(
                 return _train(config, workdir, is_asked_to_end, profile)
             except divergence.DivergenceError:
                 # What led there is left out, so the same call does not lead there again.
-                if divergence.read(workdir)[-1]["action"] != "rollback":
+                last = sharding.from_first(lambda: divergence.read(workdir)[-1])
+                if last["action"] != "rollback":
                     raise
             except jax.errors.JaxRuntimeError as error:
                 explained = utilisation.explain_memory(
@@ -88,7 +89,8 @@ def _train(
     profile: range,
 ) -> None:
     # What would end the run later is refused here, before minutes go into compiling and hours into
-    # steps; nothing is written into the workdir until all of it holds.
+    # steps; nothing is written into the workdir until all of it holds. Of several processes the
+    # first alone reads and writes there, because the others may be on machines without it.
     mesh = sharding.make_mesh()
     sharding.check_train_batch_size(config.batch_size, mesh, config.grad_accum_steps)
     recipe.check_periods(config)
@@ -109,7 +111,7 @@ def _train(
         test_split=config.data.test_split,
         allow_other_crops=config.eval.allow_other_crops,
     )
-    run.require_same(workdir, config, dataset, training.further)
+    sharding.from_first(lambda: run.require_same(workdir, config, dataset, training.further))
 
     everywhere, by_rows = sharding.replicated(mesh), sharding.by_batch(mesh)
     init_key, train_key, augment_key = recipe.make_keys(config.seed)
@@ -117,7 +119,8 @@ def _train(
     like = recipe.abstract_state(init, mesh)
     if config.cache_views:
         head_training.require_frozen(like.params, config.optimizer.lr_rules)
-    files.require_space(workdir, 2 * tree.num_bytes(like), "two checkpoints of this run")
+    needed = 2 * tree.num_bytes(like)
+    sharding.from_first(lambda: files.require_space(workdir, needed, "two checkpoints of this run"))
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
     predict = functools.partial(gate.predict, model=model, image_size=config.data.image_size)
     scorer = frame.FrameScorer(
@@ -125,14 +128,15 @@ def _train(
     )
     measures = chosen.build(entries, targets, scorer, select_by=config.select_by)
     selector = config.select_by.partition("/")[0]
-    say = functools.partial(print, flush=True) if jax.process_index() == 0 else lambda *_: None
+    is_first = jax.process_index() == 0
+    say = functools.partial(print, flush=True) if is_first else lambda *_: None
     count = parameter_overview.count_parameters(like.params)
     say(f"{config.model.name}: {count:,} parameters, {mesh.size} x {jax.devices()[0].device_kind}")
 
     # Where the state comes from: the newest checkpoint of this workdir, else `init_from`, else the
     # seed. A resumed run does not read `init_from` again: its weights are in the checkpoint, and
-    # the file may be gone.
-    start = checkpoint.latest_step(workdir) or 0  # of those that are there, whole or not
+    # the file may be gone. The newest is that of those that are there, whole or not.
+    start = sharding.from_first(lambda: checkpoint.latest_step(workdir)) or 0
     if config.init_from and not start:  # before anything is compiled, because they may be refused
         weights, transfer = init_from.load(
             config.init_from,
@@ -156,8 +160,8 @@ def _train(
                 # Also where the weights are those of a run, whose head knows fakes already.
                 count = f"{len(transfer.reinitialized)} parameters"
                 say(f"{config.reinit} starts afresh, {count}: reinit='' takes over all")
-    run.begin(workdir, config, dataset, training.further)
-    rows = writer.read_rows(workdir, to_step=start)
+    sharding.from_first(lambda: run.begin(workdir, config, dataset, training.further))
+    rows = sharding.from_first(lambda: writer.read_rows(workdir, to_step=start))
     # Early stopping looks back beyond the interruption, or it would grant a new patience each time.
     history = [row[config.select_by] for row in rows if config.select_by in row]
     # What is known of the state at `start`: nothing yet, if a failure came before it was measured.
@@ -168,7 +172,7 @@ def _train(
         if row["step"] == start and name.partition("/")[0] in measures
     }
 
-    left_out = divergence.batches_left_out(workdir)
+    left_out = sharding.from_first(lambda: divergence.batches_left_out(workdir))
     augment = jax.jit(augment, out_shardings=by_rows)
     batch = sharding.abstract_batch(
         config.batch_size, config.data.image_size, dataset.crop_spec.landmarks, mesh
@@ -228,9 +232,10 @@ def _train(
     )
 
     def note(step: int, what: str, value: object, action: str, **more: int) -> None:
-        records = [pairs.names(number) for number in pairs_of(step - 1 + left_out)]
-        row = {"step": step, "what": what, "value": str(value), "action": action, **more}
-        divergence.note(workdir, **row, records=records)
+        if is_first:
+            records = [pairs.names(number) for number in pairs_of(step - 1 + left_out)]
+            row = {"step": step, "what": what, "value": str(value), "action": action, **more}
+            divergence.note(workdir, **row, records=records)
 
     skip = functools.partial(note, action="skip") if config.on_divergence == "skip" else None
     log = writer.StepLog(
@@ -246,7 +251,8 @@ def _train(
     # next batch is drawn, so that a checkpoint at n has seen batches 0 to n - 1 and no other.
     bar = progress.Progress("train", config.num_steps, start=start)
     status = heartbeat.Heartbeat(workdir, start=start, num_steps=config.num_steps)
-    profiler = profiling.Profiler(workdir, profile)
+    profiler = profiling.Profiler(workdir, profile if is_first else range(0))
+    sharding.wait_for_all()  # some compile longer than others
     closed = contextlib.closing(stream), contextlib.closing(metric_writer)
     with bar, status, profiler, closed[0], closed[1]:
         try:
@@ -291,7 +297,7 @@ def _train(
                 batch = augment(batch, augment_key)
                 state, step_metrics = train_step(state, batch, train_key)
                 # Drawn while the devices compute: other processes would wait for this one.
-                if step == 0 and not config.cache_views and jax.process_index() == 0:
+                if step == 0 and not config.cache_views and is_first:
                     walk.mark_output(workdir)
                     contact_sheet.write(workdir / contact_sheet.FIRST_BATCH, read, batch)
                 # The log reads one step late: reading this step's metrics would wait for the
@@ -305,10 +311,8 @@ def _train(
         except divergence.DivergenceError as error:
             checkpoints.close()
             action = config.on_divergence
-            if (
-                action == "rollback"
-                and divergence.num_rollbacks(workdir) == divergence.MAX_ROLLBACKS
-            ):
+            rollbacks = sharding.from_first(lambda: divergence.num_rollbacks(workdir))
+            if action == "rollback" and rollbacks == divergence.MAX_ROLLBACKS:
                 action = "stop"
             resumed = checkpoints.latest_step or 0
             note(error.step, error.what, error.value, action, resumed=resumed)

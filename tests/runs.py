@@ -6,7 +6,7 @@ import pathlib
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import ml_collections
@@ -93,14 +93,22 @@ def metrics(workdir) -> list[dict]:
 
 
 def start_together(
-    prepared, workdir: pathlib.Path, *extra: str, count: int, devices: int
+    prepared,
+    workdir: pathlib.Path | str,
+    *extra: str,
+    count: int,
+    devices: int,
+    each: Callable[[int], dict[str, str]] = lambda index: {},
 ) -> list[subprocess.Popen]:
-    """Processes of one run, which find each other by environment variables."""
+    """Processes of one run, which find each other by environment variables.
+
+    `each` gives further variables of a process, by its number.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     environments = [
-        dict(zip(hosts.VARIABLES, (address, str(count), str(index)), strict=True))
+        dict(zip(hosts.VARIABLES, (address, str(count), str(index)), strict=True)) | each(index)
         for index in range(count)
     ]
     arguments = command(prepared, workdir, *extra)

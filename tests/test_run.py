@@ -12,7 +12,8 @@ from tests import tiny_run
 
 
 def begin(workdir, config):
-    return run.begin(workdir, config, builder.open_dataset(config.data.dir))
+    run.begin(workdir, config, builder.open_dataset(config.data.dir))
+    return Run.open(workdir)
 
 
 def test_a_workdir_keeps_to_one_run(prepared, tmp_path):

@@ -33,21 +33,15 @@ EXTRA = [f"--config.{name}={value}" for name, value in CHANGES.items()]
 
 
 def _train_together(prepared, folder: pathlib.Path, *, count: int, devices: int) -> pathlib.Path:
-    """The workdir of processes that trained to the end.
-
-    The first collective of such processes sometimes never ends on a busy CPU (jaxlib 0.10.2, Gloo):
-    then they start again, elsewhere. What they compute is not excused.
-    """
-    for attempt in range(3):
-        workdir = folder / f"together{attempt}"
-        processes = runs.start_together(prepared, workdir, *EXTRA, count=count, devices=devices)
-        try:
-            for process in processes:
-                runs.finish(process, seconds=200)
-            return workdir
-        except subprocess.TimeoutExpired:
-            runs.kill(processes)
-    pytest.fail("processes never got beyond their first collective")
+    """The workdir of processes that trained to the end."""
+    workdir = folder / "together"
+    processes = runs.start_together(prepared, workdir, *EXTRA, count=count, devices=devices)
+    try:
+        for process in processes:
+            runs.finish(process)
+    finally:
+        runs.kill(processes)
+    return workdir
 
 
 def _assert_alike(prepared, workdir: pathlib.Path, one: pathlib.Path) -> None:
@@ -130,12 +124,14 @@ def test_a_signal_to_one_of_two_ends_both_and_they_go_on_bit_identically(
         assert [process.returncode for process in processes] == [ended, ended]
     else:
         assert other.returncode != 0 or state == "finished"
-    again = _go_on(prepared, workdir)
+    processes = runs.start_together(prepared, workdir, *EXTRA, count=2, devices=2)
+    outputs = [runs.finish(process) for process in processes]
+    assert any("resuming" in output for output in outputs)
     config = runs.config(prepared, **CHANGES)
-    expected, found = runs.state(pair, config), runs.state(again, config)
+    expected, found = runs.state(pair, config), runs.state(workdir, config)
     for leaf in expected:
         np.testing.assert_array_equal(found[leaf], expected[leaf], err_msg=leaf)
-    assert runs.metrics(again) == runs.metrics(pair)
+    assert runs.metrics(workdir) == runs.metrics(pair)
 
 
 def test_a_workdir_in_use_ends_both_at_once(prepared, tmp_path):
@@ -144,17 +140,3 @@ def test_a_workdir_in_use_ends_both_at_once(prepared, tmp_path):
         for process in processes:
             output = runs.finish(process, status=InUseError.status, seconds=120)
             assert "is in use by another run" in output
-
-
-def _go_on(prepared, workdir: pathlib.Path) -> pathlib.Path:
-    """The same command, as `_train_together` starts it."""
-    for _ in range(3):
-        processes = runs.start_together(prepared, workdir, *EXTRA, count=2, devices=2)
-        try:
-            outputs = [runs.finish(process, seconds=200) for process in processes]
-        except subprocess.TimeoutExpired:
-            runs.kill(processes)
-        else:
-            assert any("resuming" in output for output in outputs)
-            return workdir
-    pytest.fail("processes never got beyond their first collective")

@@ -18,7 +18,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from dfjax import checksums, console
 from dfjax.buckets import store
@@ -31,12 +32,39 @@ _RENEW_SECONDS = 30.0
 _CHECKPOINTS, _DAMAGED = "checkpoints", "damaged_checkpoints"
 _NOT_COPIED = ("features",)  # what a run can make again, and is large
 
+FromFirst = Callable[[Callable[[], Any]], Any]
+
+
+class Workdir:
+    """A folder that a run works in.
+
+    Attributes:
+      path: the folder. Of several processes and a URL, that of the first, which alone uses it.
+    """
+
+    def __init__(self, path: pathlib.Path, mirror: "_Mirror | None", from_first: FromFirst):
+        self.path, self._mirror, self._from_first = path, mirror, from_first
+
+    def to_read(self) -> pathlib.Path:
+        """Returns a folder with everything that is in it now; all processes call it.
+
+        Raises:
+          UserError: the store cannot be written or read.
+        """
+        if self._mirror is None:
+            return self.path
+        self._from_first(self._mirror.push)
+        return self.path if self._mirror.is_used else pathlib.Path(fetched(self._mirror.url))
+
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Yields the folder to work in: `path`, or the local copy of a URL, which the store follows.
+def opened(
+    path: str | os.PathLike, from_first: FromFirst = lambda make: make()
+) -> Iterator[Workdir]:
+    """Yields what to work in: the folder `path`, or a local copy of a URL, which the store follows.
 
-    When the block ends everything is in the store, also after an error.
+    When the block ends everything is in the store, also after an error. Of several processes,
+    `from_first` calls a function in the first and raises its errors in all (`sharding.from_first`).
 
     Raises:
       InUseError: another run works there.
@@ -44,13 +72,12 @@ def opened(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         same command goes on from it on this machine.
     """
     if not store.is_url(path):
-        yield pathlib.Path(path)
+        yield Workdir(pathlib.Path(path), None, from_first)
         return
     mirror = _Mirror(os.fspath(path))
-    with mirror.leased():
-        mirror.fetch()
-        with mirror.following():
-            yield mirror.local
+    with contextlib.ExitStack() as stack:
+        from_first(lambda: stack.enter_context(mirror.used()))
+        yield Workdir(mirror.local, mirror, from_first)
 
 
 def fetched(path: str | os.PathLike) -> str:
@@ -76,6 +103,21 @@ class _Mirror:
         self._pushed: dict[str, tuple[int, int]] = {}  # (size, time of change) by name
         self._id = uuid.uuid4().hex
         self._renewed = 0.0
+        self._pushing = threading.Lock()
+        self.is_used = False
+
+    @property
+    def url(self) -> str:
+        return self._store.url
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """Holds the lease, and makes the store follow the local copy, while the block runs."""
+        with self.leased():
+            self.fetch()
+            self.is_used = True
+            with self.following():
+                yield
 
     def fetch(self) -> None:
         """Makes the local copy the newer one of both."""
@@ -121,6 +163,10 @@ class _Mirror:
         Raises:
           UserError: the store cannot be written.
         """
+        with self._pushing:
+            self._push()
+
+    def _push(self) -> None:
         checkpoints = self.local / _CHECKPOINTS
         finished = [
             step for step in _steps(checkpoints) if checksums.is_in(checkpoints / str(step))

@@ -47,7 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     compile_cache.use()
     with workdir.opened(arguments.model) as model:
-        arguments.model = str(model)
+        arguments.model = str(model.path)
         return _evaluate(arguments)
 
 

@@ -51,22 +51,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, *, train_first: bool = True) -> int:
     """Trains, unless that is left out, and evaluates."""
     allocator.keep_freed_memory()
-    from dfjax import evaluate, hosts, preemption, profiling, train
-    from dfjax.buckets import store
+    from dfjax import evaluate, hosts, preemption, profiling, sharding, train
     from dfjax.buckets import workdir as bucket_workdir
 
     config = config_file.read(arguments.config, arguments.overrides)
     compile_cache.use(config.compile_cache)
     if joined := hosts.join(arguments.distributed):
         console.print_line(joined)
-    if store.is_url(arguments.workdir):
-        hosts.require_one(arguments.workdir)
     profile = profiling.parse(arguments.profile) if arguments.profile else range(0)
-    with preemption.ending(), bucket_workdir.opened(arguments.workdir) as workdir:
-        if not train_first:
-            evaluate.evaluate(config, workdir)
-            return 0
-        evaluate.check(config)  # rather than after hours of training
-        train.train(config, workdir, profile=profile)
-        evaluate.evaluate(config, workdir)
+    opened = bucket_workdir.opened(arguments.workdir, from_first=sharding.from_first)
+    with preemption.ending(), opened as workdir:
+        if train_first:
+            evaluate.check(config)  # rather than after hours of training
+            train.train(config, workdir.path, profile=profile)
+        evaluate.evaluate(config, workdir.to_read())
     return 0

@@ -69,6 +69,35 @@ def test_a_run_in_a_store_goes_on_on_another_machine_bit_identically(
     assert kept == {path.name for path in (copy / "checkpoints").iterdir()}
 
 
+@pytest.mark.long
+def test_two_machines_share_no_disk_and_go_on_together(prepared, data, bucket, tmp_path):
+    url = f"{bucket}/run"
+
+    def train() -> list[str]:
+        def machine(index: int) -> dict[str, str]:
+            return {store.CACHE: str(tmp_path / f"machine{index}")}
+
+        processes = runs.start_together(data, url, count=2, devices=1, each=machine)
+        try:
+            return [runs.finish(process) for process in processes]
+        finally:
+            runs.kill(processes)
+
+    def state() -> dict[str, np.ndarray]:
+        return runs.state(pathlib.Path(workdir.fetched(url)), runs.config(prepared))
+
+    train()
+    assert not list((tmp_path / "machine1").rglob("checkpoints"))
+    expected = state()
+    store.Folder(url).remove(f"checkpoints/{runs.STEPS}")
+    shutil.rmtree(tmp_path / "machine0")  # lost with its disk
+    assert any("resuming" in output for output in train())
+    found = state()
+    for leaf in expected:
+        np.testing.assert_array_equal(found[leaf], expected[leaf], err_msg=leaf)
+    assert "eval/report.json" in store.Folder(url).sizes()
+
+
 def _local_run(folder: pathlib.Path, *steps: int) -> None:
     for step in steps:
         file = folder / "checkpoints" / str(step) / "state" / "data"
@@ -80,25 +109,25 @@ def _local_run(folder: pathlib.Path, *steps: int) -> None:
 
 def test_checkpoints_count_once_all_of_them_is_there(bucket, other_machine):
     url = f"{bucket}/run"
-    with workdir.opened(url) as folder:
-        _local_run(folder, 4, 8)
+    with workdir.opened(url) as opened:
+        _local_run(opened.path, 4, 8)
     there = store.Folder(url)
     there.remove("checkpoints/8/checksums.json")  # as if the copying had not come to its end
     other_machine()
-    with workdir.opened(url) as folder:
-        assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["4"]
+    with workdir.opened(url) as opened:
+        assert sorted(path.name for path in (opened.path / "checkpoints").iterdir()) == ["4"]
     assert {name.split("/")[1] for name in there.sizes("checkpoints")} == {"4"}
 
 
 def test_a_corrupted_object_sets_its_checkpoint_aside(bucket, other_machine, capsys):
     url = f"{bucket}/run"
-    with workdir.opened(url) as folder:
-        _local_run(folder, 4, 8)
+    with workdir.opened(url) as opened:
+        _local_run(opened.path, 4, 8)
     there = store.Folder(url)
     there.write("checkpoints/8/state/data", bytes(1_007) + b"1")
     other_machine()
-    with workdir.opened(url) as folder:
-        assert [path.name for path in (folder / "checkpoints").iterdir()] == ["4"]
+    with workdir.opened(url) as opened:
+        assert [path.name for path in (opened.path / "checkpoints").iterdir()] == ["4"]
     assert "checkpoints/8/state/data is damaged" in capsys.readouterr().err
     assert there.sizes("damaged_checkpoints")
     assert {name.split("/")[1] for name in there.sizes("checkpoints")} == {"4"}
@@ -106,30 +135,30 @@ def test_a_corrupted_object_sets_its_checkpoint_aside(bucket, other_machine, cap
 
 def test_what_could_not_be_copied_is_gone_on_with_here(bucket, monkeypatch):
     url = f"{bucket}/run"
-    with workdir.opened(url) as folder:
-        _local_run(folder, 4)
+    with workdir.opened(url) as opened:
+        _local_run(opened.path, 4)
 
     def put(self, path, name):
         raise UserError("cannot write")
 
     monkeypatch.setattr(store.Folder, "put", put)
     message = r"everything is in .*, and the same command on this machine"
-    with pytest.raises(UserError, match=message), workdir.opened(url) as folder:
-        _local_run(folder, 8)
+    with pytest.raises(UserError, match=message), workdir.opened(url) as opened:
+        _local_run(opened.path, 8)
 
 
 def test_what_is_deleted_here_is_deleted_there(bucket):
     url = f"{bucket}/run"
-    with workdir.opened(url) as folder:
-        _local_run(folder, 4, 8)
-    with workdir.opened(url) as folder:
-        shutil.rmtree(folder / "checkpoints" / "4")
+    with workdir.opened(url) as opened:
+        _local_run(opened.path, 4, 8)
+    with workdir.opened(url) as opened:
+        shutil.rmtree(opened.path / "checkpoints" / "4")
     assert {name.split("/")[1] for name in store.Folder(url).sizes("checkpoints")} == {"8"}
 
 
 def test_a_folder_stays_the_folder(tmp_path):
-    with workdir.opened(tmp_path) as folder:
-        assert folder == tmp_path
+    with workdir.opened(tmp_path) as opened:
+        assert opened.path == tmp_path
     assert workdir.fetched(tmp_path) == str(tmp_path)
 
 
