@@ -92,10 +92,14 @@ def combine(seed: int, runs: pathlib.Path) -> None:
     """Averages the logits of the supervised and the self-blending model.
 
     What the average, and the one training of both, have more of AUC than either goes with it.
+    Needs the runs, which another machine may have.
     """
     key, both = f"average-{seed}", f"both-{seed}"
     singles = [f"{name}-{seed}" for name in ("supervised", "sbi")]
     if figures.read(key) is not None or not all(map(figures.read, (*singles, both))):
+        return
+    if not all((runs / name / "eval").is_dir() for name in (*singles, both)):
+        print(f"{key}: the runs of {', '.join((*singles, both))} are not all in {runs}")
         return
     report = average.write([runs / single for single in singles], runs / key, run)
     more = {

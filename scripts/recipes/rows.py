@@ -29,10 +29,10 @@ _LADDER = (
     ("degradations", ("degrade.probability",)),
 )
 _SHORT = {
-    "num_steps": 900,
-    "evals.val.every": 225,
-    "checkpoint_every": 225,
-    "log_every": 45,
+    "num_steps": 600,
+    "evals.val.every": 150,
+    "checkpoint_every": 150,
+    "log_every": 30,
     "eval.gate_crops": 0,
 }
 
