@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dfjax import files
@@ -39,17 +39,23 @@ class DamagedError(UserError):
     """A folder is not what it was when it was finished; the message names the file."""
 
 
-def write(folder: pathlib.Path) -> None:
+def of(path: pathlib.Path) -> dict[str, Any]:
+    """Returns what is written down of a file, as JSON.
+
+    `bytes`, `sha256`, and `edges`, the SHA-256 of its first and last 64 KiB.
+    """
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": sha256, "edges": _edges(path)}
+
+
+def write(folder: pathlib.Path, elsewhere: Mapping[str, dict[str, Any]] | None = None) -> None:
     """Writes the checksums of what is below `folder`, whole or not at all.
 
-    Per file, by its path: `bytes`, `sha256`, and `edges`, the SHA-256 of its first and last 64 KiB.
+    `elsewhere` has those of further files, which are not here, by their path.
     """
-    found = {}
-    for path in _files(folder):
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        name = path.relative_to(folder).as_posix()
-        found[name] = {"bytes": path.stat().st_size, "sha256": sha256, "edges": _edges(path)}
+    found = {path.relative_to(folder).as_posix(): of(path) for path in _files(folder)}
+    found = dict(sorted({**found, **(elsewhere or {})}.items()))
     files.replace_json(folder / FILE, {"files": found})
 
 

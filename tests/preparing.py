@@ -66,15 +66,16 @@ def kill_all(process: subprocess.Popen) -> None:
 
 
 def wait_for(process: subprocess.Popen, out: pathlib.Path, finished: int) -> None:
-    """Returns when so many clips are finished."""
+    """Returns when so many clips, or lots of them, are finished."""
     while num_finished(out) < finished:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
 
 
 def num_finished(out: pathlib.Path) -> int:
-    kept = [out / "work" / "crops", *(out / "work" / "crops.parts").glob("*")]
-    return sum(file.read_bytes().count(b'"code": "", ') for file in kept if file.exists())
+    crops = out / "work" / "crops"
+    of_clips = crops.read_bytes().count(b'"code": "", ') if crops.exists() else 0
+    return of_clips + len(list((out / "work" / "lots").glob("[!.]*")))
 
 
 def spoil_finished(root: pathlib.Path, out: pathlib.Path) -> int:

@@ -1,4 +1,4 @@
-"""Folders in object stores, by fsspec, which knows what reads gs://, s3:// and others.
+"""Folders in object stores, by fsspec, which knows what reads gs://, s3:// and others, or here.
 
 Credentials come from where each cloud's own tools have them; dfjax takes none. A call that fails is
 tried again, because connections drop.
@@ -40,13 +40,14 @@ def local_copy(url: str) -> pathlib.Path:
 
 
 class Folder:
-    """A folder in a store; names are relative to it, with slashes."""
+    """A folder in a store, or of this machine; names are relative to it, with slashes."""
 
     def __init__(self, url: str):
         """Raises UserError if the package is missing that reads such a store."""
         import fsspec
 
         self.url = url.rstrip("/")
+        self._is_local = not is_url(url)
         scheme = url.partition("://")[0]
         try:
             self._fs, self._root = fsspec.core.url_to_fs(self.url)
@@ -119,11 +120,11 @@ class Folder:
           UserError: it cannot be written.
         """
         path.stat()
-        self._write(name, lambda: self._fs.put_file(str(path), self._path(name)))
+        self._write(name, lambda target: self._fs.put_file(str(path), target))
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a small file, as `put` does."""
-        self._write(name, lambda: self._fs.pipe_file(self._path(name), content))
+        self._write(name, lambda target: self._fs.pipe_file(target, content))
 
     def remove(self, name: str) -> None:
         """Removes a file, or a folder with everything in it; it need not be there."""
@@ -142,9 +143,23 @@ class Folder:
             self._try(copy, f"move {self.url}/{old}")
         self.remove(name)
 
-    def _write(self, name: str, call: Callable[[], None]) -> None:
+    def _write(self, name: str, call: Callable[[str], None]) -> None:
+        target = self._path(name)
+
+        def write() -> None:
+            if not self._is_local:  # a store shows an object when it is whole
+                call(target)
+                return
+            unfinished = pathlib.Path(target).with_name(f".{uuid.uuid4().hex}.unfinished")
+            unfinished.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                call(str(unfinished))
+                os.replace(unfinished, target)
+            finally:
+                unfinished.unlink(missing_ok=True)
+
         try:
-            self._try(call, f"write {self.url}/{name}")
+            self._try(write, f"write {self.url}/{name}")
         except FileNotFoundError as error:
             raise UserError(
                 f"{self.url} cannot be written: there is no such bucket; make it first"

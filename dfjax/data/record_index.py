@@ -8,7 +8,7 @@ import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,27 @@ _OF_CLIPS = ("clips", "methods", "origin_ids", "originals")
 
 Place = tuple[str, int, int]
 """Key of the clip, frame and face of a record."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Places:
+    """The places of N records.
+
+    Attributes:
+      clip: int [N], position in a sequence of clips.
+      frame, face: int [N], as in the records.
+    """
+
+    clip: np.ndarray
+    frame: np.ndarray
+    face: np.ndarray
+
+    @classmethod
+    def of(cls, places: Sequence[Place], clips: Sequence[Clip]) -> "Places":
+        """Returns places as arrays."""
+        position = {clip.key: number for number, clip in enumerate(clips)}
+        rows = [(position[key], frame, face) for key, frame, face in places]
+        return cls(*np.array(rows, np.int64).reshape(-1, 3).T)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,33 +81,42 @@ class Index:
         return np.where(self.clips[place] == self.originals, place, -1)
 
 
-def make(
-    label: np.ndarray, places: Sequence[Place], clips: Iterable[Clip], lent: Collection[str]
-) -> Index:
-    """Returns the index of records with these labels and places.
+def make(places: Places, clips: Sequence[Clip], lent: Collection[str]) -> Index:
+    """Returns the index of records, whose places are among `clips`, in any order.
 
-    `clips` are those of the records, or more; `lent` are the keys of the fakes that were cut where
-    their originals show faces.
+    `lent` are the keys of the fakes that were cut where their originals show faces.
     """
-    by_key = {clip.key: clip for clip in clips}
-    keys, number = np.unique([clip for clip, _, _ in places], return_inverse=True)
-    known = [by_key[key] for key in keys.tolist()]
-    row_of = {place: row for row, place in enumerate(places)}
-    partner = [
-        row_of.get((by_key[key].original, frame, face), -1) if key in lent else -1
-        for key, frame, face in places
-    ]
+    used, number = np.unique(places.clip, return_inverse=True)
+    known = [clips[position] for position in used.tolist()]
+    order = sorted(range(len(known)), key=lambda each: known[each].key)
+    known = [known[each] for each in order]
+    clip = np.argsort(order)[number] if order else number
     return Index(
-        label=label,
-        clip=number.astype(np.int32),
-        frame=np.array([frame for _, frame, _ in places], np.int32),
-        face=np.array([face for _, _, face in places], np.int32),
-        partner=np.array(partner, np.int32),
-        clips=keys,
-        methods=np.array([clip.method for clip in known]),
-        origin_ids=np.array([";".join(clip.origin_ids) for clip in known]),
-        originals=np.array([clip.original for clip in known]),
+        label=np.array([each.label for each in known], np.int32)[clip],
+        clip=clip.astype(np.int32),
+        frame=places.frame.astype(np.int32),
+        face=places.face.astype(np.int32),
+        partner=_partners(clip, places, known, lent),
+        clips=np.array([each.key for each in known]),
+        methods=np.array([each.method for each in known]),
+        origin_ids=np.array([";".join(each.origin_ids) for each in known]),
+        originals=np.array([each.original for each in known]),
     )
+
+
+def _partners(
+    clip: np.ndarray, places: Places, known: Sequence[Clip], lent: Collection[str]
+) -> np.ndarray:
+    """The record of the same frame and face of the original, int32 [N]; -1: there is none."""
+    position = {each.key: number for number, each in enumerate(known)}
+    original = [position.get(each.original, -1) if each.key in lent else -1 for each in known]
+    row = np.dtype([("clip", np.int64), ("frame", np.int64), ("face", np.int64)])
+    here, there = np.zeros(len(clip), row), np.zeros(len(clip), row)
+    for each, clips in ((here, clip), (there, np.array(original, np.int64)[clip])):
+        each["clip"], each["frame"], each["face"] = clips, places.frame, places.face
+    order = np.argsort(here, order=row.names)
+    found = order[np.minimum(np.searchsorted(here[order], there), len(here) - 1)]
+    return np.where(here[found] == there, found, -1).astype(np.int32)
 
 
 def write(file: str | os.PathLike, indices: Mapping[str, Index]) -> None:
@@ -133,7 +163,7 @@ def read_records(records: Any, *, boxes_from_original: bool) -> Index:
         for key, (label, method, ids) in clips.items()
     ]
     lent = linked if boxes_from_original else ()
-    index = make(records.labels, places, known, lent)
+    index = make(Places.of(places, known), known, lent)
     boxes = np.array(boxes).reshape(-1, 4)
     same_box = (boxes == boxes[index.partner]).all(axis=1)
     return dataclasses.replace(index, partner=np.where(same_box, index.partner, -1))

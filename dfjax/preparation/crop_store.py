@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from dfjax.corpora.clip import Clip
@@ -47,6 +48,11 @@ class Outcome:
         return self.code not in ("", "no_face")
 
 
+def outcome_of(fields: Mapping[str, Any]) -> Outcome:
+    """Returns an outcome of its fields, as JSON has them."""
+    return Outcome(**{**fields, "notes": tuple(fields["notes"])})
+
+
 def make_outcome(clip_crops: ClipCrops) -> Outcome:
     """Returns the outcome of a clip that gave these crops, or none."""
     code = message = ""
@@ -72,8 +78,7 @@ class CropStore:
     The file holds, for each clip, a line of JSON (its note) and then the crops as `crop_rows`. A
     clip is identified by its key and by its file's size and time of change: a file that was
     replaced counts as unfinished, and so does a folder in which a frame came, went or was replaced.
-    What a killed run left half-written at the end is cut off. Other hosts write files of their own,
-    each a `CropStore`, into the folder `parts`; `collect` indexes what they hold so far.
+    What a killed run left half-written at the end is cut off.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -91,8 +96,7 @@ class CropStore:
             self._end.close()
             raise UserError(f"{path} is in use by another run: wait for it, or stop it") from error
         self._notes: dict[tuple, dict[str, Any]] = {}
-        self._end.truncate(self._index(self.path))
-        self.collect()
+        self._end.truncate(self._index())
 
     def __enter__(self) -> "CropStore":
         return self
@@ -101,19 +105,9 @@ class CropStore:
         self._end.close()
 
     @property
-    def parts(self) -> pathlib.Path:
-        """The folder in which other hosts write."""
-        return self.path.with_name(f"{self.path.name}.parts")
-
-    @property
     def num_known(self) -> int:
         """The number of clips whose outcome is stored."""
         return len(self._notes)
-
-    def collect(self) -> None:
-        """Indexes the parts as far as they are written; of two notes, the later part's counts."""
-        for part in sorted(self.parts.glob("*"), key=os.path.getmtime):
-            self._index(part)
 
     def save(self, clip: Clip, clip_crops: ClipCrops) -> None:
         """Stores the crops of a clip, all of them or nothing.
@@ -125,20 +119,12 @@ class CropStore:
         data = crop_rows.encode(clip_crops.crops)
         self._append(clip, make_outcome(clip_crops), num_landmarks, data)
 
-    def save_failure(self, clip: Clip, outcome: Outcome) -> None:
-        """Stores why a clip gave nothing, for the host that collects this part.
-
-        Raises:
-          OSError: there is no room.
-        """
-        self._append(clip, outcome, 0, b"")
-
     def outcome(self, clip: Clip) -> Outcome | None:
         """Returns the outcome of a clip, None if none is stored."""
         note = self._notes.get(_identity(clip))
         if note is None:
             return None
-        return Outcome(**note["outcome"] | {"notes": tuple(note["outcome"]["notes"])})
+        return outcome_of(note["outcome"])
 
     def crops(self, clip: Clip) -> list[dict[str, Any]]:
         """Returns the crops of a finished clip, as they were saved.
@@ -149,11 +135,11 @@ class CropStore:
         note = self._notes.get(_identity(clip))
         if note is None:
             raise UserError(f"{clip.path} changed while it was being read: run again")
-        with open(note["path"], "rb") as file:
+        with open(self.path, "rb") as file:
             file.seek(note["start"])
             data = file.read(note["size"])
         if zlib.crc32(data) != note["crc32"]:
-            raise UserError(f"{note['path']} is damaged: delete it and run again")
+            raise UserError(f"{self.path} is damaged: delete it and run again")
         return crop_rows.decode(
             data, num_crops=note["outcome"]["crops"], num_landmarks=note["num_landmarks"]
         )
@@ -175,12 +161,12 @@ class CropStore:
             self._end.truncate(before)
             reason = f"{self.path} cannot be written ({error.strerror}): make room and run again"
             raise OSError(reason) from error
-        self._notes[note["clip"]] = {**note, "path": self.path, "start": before + len(line)}
+        self._notes[note["clip"]] = {**note, "start": before + len(line)}
 
-    def _index(self, path: pathlib.Path) -> int:
-        """Indexes the clips of a file; returns where the last complete one ends."""
+    def _index(self) -> int:
+        """Indexes the clips of the file; returns where the last complete one ends."""
         end = 0
-        with open(path, "rb") as file:
+        with open(self.path, "rb") as file:
             length = os.fstat(file.fileno()).st_size
             while line := file.readline():
                 start = end + len(line)
@@ -190,7 +176,7 @@ class CropStore:
                     break
                 if not line.endswith(b"\n") or start + note["size"] > length:
                     break
-                self._notes[tuple(note["clip"])] = {**note, "path": path, "start": start}
+                self._notes[tuple(note["clip"])] = {**note, "start": start}
                 end = file.seek(start + note["size"])
         return end
 

@@ -45,7 +45,7 @@ class Settings:
 
     def identity(self, clips: Sequence[Clip]) -> dict[str, Any]:
         """Returns what decides the records of the dataset of `clips`, as plain JSON."""
-        return {**self.of_crops(), "clips": _digest(clips)}
+        return {**self.of_crops(), "clips": digest(clips)}
 
     def metadata(self, clips: Sequence[Clip]) -> dict[str, Any]:
         """Returns what the metadata of the dataset of `clips` say about how it was made."""
@@ -63,8 +63,8 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
             yield f"{name} {old.get(name)!r} instead of {value!r}"
 
 
-def _digest(clips: Sequence[Clip]) -> str:
-    """A text that changes with anything in the records that the clips decide."""
+def digest(clips: Sequence[Clip]) -> str:
+    """Returns a text that changes with anything in the records that the clips decide."""
     rows = sorted(
         (
             clip.key,

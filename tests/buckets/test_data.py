@@ -126,3 +126,30 @@ def test_other_data_there_are_not_replaced_unasked(url, clips, other_machine):
     assert before != after
     dataset = builder.open_dataset(url)
     assert sum(len(dataset.labels(split)) for split in dataset.splits) == 14
+
+
+def test_workers_of_a_pipeline_write_there_themselves(bucket, clips, tmp_path, other_machine):
+    pytest.importorskip("apache_beam")
+    here, url = tmp_path / "here", f"{bucket}/beam"
+    prepare.prepare(clips, here, Settings(SPEC))
+    cache = other_machine()
+    made = prepare.prepare(clips, url, Settings(SPEC), beam_options=["--runner=FnApiRunner"])
+    assert (made.is_new, made.num_crops) == (True, 16)
+    beside = {name for name in store.Folder(url).sizes() if "/" not in name}
+    assert {"audit.json", "dataset_card.html", "errors.jsonl"} <= beside
+    assert not store.Folder(url).sizes("work")
+    assert not list(cache.rglob("crops"))
+    there, local = builder.open_dataset(url), builder.open_dataset(here)
+    for split in local.splits:
+        images = [
+            {
+                record["clip"]: record["image"]
+                for record in map(records.__getitem__, range(len(records)))
+            }
+            for records in (there.records(split), local.records(split))
+        ]
+        assert images[0] == images[1]
+    again = prepare.prepare(clips, url, Settings(SPEC), beam_options=["--runner=FnApiRunner"])
+    assert not again.is_new
+    with pytest.raises(UserError, match=r"was made with .* instead of .*: ask for"):
+        prepare.prepare(clips[1:], url, Settings(SPEC), beam_options=["--runner=FnApiRunner"])

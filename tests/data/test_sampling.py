@@ -39,8 +39,8 @@ REALS, FAKES = (set(np.flatnonzero(np.equal(LABEL, value)).tolist()) for value i
 
 
 def make_index(clips=CLIPS, records=RECORDS) -> record_index.Index:
-    label = np.array([label for _, label, _ in records], np.int32)
-    return record_index.make(label, [place for place, _, _ in records], clips, LENT)
+    places = record_index.Places.of([place for place, _, _ in records], clips)
+    return record_index.make(places, clips, LENT)
 
 
 def make_part(index, weight=1.0) -> sampling.Part:

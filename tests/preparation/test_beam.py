@@ -1,43 +1,62 @@
-import dataclasses
+"""A preparation on the workers of a pipeline makes the records of a local one."""
+
 import json
-import os
 import pathlib
 import sys
 
 import pytest
 
 from dfjax import cli, versions
+from dfjax.buckets import store
 from dfjax.corpora.clip import Clip
+from dfjax.data import builder
+from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.preparation import beam, crop_clip, crop_store
+from dfjax.preparation import beam, bookkeeping, distributed, lots
+from dfjax.preparation.settings import Settings
 from dfjax.preparation.workers import Cropping
 from tests import preparing
-from tests.preparing import CROP, command, digests, errors
+from tests.preparing import command, errors
 
+RECORDS = builder.BELOW.as_posix()
 IN_THIS_PROCESS = ["--runner=FnApiRunner"]
 # As DirectRunner, which however looks for another runner on the network first.
 TWO_WORKERS = ["--runner", "FnApiRunner", "--pipeline-options"]
 TWO_WORKERS += ["direct_num_workers=2", "direct_running_mode=multi_processing"]
 
 
-def make_clip(path: pathlib.Path) -> Clip:
+def make_clip(path: pathlib.Path, split: str = "train") -> Clip:
     path.write_bytes(b"data")
-    return Clip(f"c/real/{path.name}", str(path), 0, "real", "train", ())
+    return Clip(f"c/real/{path.name}", str(path), 0, "real", split, ())
 
 
-BY_NAME = Cropping(CropSpec(), 1, module="tests.preparation.crop_tasks")
+# The names of the clips decide what comes of them.
+BY_NAME = Cropping(CropSpec(size=16, encoding="png"), 1, module="tests.preparation.crop_tasks")
 
 
 @pytest.fixture
-def store(tmp_path):
+def target(tmp_path) -> store.Folder:
     """Of a run that began with what is installed here."""
-    settings = {"versions": versions.installed()}
-    (tmp_path / beam.SETTINGS).write_text(json.dumps(settings))
-    with crop_store.CropStore(tmp_path / "crops") as store:
-        yield store
+    folder = store.Folder(str(tmp_path / "out"))
+    folder.write(bookkeeping.SETTINGS, json.dumps({"versions": versions.installed()}).encode())
+    return folder
 
 
-def test_beam_killed_half_way_goes_on_and_ends_with_the_bytes_of_a_local_run(tmp_path):
+def _read(dataset: builder.Dataset, split: str) -> list[dict]:
+    records = dataset.records(split)
+    return [records[row] for row in range(len(records))]
+
+
+def _records(out: pathlib.Path | str) -> dict[str, list[str]]:
+    """All records of each split, as text, in an order of their own."""
+    dataset = builder.open_dataset(out)
+    return {
+        split: sorted(repr(sorted(dict(record).items())) for record in _read(dataset, split))
+        for split in dataset.splits
+    }
+
+
+def test_beam_killed_half_way_goes_on_and_ends_with_the_records_of_a_local_run(tmp_path):
     pytest.importorskip("apache_beam")
     root, out = tmp_path / "videos", tmp_path / "out"
     broken = preparing.write_videos(root, count=20)
@@ -45,87 +64,103 @@ def test_beam_killed_half_way_goes_on_and_ends_with_the_bytes_of_a_local_run(tmp
     assert cli.main(command(root, tmp_path / "local", *crops, "--jobs", "1")) == 0
 
     killed = preparing.start(command(root, out, *crops, *TWO_WORKERS))
-    preparing.wait_for(killed, out, finished=3)
+    preparing.wait_for(killed, out, finished=1)
     preparing.kill_all(killed)
-    done = preparing.spoil_finished(root, out)
-    assert 3 <= done < 20 - len(broken)
+    finished = [json.loads(path.read_text()) for path in (out / "work" / "lots").glob("[!.]*")]
+    # Those of failed clips are tried again.
+    kept = [note for note in finished if not any(each["code"] for each in note["outcomes"])]
+    assert not (builder.dataset_dir(out) / "checksums.json").exists()
 
     assert cli.main(command(root, out, *crops, *TWO_WORKERS)) == 0
-    assert digests(out) == digests(tmp_path / "local")
+    written = json.loads((builder.dataset_dir(out) / "checksums.json").read_text())["files"]
+    for note in kept:
+        assert written[note["shard"]] == note["checksums"]
+    assert _records(out) == _records(tmp_path / "local")
     assert errors(out) == errors(tmp_path / "local")
     assert [row["path"] for row in errors(out)] == broken
     assert not (out / "work").exists()
+    assert all(compared.damage is None for compared in builder.verify(out))
+    for name in ("audit.json", "dataset_card.html"):
+        assert (out / name).exists()
 
 
-def test_every_clip_has_an_outcome_and_failures_are_tried_again(tmp_path, store, monkeypatch):
+def _make(work: list[lots.Lot], target: store.Folder) -> list[tuple[lots.Lot, lots.Note]]:
+    return distributed._make_all_lots(work, BY_NAME, target, RECORDS, IN_THIS_PROCESS)
+
+
+def test_every_clip_has_an_outcome_and_lots_with_failures_are_made_again(
+    tmp_path, target, monkeypatch
+):
     pytest.importorskip("apache_beam")
-    clips = [make_clip(tmp_path / name) for name in ("a", "deadly", "bug", "b")]
-    monkeypatch.setattr(beam, "_POLL_SECONDS", 0.01)
-    shown = []
-    found = beam.crop_clips(clips, store, BY_NAME, options=IN_THIS_PROCESS, show=shown.append)
-    assert [clip for clip, _ in found] == clips
-    assert [outcome.code for _, outcome in found] == ["", "worker_died", "internal", ""]
-    assert [store.outcome(clip).failed for clip in clips] == [False, True, True, False]
-    assert store.crops(clips[3])[0]["image"] == b"encoded"
-    assert shown == sorted(shown)
-    assert set(shown) & {1, 2, 3}  # while the pipeline ran
-    assert beam.crop_clips([], store, BY_NAME, options=["--runner=X"], show=print) == []
+    names = {"train": ("a", "deadly", "bug", "b"), "val": ("c", "d"), "test": ("broken",)}
+    clips = [make_clip(tmp_path / name, split) for split in names for name in names[split]]
+    work = lots.divide(clips, None)
+    assert [(lot.split, len(lot.clips)) for lot in work] == [("train", 4), ("val", 2), ("test", 1)]
+    codes = [[outcome.code for outcome in note.outcomes] for _, note in _make(work, target)]
+    assert codes == [["", "worker_died", "internal", ""], ["", ""], ["corrupt"]]
+    assert lots.num_clips(target, work) == 7
+
+    ran, run = [], beam.run
+
+    def counted(task, work, options):
+        ran.extend(lot.split for lot in work)
+        run(task, work, options)
+
+    monkeypatch.setattr(beam, "run", counted)
+    noted = _make(work, target)
+    assert ran == ["train", "test"]
+    lots.commit(target, noted, records=RECORDS, cropping=BY_NAME, lent=(), metadata={})
+    dataset = builder.open_dataset(target.url)
+    assert dataset.splits == ("train", "val")  # of test, nothing gave a crop
+    index = dataset.index("train")
+    assert index.clips[index.clip].tolist() == ["c/real/a", "c/real/b"]
+    assert [record["clip"] for record in _read(dataset, "val")] == ["c/real/c", "c/real/d"]
+    assert all(compared.damage is None for compared in builder.verify(target.url))
+    assert not list(builder.dataset_dir(target.url).glob("*test*"))
+
+
+def test_many_clips_make_a_bounded_number_of_shards_and_carry_their_originals_along():
+    clips = [
+        Clip(f"c/fake/{n}", "/x", 1, "fake", "train", (), f"c/real/{n}") for n in range(20_000)
+    ]
+    work = lots.divide(clips, {"c/real/3": "/three", "c/real/19999": "/last"})
+    assert len(work) == 1000
+    assert [clip for lot in work for clip in lot.clips] == clips
+    assert [lot.originals for lot in (work[0], work[1], work[-1])] == [
+        {"c/real/3": "/three"},
+        {},
+        {"c/real/19999": "/last"},
+    ]
 
 
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
         ({"versions": versions.installed() | {"av": "0.1"}}, "'av': '0.1'}: install the same on"),
-        (None, "a worker does not see .*settings.json: mount"),
+        (None, "a worker does not see .*settings.json: use a bucket, or mount"),
     ],
 )
-def test_a_worker_that_is_not_like_the_launcher_ends_the_run(tmp_path, store, settings, reason):
+def test_a_worker_that_is_not_like_the_launcher_ends_the_run(tmp_path, target, settings, reason):
     pytest.importorskip("apache_beam")
+    target.remove(bookkeeping.SETTINGS)
     if settings:
-        (tmp_path / beam.SETTINGS).write_text(json.dumps(settings))
-    else:
-        (tmp_path / beam.SETTINGS).unlink()
-    clips = [make_clip(tmp_path / "a")]
+        target.write(bookkeeping.SETTINGS, json.dumps(settings).encode())
     with pytest.raises(OSError, match=f"the pipeline failed .*{reason}"):
-        beam.crop_clips(clips, store, BY_NAME, options=IN_THIS_PROCESS, show=print)
+        _make(lots.divide([make_clip(tmp_path / "a")], None), target)
 
 
-def test_a_relative_path_is_refused(tmp_path, store):
-    clip = dataclasses.replace(make_clip(tmp_path / "a"), path="clips/a.mp4")
-    with pytest.raises(ValueError, match=r"clips/a\.mp4 is another file on a worker: give paths"):
-        beam.crop_clips([clip], store, BY_NAME, options=IN_THIS_PROCESS, show=print)
+@pytest.mark.parametrize(("clip", "out"), [("clips/a.mp4", "/out"), ("/clips/a.mp4", "out")])
+def test_a_relative_path_is_refused(clip, out):
+    clips = [Clip("c/real/a", clip, 0, "real", "train", ())]
+    wrong = next(path for path in (clip, out) if path[0] != "/")
+    with pytest.raises(UserError, match=f"{wrong} is another file on a worker: give paths"):
+        distributed.prepare(clips, out, Settings(CropSpec()), IN_THIS_PROCESS, overwrite=False)
 
 
-def test_workers_that_write_elsewhere_end_the_run(tmp_path, store, monkeypatch):
-    clips = [make_clip(tmp_path / "a")]
-    monkeypatch.setattr(beam, "_run", lambda *_: None)
-    with pytest.raises(OSError, match=r"a: .*crops\.parts holds nothing of it: mount that folder"):
-        beam.crop_clips(clips, store, BY_NAME, options=IN_THIS_PROCESS, show=print)
-
-
-def test_parts_are_taken_in_as_far_as_they_are_written_and_later_ones_count_more(tmp_path, store):
-    a, b, c = (make_clip(tmp_path / name) for name in "abc")
-    failure = crop_store.Outcome("corrupt", "broken")
-    store.parts.mkdir()
-    with crop_store.CropStore(store.parts / "z") as part:
-        part.save_failure(a, failure)
-        part.save_failure(c, failure)
-    with crop_store.CropStore(store.parts / "y") as part:
-        part.save(a, crop_clip.ClipCrops([CROP, CROP], 2, False))
-        part.save(b, crop_clip.ClipCrops([CROP], 1, False))
-    whole = (store.parts / "y").read_bytes()
-    (store.parts / "y").write_bytes(whole[:-1])
-    os.utime(store.parts / "z", ns=(0, 0))
-    store.collect()
-    assert (store.outcome(a).crops, store.outcome(b), store.outcome(c)) == (2, None, failure)
-    assert (store.parts / "y").read_bytes() == whole[:-1]  # its worker may still be writing
-    (store.parts / "y").write_bytes(whole)
-    store.collect()
-    assert store.outcome(b).crops == 1
-    assert [len(store.crops(clip)) for clip in (a, b)] == [2, 1]
-    (store.parts / "y").write_bytes(whole[:-1] + b"?")
-    with pytest.raises(ValueError, match=r"crops\.parts/y is damaged: delete it"):
-        store.crops(b)
+def test_workers_that_write_elsewhere_end_the_run(tmp_path, target, monkeypatch):
+    monkeypatch.setattr(beam, "run", lambda *_: None)
+    with pytest.raises(OSError, match=r"out holds nothing of .*/a: use a bucket, or mount"):
+        _make(lots.divide([make_clip(tmp_path / "a")], None), target)
 
 
 def test_without_beam_the_message_says_what_to_install(tmp_path, monkeypatch, capsys):
@@ -133,4 +168,5 @@ def test_without_beam_the_message_says_what_to_install(tmp_path, monkeypatch, ca
     preparing.write_videos(tmp_path / "videos", count=2)
     assert cli.main(command(tmp_path / "videos", tmp_path / "out", *TWO_WORKERS)) == 2
     printed = capsys.readouterr().err
-    assert printed == 'dfjax: error: Apache Beam is not installed: pip install "dfjax[beam]"\n'
+    missing = 'Apache Beam is not installed: pip install "dfjax[beam]"'
+    assert printed.endswith(f"dfjax: error: {missing}\n")
