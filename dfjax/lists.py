@@ -20,9 +20,8 @@ from collections.abc import Iterator, Sequence
 from dfjax.errors import UserError
 
 _MAX_BYTES = 2**28  # far more than any published label file has
+_MAX_LINE = 2**15  # characters; a path has 4096 bytes at most
 _DELIMITERS = ",;\t"
-_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-_LINE_ENDS = re.compile("\r\n|\r|\n")  # not the others of str.splitlines: names may hold those
 _NO_ROW = re.compile(r"#|sep=.?$")  # a comment, or what tells a spreadsheet the delimiter
 _OLD_BYTES = re.compile("[\udc80-\udcff]")  # how bytes of a name that are not UTF-8 reach Python
 
@@ -36,25 +35,35 @@ def read_text(path: str | os.PathLike) -> str:
     Raises:
       UserError: it is missing, too long, or no text.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise UserError(f"{path} is missing: put the owners' file there")
+    path = _existing(path)
     if path.stat().st_size > _MAX_BYTES:
         raise UserError(f"{path} is over {_MAX_BYTES >> 20} MiB: give a list or a label file")
-    text = _decode(path.read_bytes())
+    encoding, errors = _encoding(path)
+    text = path.read_bytes().decode(encoding, errors)
     if "\0" in text:
-        raise UserError(f"{path} is not text in UTF-8 or UTF-16: save or download it again")
+        raise _no_text(path)
     return text
 
 
-def read_lines(path: str | os.PathLike) -> list[tuple[str, str]]:
-    """Returns (place, text) of every line that says something; the place is "file line 3".
+def read_lines(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
+    """Yields (place, text) of every line that says something; the place is "file line 3".
 
-    The text is without blanks around it, and without the quotes that it may stand in. Raises as
-    `read_text`.
+    The text is without blanks around it, and without the quotes that it may stand in. The list may
+    be of any length: one line is in memory.
+
+    Raises:
+      UserError: it is missing or no text, or a line is too long for a path.
     """
-    lines = enumerate(_LINE_ENDS.split(read_text(path)), start=1)
-    return [(f"{path} line {n}", _unquote(line.strip())) for n, line in lines if _says(line)]
+    path = _existing(path)
+    encoding, errors = _encoding(path)
+    with path.open(encoding=encoding, errors=errors) as file:  # parts lines at LF, CRLF and CR
+        number = 0
+        while line := file.readline(_MAX_LINE):
+            number += 1
+            if "\0" in line or len(line) == _MAX_LINE:
+                raise _no_text(path)
+            if _says(line := line.rstrip("\n")):
+                yield f"{path} line {number}", _unquote(line.strip())
 
 
 def read_table(path: str | os.PathLike, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
@@ -124,11 +133,22 @@ class Finder:
         return self._names[folder]
 
 
-def _decode(data: bytes) -> str:
-    for mark, encoding in _UTF16.items():
-        if data.startswith(mark):
-            return data.removeprefix(mark).decode(encoding, "replace")
-    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+def _existing(path: str | os.PathLike) -> pathlib.Path:
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise UserError(f"{path} is missing: put the owners' file there")
+    return path
+
+
+def _no_text(path: pathlib.Path) -> UserError:
+    return UserError(f"{path} is not text in UTF-8 or UTF-16: save or download it again")
+
+
+def _encoding(path: pathlib.Path) -> tuple[str, str]:
+    """(the encoding of a text, by its byte order mark; what becomes of bytes that are none)."""
+    with path.open("rb") as file:
+        is_utf16 = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return ("utf-16", "replace") if is_utf16 else ("utf-8-sig", "surrogateescape")
 
 
 def _says(line: str) -> bool:

@@ -19,7 +19,7 @@ def test_a_list_has_the_same_lines_however_it_is_saved(tmp_path, encoding, end):
     text = end.join(["# a comment", "", f" {LINES[0]} ", *LINES[1:], ",;\t", "# last"])
     mark = "\ufeff" if encoding == "utf-16-be" else ""
     file.write_bytes(f"{mark}{text}{end}".encode(encoding))
-    assert lists.read_lines(file) == [
+    assert list(lists.read_lines(file)) == [
         (f"{file} line {number}", line) for number, line in enumerate(LINES, start=3)
     ]
 

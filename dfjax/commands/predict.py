@@ -2,6 +2,7 @@
 
 import argparse
 import collections
+import itertools
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,10 @@ _OF_FILES = {
     "no_reports": "--no-reports",
     "annotate": "--annotate",
     "reidentify": "--reidentify",
+    "jobs": "--jobs",
 }
 _OF_LIVE = {"detect_every": "--detect-every"}
+MOST_SHOWN = 200  # rows
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -69,6 +72,12 @@ def _add_file_options(files: "argparse._ArgumentGroup") -> None:
     files.add_argument("--out", metavar="DIR", help="folder for the results (runs/predict)")
     files.add_argument(
         "--frames", type=options.positive, metavar="N", help="analysed in each video (32)"
+    )
+    files.add_argument(
+        "--jobs",
+        type=options.positive,
+        metavar="N",
+        help=f"files that are decoded at a time ({options.num_cores()})",
     )
     files.add_argument(
         "--no-reports",
@@ -135,7 +144,8 @@ def _predict_files(arguments: argparse.Namespace, detector: "Detector") -> int:
     out = _out(arguments)
     outputs = predict.Outputs(not arguments.no_reports, bool(arguments.annotate))
     settings = {"num_frames": arguments.frames} if arguments.frames else {}
-    rows = predict.predict(arguments.sources, detector, out, outputs=outputs, **settings)
+    settings |= {"jobs": arguments.jobs or options.num_cores(), "outputs": outputs}
+    rows = predict.predict(arguments.sources, detector, out, **settings)
     print_rows(rows)
     reports = " and the reports it names" if outputs.reports else ""
     console.print_line(f"wrote {pathlib.Path(out, predict.TABLE)}{reports}")
@@ -157,13 +167,18 @@ def _watch(arguments: argparse.Namespace, detector: "Detector") -> int:
 
 
 def print_rows(rows: Sequence[dict[str, Any]]) -> None:
-    """Prints rows of `inference.predict` as a table, and how many files have each verdict."""
+    """Prints rows of `inference.predict` as a table, and how many files have each verdict.
+
+    Of more than `MOST_SHOWN`, the table has the first.
+    """
     table = rich.table.Table()
     for column in ("source", "verdict", "score", "why"):
         table.add_column(column, overflow="fold", justify="right" if column == "score" else "left")
-    for row in rows:
+    for row in itertools.islice(rows, MOST_SHOWN):
         score = "" if row["score"] is None else f"{row['score']:.3f}"
         table.add_row(row["source"], row["verdict"], score, row["text"])
     console.make_console().print(table)
+    if len(rows) > MOST_SHOWN:
+        console.print_line(f"and {len(rows) - MOST_SHOWN:,} more")
     counts = collections.Counter(row["verdict"] for row in rows)
     console.print_line(", ".join(f"{count} {label}" for label, count in sorted(counts.items())))

@@ -1,5 +1,8 @@
 """Many files to verdicts: one row each, whatever is in them. Prints nothing but progress."""
 
+import collections
+import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -8,15 +11,15 @@ import pathlib
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from dfjax import console, files, progress, walk
 from dfjax.inference import annotate, extract, page, report, sandboxed
 from dfjax.inference.detector import Detector, Result, failed
 from dfjax.inference.extract import ExtractedFaces
 from dfjax.inference.sandboxed import SandboxedExtractor
-from dfjax.inference.sources import STDIN, expand
+from dfjax.inference.sources import STDIN
+from dfjax.inference.worklist import Row, Worklist
 from dfjax.media.errors import MediaError
 from dfjax.model_card import ModelCard
 from dfjax.sandbox.errors import TimeLimitError, WorkerError
@@ -28,6 +31,7 @@ COLUMNS = ("source", "verdict", "score", "reason", "text", "tracks", "frames", "
 
 INTERNAL = "internal"
 _TRIES = 2
+_AHEAD = 4  # files per job that are decoded before their turn, because some take longer
 REPORTS, ANNOTATED = "reports", "annotated"  # folders below OUT
 
 
@@ -51,12 +55,14 @@ def predict(
     *,
     num_frames: int = extract.NUM_FRAMES,
     outputs: Outputs = Outputs(),
-) -> list[dict[str, Any]]:
+    jobs: int = 1,
+) -> Sequence[Row]:
     """Judges every file, writes OUT/results.csv and `outputs`, and returns the rows.
 
     A row has the `COLUMNS`. Rows are also kept in OUT/results.jsonl as they come: the same call
     continues after an interruption, and judges again only what has changed: the file, the model or
-    the settings.
+    the settings. `jobs` files are decoded at a time. However many files there are, memory holds a
+    few of them.
 
     Raises:
       UserError: the sources name no file.
@@ -64,33 +70,140 @@ def predict(
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
     _mark_output(out, outputs)
-    settings = {
-        "num_frames": num_frames,
-        "crops": detector.crop_spec.crops,
-        "reidentify": detector.reidentify,
-        **dataclasses.asdict(outputs),
-    }
-    identity = [detector.scorer.card.digest(), detector.scorer.runtime, settings]
-    known = _read_rows(out / ROWS)
-    rows = []
-    paths = expand(sources)
+    worklist = Worklist()
+    worklist.add(sources)
+    worklist.read_known(out / ROWS)
+    judge = Judge(detector, out, num_frames=num_frames, outputs=outputs, jobs=jobs)
     with (
-        SandboxedExtractor() as extractor,
+        judge,
         open(out / ROWS, "a") as journal,
-        progress.Progress("predict", len(paths), unit="files") as bar,
+        progress.Progress("predict", len(worklist), unit="files") as bar,
     ):
-        for number, path in enumerate(paths, 1):
-            key = json.dumps([path, *_state(path), *identity])
-            row = known.get(key)
-            if row is None or path == STDIN:
-                row = _judge(path, detector, extractor, out, settings, outputs)
-                if row["reason"] != INTERNAL:  # another version may do better
-                    journal.write(json.dumps({"key": key, "row": row}) + "\n")
-                    journal.flush()
-            rows.append(row)
-            bar.update(number, last=row["verdict"])
-    files.replace_csv(out / TABLE, COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
-    return rows
+        for done, judged in enumerate(judge.rows(worklist.files(), worklist.known), 1):
+            worklist.finish(judged.number, judged.row)
+            if judged.is_to_keep:
+                journal.write(judged.line)
+                journal.flush()
+            bar.update(done, last=judged.row["verdict"])
+    write_table(out / TABLE, worklist)
+    return worklist
+
+
+def write_table(path: pathlib.Path, rows: Iterable[Row]) -> None:
+    """Writes rows as CSV."""
+    files.replace_csv(path, COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A file that was judged, now or in an earlier run.
+
+    Attributes:
+      number: of the file, among those that were given.
+      key: what its row depends on: the file, the model and the settings.
+      row: by `COLUMNS`.
+      is_new: whether it was judged now.
+    """
+
+    number: int
+    key: str
+    row: Row
+    is_new: bool
+
+    @property
+    def is_to_keep(self) -> bool:
+        """Whether a later run shall find it; after a fault, another version may do better."""
+        return self.is_new and self.row["reason"] != INTERNAL
+
+    @property
+    def line(self) -> str:
+        """Its line in a journal."""
+        return json.dumps({"key": self.key, "row": self.row}) + "\n"
+
+
+class Judge:
+    """Judges files, and writes `outputs` of each into a folder; a context manager."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        out: pathlib.Path,
+        *,
+        num_frames: int,
+        outputs: Outputs,
+        jobs: int,
+    ):
+        """`jobs` files are decoded at a time."""
+        self._detector, self._out, self._outputs, self._jobs = detector, out, outputs, jobs
+        self._settings = {
+            "num_frames": num_frames,
+            "crops": detector.crop_spec.crops,
+            "reidentify": detector.reidentify,
+            **dataclasses.asdict(outputs),
+        }
+        self._opened = contextlib.ExitStack()
+
+    def __enter__(self) -> "Judge":
+        self._extractor = self._opened.enter_context(SandboxedExtractor())
+        self._threads = concurrent.futures.ThreadPoolExecutor(self._jobs)
+        self._opened.callback(self._threads.shutdown, cancel_futures=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def rows(
+        self, paths: Iterable[tuple[int, str]], known: Callable[[str], Row | None]
+    ) -> Iterator[Judged]:
+        """Yields every (number, path) judged, in order; `known` gives rows of earlier runs."""
+        ahead: collections.deque[Callable[[], Judged]] = collections.deque()
+        for number, path in paths:
+            ahead.append(self._begin(number, path, known))
+            if len(ahead) > _AHEAD * self._jobs:
+                yield ahead.popleft()()
+        while ahead:
+            yield ahead.popleft()()
+
+    def _begin(
+        self, number: int, path: str, known: Callable[[str], Row | None]
+    ) -> Callable[[], Judged]:
+        """Begins to decode a file that is to be judged; what is returned waits for it."""
+        scorer = self._detector.scorer
+        identity = [scorer.card.digest(), scorer.runtime, self._settings]
+        key = json.dumps([path, *_state(path), *identity])
+        row = known(key) if path != STDIN else None
+        if row is not None:
+            return lambda: Judged(number, key, row, is_new=False)
+        folder = tempfile.TemporaryDirectory() if path == STDIN else contextlib.nullcontext()
+        local = _spool(folder.name) if path == STDIN else path
+        num_frames = self._settings["num_frames"]
+        extracting = self._threads.submit(
+            _extract, self._detector, self._extractor, local, num_frames
+        )
+
+        def finish() -> Judged:
+            with folder:
+                return Judged(number, key, self._judge(path, local, extracting), is_new=True)
+
+        return finish
+
+    def _judge(self, path: str, local: str, extracting: concurrent.futures.Future) -> Row:
+        result = _detect(self._detector, extracting, local)
+        row = _make_row(path, result, self._detector.scorer.card)
+        name, out = _safe_name(path), self._out
+        if self._outputs.reports:
+            row["report"] = f"{REPORTS}/{name}.html"
+            source = report.Source.of_file(local, name=row["source"])
+            written = report.make_report(result, self._detector, source, self._settings)
+            report.write_json(written, out / REPORTS / f"{name}.json")
+            files.replace_text(out / REPORTS / f"{name}.html", page.render_html(written))
+        if self._outputs.annotated and result.media is not None:
+            try:
+                copy = out / ANNOTATED / name
+                annotate.write_annotated(local, result, self._detector, copy, self._extractor)
+            except (MediaError, TimeLimitError, WorkerError) as error:
+                row["text"] += f" No annotated copy: {error}."
+        return row
 
 
 def _mark_output(out: pathlib.Path, outputs: Outputs) -> None:
@@ -109,47 +222,7 @@ def _state(path: str) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _read_rows(path: pathlib.Path) -> dict[str, dict[str, Any]]:
-    rows = {}
-    if path.exists():
-        for line in path.read_text().splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:  # the line that a killed run was writing
-                continue
-            rows[entry["key"]] = entry["row"]
-    return rows
-
-
-def _judge(
-    path: str,
-    detector: Detector,
-    extractor: SandboxedExtractor,
-    out: pathlib.Path,
-    settings: dict[str, Any],
-    outputs: Outputs,
-) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        local = _spool(folder) if path == STDIN else path
-        result = _detect(detector, extractor, local, settings["num_frames"])
-        row = _make_row(path, result, detector.scorer.card)
-        name = _safe_name(path)
-        if outputs.reports:
-            row["report"] = f"{REPORTS}/{name}.html"
-            source = report.Source.of_file(local, name=row["source"])
-            written = report.make_report(result, detector, source, settings)
-            report.write_json(written, out / REPORTS / f"{name}.json")
-            files.replace_text(out / REPORTS / f"{name}.html", page.render_html(written))
-        if outputs.annotated and result.media is not None:
-            try:
-                copy = out / ANNOTATED / name
-                annotate.write_annotated(local, result, detector, copy, extractor)
-            except (MediaError, TimeLimitError, WorkerError) as error:
-                row["text"] += f" No annotated copy: {error}."
-    return row
-
-
-def _make_row(path: str, result: Result, card: ModelCard) -> dict[str, Any]:
+def _make_row(path: str, result: Result, card: ModelCard) -> Row:
     return {
         "source": files.legible(path),
         "verdict": result.verdict.label,
@@ -163,11 +236,9 @@ def _make_row(path: str, result: Result, card: ModelCard) -> dict[str, Any]:
     }
 
 
-def _detect(
-    detector: Detector, extractor: SandboxedExtractor, path: str, num_frames: int
-) -> Result:
+def _detect(detector: Detector, extracting: concurrent.futures.Future, path: str) -> Result:
     try:
-        return detector.score(_extract(detector, extractor, path, num_frames))
+        return detector.score(extracting.result())
     except MediaError as error:
         return failed(error)
     except Exception as error:  # one file must not stop the others, whatever fault it uncovers

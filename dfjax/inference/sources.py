@@ -1,12 +1,10 @@
 """What `dfjax predict` is given, to files: folders, patterns and lists."""
 
-import logging
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from dfjax import lists, walk
-from dfjax.errors import UserError
 from dfjax.media import kind, suffix
 from dfjax.media.errors import MediaError
 
@@ -20,35 +18,22 @@ _SKIPPED = {  # in the words of the note
     walk.OUTPUT: "with what dfjax wrote",
     walk.UNREADABLE: "unreadable",
 }
-_MAX_NAMES = 5  # in a note
-
-_LOGGER = logging.getLogger("dfjax.inference")
+NAMES_IN_NOTE = 5
 
 
-def expand(sources: Sequence[str]) -> list[str]:
-    """Returns the files that `sources` name, each once, in order.
+def expand(sources: Sequence[str], skip: walk.Skip) -> Iterator[str]:
+    """Yields the files that `sources` name, in order; one that is named twice comes twice.
 
     A source is a file, a folder (the pictures and videos below it, as `walk.walk` finds them, by
     their names or else by their first bytes), a pattern for `walk.match`, a .txt list with one path
-    per line (relative to it; see `dfjax.lists`), or "-" for standard input. What is passed over is
-    counted in one warning of the logger "dfjax.inference".
+    per line (relative to it; see `dfjax.lists`), or "-" for standard input. `skip` is called with
+    the path and the reason of what is passed over.
 
     Raises:
-      UserError: the sources name no file, or a list is none.
+      UserError: a list is none.
     """
-    skipped: dict[str, str] = {}
-    found = [path for source in sources for path in _expand(source, skipped.__setitem__)]
-    note = _describe(skipped)
-    if not found:
-        raise UserError(
-            f"no file in {', '.join(sources)}: give pictures or videos{note and f' ({note})'}"
-        )
-    if note:
-        _LOGGER.warning("%s", note)
-    unique: dict[str, str] = {}
-    for path in found:
-        unique.setdefault(os.path.abspath(path), path)
-    return list(unique.values())
+    for source in sources:
+        yield from _expand(source, skip)
 
 
 def _expand(source: str, skip: walk.Skip) -> Iterator[str]:
@@ -99,18 +84,15 @@ def _begins_like_media(path: str) -> bool:
     return True
 
 
-def _describe(skipped: Mapping[str, str]) -> str:
-    """What is passed over, by path and reason, in one line; "" for nothing."""
-    names: dict[str, list[str]] = {reason: [] for reason in _SKIPPED}
-    for path, reason in skipped.items():
-        names[reason].append(os.path.basename(path))
-    parts = [
-        f"{len(some)} {_SKIPPED[reason]} ({_shorten(some)})"
-        for reason, some in names.items()
-        if some
-    ]
+def describe(skipped: Mapping[str, tuple[int, Sequence[str]]]) -> str:
+    """Returns what is passed over in one line, "" for nothing.
+
+    By reason, how many paths, and the first `NAMES_IN_NOTE` of them.
+    """
+    parts = []
+    for reason, words in _SKIPPED.items():
+        count, paths = skipped.get(reason, (0, ()))
+        if count:
+            names = [os.path.basename(path) for path in paths]
+            parts.append(f"{count} {words} ({', '.join(names + ['…'] * (count > len(names)))})")
     return f"passed over: {', '.join(parts)}" if parts else ""
-
-
-def _shorten(names: Sequence[str]) -> str:
-    return ", ".join([*names[:_MAX_NAMES], "…"] if len(names) > _MAX_NAMES else names)

@@ -7,9 +7,15 @@ import unicodedata
 import pytest
 
 from dfjax import walk
-from dfjax.inference import predict
+from dfjax.inference.worklist import Worklist
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
+
+
+def expand(sources: list[str]) -> list[str]:
+    worklist = Worklist()
+    worklist.add(sources)
+    return [path for _, path in worklist.files()]
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ def test_a_folder_gives_pictures_and_videos_by_name_or_content(folder, caplog):
     os.mkfifo("a/pipe")
     os.mkfifo("a/pipe.png")
     os.symlink("nowhere", "a/gone.png")
-    assert predict.expand(["a"]) == [
+    assert expand(["a"]) == [
         "a/IMG_1", "a/gone.png", "a/holiday.dat", "a/pipe.png", "a/x.MP4", "a/below/y.jpeg",
     ]  # fmt: skip
     assert caplog.messages == [
@@ -44,19 +50,19 @@ def test_a_folder_gives_pictures_and_videos_by_name_or_content(folder, caplog):
 
 def test_nothing_is_said_where_nothing_is_passed_over(folder, caplog):
     write("a/x.mp4")
-    assert predict.expand(["a", "nowhere.mp4", "-"]) == ["a/x.mp4", "nowhere.mp4", "-"]
+    assert expand(["a", "nowhere.mp4", "-"]) == ["a/x.mp4", "nowhere.mp4", "-"]
     assert caplog.messages == []
 
 
 def test_every_file_is_given_once_under_its_first_name(folder):
     write("a/x.mp4", "a/y.mp4")
     os.symlink("a", "link")
-    assert predict.expand(["a/y.mp4", "a", "./a/x.mp4", f"{folder}/a/y.mp4"]) == [
+    assert expand(["a/y.mp4", "a", "./a/x.mp4", f"{folder}/a/y.mp4"]) == [
         "a/y.mp4",
         "a/x.mp4",
     ]
     os.symlink("..", "a/up")
-    assert predict.expand(["."]) == ["./a/x.mp4", "./a/y.mp4"]
+    assert expand(["."]) == ["./a/x.mp4", "./a/y.mp4"]
 
 
 def test_a_list_names_files_and_folders_as_any_system_writes_them(folder):
@@ -67,19 +73,19 @@ def test_a_list_names_files_and_folders_as_any_system_writes_them(folder):
     found = ["clip #2.mp4", "a/b.mp4", "d/c.mp4", decomposed, old, "no.mp4"]
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "latin-1"):
         write("l/list.txt", data=lines.encode(encoding))
-        assert predict.expand(["l/list.txt"]) == [f"l/{name}" for name in found]
+        assert expand(["l/list.txt"]) == [f"l/{name}" for name in found]
 
 
 def test_a_pattern_gives_files_and_what_is_in_folders(folder):
     write("Talk [x1]/a.mp4", "Talk [x1]/b.txt", "Talk [x1]/deep/c.mp4", "[1].mp4")
-    assert predict.expand(["Talk [x1]/*.mp4"]) == ["Talk [x1]/a.mp4"]
-    assert predict.expand(["Talk [[]x1]/*"]) == [
+    assert expand(["Talk [x1]/*.mp4"]) == ["Talk [x1]/a.mp4"]
+    assert expand(["Talk [[]x1]/*"]) == [
         "Talk [x1]/a.mp4", "Talk [x1]/b.txt", "Talk [x1]/deep/c.mp4",
     ]  # fmt: skip
-    assert predict.expand(["**/*.mp4"]) == [
+    assert expand(["**/*.mp4"]) == [
         "[1].mp4", "Talk [x1]/a.mp4", "Talk [x1]/deep/c.mp4",
     ]  # fmt: skip
-    assert predict.expand(["[1].mp4"]) == ["[1].mp4"]
+    assert expand(["[1].mp4"]) == ["[1].mp4"]
 
 
 def test_sources_without_a_file_say_what_they_hold(folder):
@@ -89,4 +95,4 @@ def test_sources_without_a_file_say_what_they_hold(folder):
         match=r"no file in a: give pictures or videos \(passed over: 1 of no accepted kind "
         r"\(table.csv\), 1 hidden \(.hidden.png\)\)",
     ):
-        predict.expand(["a"])
+        expand(["a"])
