@@ -23,7 +23,7 @@ import numpy as np
 from dfjax.corpora.clip import Clip
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.media import image
-from dfjax.preparation import beam, crop_store, distributed, lots
+from dfjax.preparation import crop_store, distributed, lots
 from dfjax.preparation.crop_clip import ClipCrops
 from dfjax.preparation.settings import Settings
 
@@ -67,7 +67,7 @@ def measure(num_clips: int) -> dict[str, float]:
         for label, method in [(n % 2, ("real", "fake")[n % 2])]
     ]
     before = _peak()
-    beam._make_lot = make_lot
+    distributed._make_lot = make_lot
     committed = []
     commit = lots.commit
 

@@ -37,7 +37,7 @@ FLOORS = [
         "run_folder",
     },
     {"buckets", "media", "sandbox", "losses", "metrics", "models"},
-    {"faces", "distortions"},
+    {"beam", "faces", "distortions"},
     {"corpora"},
     {"data"},
     {"model_card"},
@@ -100,7 +100,7 @@ def _uses(module: str, name: str, **kwargs) -> bool:
         ("orbax.export", ["dfjax.export"]),
         ("tensorflow", ["dfjax.writers.tensorboard", "dfjax.export", "dfjax.inference.runtimes"]),
         ("fastapi", ["dfjax.serve"]),
-        ("apache_beam", ["dfjax.preparation.beam"]),
+        ("apache_beam", ["dfjax.beam"]),
     ],
 )
 def test_library_is_imported_in_its_room_alone(library, homes):

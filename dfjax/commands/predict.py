@@ -3,15 +3,15 @@
 import argparse
 import collections
 import itertools
-import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich.table
 
 from dfjax import console, files
-from dfjax.commands import compile_cache, options, process
+from dfjax.commands import beam_options, compile_cache, options, process
 from dfjax.errors import UserError
+from dfjax.weights import shipped
 
 if TYPE_CHECKING:
     from dfjax.inference.detector import Detector
@@ -25,6 +25,7 @@ _OF_FILES = {
     "annotate": "--annotate",
     "reidentify": "--reidentify",
     "jobs": "--jobs",
+    "runner": "--runner",
 }
 _OF_LIVE = {"detect_every": "--detect-every"}
 MOST_SHOWN = 200  # rows
@@ -54,6 +55,7 @@ def add_to(subcommands: options.Subcommands) -> None:
         help="detect and align faces even if the model was trained on pictures taken as they are",
     )
     _add_file_options(parser.add_argument_group("files"))
+    beam_options.add_to(parser)
     live = parser.add_argument_group("live")
     live.add_argument(
         "--live",
@@ -101,19 +103,24 @@ def _add_file_options(files: "argparse._ArgumentGroup") -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     _check(arguments)
+    pipeline = beam_options.read(arguments)
 
     from dfjax.inference.detector import Detector
 
+    model = {
+        "runtime": arguments.runtime,
+        "expect": arguments.expect,
+        "always_align": arguments.align,
+        "reidentify": bool(arguments.reidentify),
+    }
+    if arguments.model != str(shipped.DETECTOR):  # which every machine has elsewhere
+        model["path"] = arguments.model
     compile_cache.use()
     judge = _watch if arguments.live else _predict_files
     with process.printed_notes("dfjax.inference"):
-        detector = Detector.load(
-            arguments.model,
-            runtime=arguments.runtime,
-            expect=arguments.expect,
-            always_align=arguments.align,
-            reidentify=bool(arguments.reidentify),
-        )
+        if pipeline:
+            return _predict_on_beam(arguments, model, pipeline)
+        detector = Detector.load(**model)
         for warning in detector.warnings:
             console.print_line(f"dfjax: warning: {warning}", error=True)
         return judge(arguments, detector)
@@ -134,21 +141,47 @@ def _check(arguments: argparse.Namespace) -> None:
         if not arguments.live and address.is_address(source):
             shown = address.mask(source)
             raise UserError(f"{shown} is an address: add --live to watch it, or download it")
-    if not arguments.live:
+    if not (arguments.live or arguments.runner):  # whose workers may write elsewhere
         files.require_writable(_out(arguments))
 
 
 def _predict_files(arguments: argparse.Namespace, detector: "Detector") -> int:
     from dfjax.inference import predict
 
-    out = _out(arguments)
+    rows = predict.predict(
+        arguments.sources,
+        detector,
+        _out(arguments),
+        jobs=arguments.jobs or options.num_cores(),
+        **_settings(arguments),
+    )
+    return _say(arguments, rows)
+
+
+def _predict_on_beam(
+    arguments: argparse.Namespace, model: dict[str, Any], pipeline: Sequence[str]
+) -> int:
+    from dfjax.inference import predict_on_beam
+
+    rows = predict_on_beam.predict_on_beam(
+        arguments.sources, model, _out(arguments), beam_options=pipeline, **_settings(arguments)
+    )
+    return _say(arguments, rows)
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    from dfjax.inference import predict
+
     outputs = predict.Outputs(not arguments.no_reports, bool(arguments.annotate))
-    settings = {"num_frames": arguments.frames} if arguments.frames else {}
-    settings |= {"jobs": arguments.jobs or options.num_cores(), "outputs": outputs}
-    rows = predict.predict(arguments.sources, detector, out, **settings)
+    return {"num_frames": arguments.frames or options.NUM_FRAMES, "outputs": outputs}
+
+
+def _say(arguments: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> int:
+    from dfjax.inference import predict
+
     print_rows(rows)
-    reports = " and the reports it names" if outputs.reports else ""
-    console.print_line(f"wrote {pathlib.Path(out, predict.TABLE)}{reports}")
+    reports = "" if arguments.no_reports else " and the reports it names"
+    console.print_line(f"wrote {_out(arguments).rstrip('/')}/{predict.TABLE}{reports}")
     return 0 if any(row["score"] is not None for row in rows) else 1
 
 

@@ -9,7 +9,7 @@ import argparse
 from typing import Any
 
 from dfjax import console, files, registry
-from dfjax.commands import corpus_options, options, process
+from dfjax.commands import beam_options, corpus_options, options, process
 from dfjax.errors import UserError
 from dfjax.faces import crop_spec
 from dfjax.faces.crop_spec import CropSpec
@@ -78,7 +78,7 @@ def add_to(subcommands: options.Subcommands) -> None:
     )
     corpus_options.add_to(parser.add_argument_group("corpus"), required=True)
     _add_crops(parser.add_argument_group("crops"))
-    _add_beam(parser.add_argument_group("Apache Beam, instead of local processes"))
+    beam_options.add_to(parser)
 
 
 def _add_crops(group: argparse._ArgumentGroup) -> None:
@@ -112,19 +112,6 @@ def _add_crops(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_beam(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--runner", metavar="NAME", help="DirectRunner, FlinkRunner, SparkRunner, DataflowRunner, …"
-    )
-    group.add_argument(
-        "--pipeline-options",
-        nargs="+",
-        metavar="OPTION",
-        default=(),
-        help="of Beam, without dashes: direct_num_workers=2 direct_running_mode=multi_processing",
-    )
-
-
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
@@ -135,7 +122,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from dfjax.preparation import prepare
     from dfjax.preparation.settings import Settings
 
-    beam_options = _beam_options(arguments)
+    # Drawing the synthetic corpus takes local processes, too.
+    pipeline = beam_options.read(arguments, jobs_are_local=arguments.corpus != "synthetic")
     spec = _crop_spec(arguments)
     is_url = store.is_url(arguments.out)
     folder = data.Publication(arguments.out, "").path if is_url else arguments.out
@@ -159,7 +147,7 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.out,
         settings,
         jobs=arguments.jobs or options.num_cores(),
-        beam_options=beam_options,
+        beam_options=pipeline,
         overwrite=arguments.overwrite,
     )
     prepare_tables.print_summary(summary)
@@ -183,22 +171,3 @@ def _crop_spec(arguments: argparse.Namespace) -> CropSpec:
     fields = {name: value for name, value in fields.items() if value is not None}
     fields |= {"detector": "none", "landmarks": 0} if as_is else {}
     return CropSpec(crops=arguments.crops, **fields)
-
-
-def _beam_options(arguments: argparse.Namespace) -> list[str]:
-    """Returns the command line of Beam; empty for local processes.
-
-    Raises:
-      UserError: --pipeline-options without --runner, or --jobs with it.
-    """
-    if not arguments.runner:
-        if arguments.pipeline_options:
-            raise UserError("--pipeline-options are for a Beam runner: add --runner NAME")
-        return []
-    if arguments.jobs and arguments.corpus != "synthetic":  # synthetic draws with them
-        raise UserError(
-            "--jobs is for local processes: leave it out with --runner, whose workers are set by "
-            "--pipeline-options"
-        )
-    names = (f"runner={arguments.runner}", *arguments.pipeline_options)
-    return [f"--{option}" for option in names]

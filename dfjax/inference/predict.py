@@ -69,7 +69,7 @@ def predict(
     """
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    _mark_output(out, outputs)
+    mark_output(out, outputs)
     worklist = Worklist()
     worklist.add(sources)
     worklist.read_known(out / ROWS)
@@ -141,6 +141,7 @@ class Judge:
             "reidentify": detector.reidentify,
             **dataclasses.asdict(outputs),
         }
+        self._identity = [detector.scorer.card.digest(), detector.scorer.runtime, self._settings]
         self._opened = contextlib.ExitStack()
 
     def __enter__(self) -> "Judge":
@@ -168,9 +169,7 @@ class Judge:
         self, number: int, path: str, known: Callable[[str], Row | None]
     ) -> Callable[[], Judged]:
         """Begins to decode a file that is to be judged; what is returned waits for it."""
-        scorer = self._detector.scorer
-        identity = [scorer.card.digest(), scorer.runtime, self._settings]
-        key = json.dumps([path, *_state(path), *identity])
+        key = json.dumps([path, *_state(path), *self._identity])
         row = known(key) if path != STDIN else None
         if row is not None:
             return lambda: Judged(number, key, row, is_new=False)
@@ -206,8 +205,8 @@ class Judge:
         return row
 
 
-def _mark_output(out: pathlib.Path, outputs: Outputs) -> None:
-    """Keeps what is written from being judged: also by this call, and what an older one left."""
+def mark_output(out: pathlib.Path, outputs: Outputs) -> None:
+    """Keeps what is written below `out` from being judged: by this call, and what is there."""
     for folder, wanted in ((REPORTS, outputs.reports), (ANNOTATED, outputs.annotated)):
         if wanted or (out / folder).is_dir():
             walk.mark_output(out / folder)
@@ -240,7 +239,8 @@ def _detect(detector: Detector, extracting: concurrent.futures.Future, path: str
     try:
         return detector.score(extracting.result())
     except MediaError as error:
-        return failed(error)
+        # Its traceback holds this frame, and that holds it: of a million files, that is memory.
+        return failed(error.with_traceback(None))
     except Exception as error:  # one file must not stop the others, whatever fault it uncovers
         message = console.one_line(f"{path}: {type(error).__name__}: {error}")
         return failed(MediaError(INTERNAL, message))

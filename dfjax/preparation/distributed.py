@@ -1,21 +1,23 @@
 """Clips to a prepared dataset on the workers of a pipeline, which write to its folder themselves.
 
 The launcher lists the clips, and writes the index that makes the shards a dataset. It holds no
-crop, neither in memory nor on disk.
+crop, neither in memory nor on disk. Workers see the clips at the same paths as the launcher, and
+import this module.
 """
 
+import functools
 import json
 import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from dfjax import checksums, progress, versions
-from dfjax.buckets import store as bucket_store
+from dfjax import beam, checksums, progress, versions
+from dfjax.buckets import store
 from dfjax.corpora.clip import Clip
 from dfjax.data import builder, leaks, unusable
 from dfjax.errors import UserError
-from dfjax.preparation import beam, bookkeeping, lots
+from dfjax.preparation import bookkeeping, lots
 from dfjax.preparation.lots import Lot, Note
 from dfjax.preparation.settings import Settings
 from dfjax.preparation.summary import PreparationSummary
@@ -39,7 +41,7 @@ def prepare(
     """
     cropping = bookkeeping.make_cropping(clips, settings)
     _require_absolute(out, clips)
-    target, records = bucket_store.Folder(out), builder.BELOW.as_posix()
+    target, records = store.Folder(out), builder.BELOW.as_posix()
     dataset = _open_committed(target, settings.identity(clips), overwrite)
     if dataset is not None:
         return _send_rest(bookkeeping.complete(dataset, clips, is_new=False), target)
@@ -78,7 +80,7 @@ def prepare(
 
 def _require_absolute(out: str, clips: Sequence[Clip]) -> None:
     paths = [clip.path for clip in clips]
-    for path in paths if bucket_store.is_url(out) else [out, *paths]:
+    for path in paths if store.is_url(out) else [out, *paths]:
         if not os.path.isabs(path):
             raise UserError(f"{path} is another file on a worker: give paths that begin with /")
 
@@ -86,7 +88,7 @@ def _require_absolute(out: str, clips: Sequence[Clip]) -> None:
 def _make_all_lots(
     all_lots: Sequence[Lot],
     cropping: Cropping,
-    target: bucket_store.Folder,
+    target: store.Folder,
     records: str,
     beam_options: Sequence[str],
 ) -> list[tuple[Lot, Note]]:
@@ -104,14 +106,16 @@ def _make_all_lots(
     num_clips = sum(len(lot.clips) for lot in all_lots)
     num_before = num_clips - sum(len(lot.clips) for lot in missing)
     with progress.Progress("cropping", num_clips, start=num_before, unit="clips") as bar:
-        beam.make_lots(
-            missing,
-            cropping,
-            target,
-            records,
-            options=beam_options,
-            show=lambda num_made: bar.update(num_before + num_made),
-        )
+        if missing:
+            watched = beam.watching(
+                lambda: lots.num_clips(target, missing),
+                lambda num_made: bar.update(num_before + num_made),
+            )
+            task = functools.partial(
+                _make_lot, cropping=cropping, target=target.url, records=records
+            )
+            with watched:
+                beam.run(task, missing, beam_options)
         noted |= {lot.note: lots.read(target, lot) for lot in missing}
         bar.update(num_clips)
     for lot in all_lots:
@@ -123,8 +127,14 @@ def _make_all_lots(
     return [(lot, noted[lot.note]) for lot in all_lots]
 
 
+def _make_lot(lot: Lot, *, cropping: Cropping, target: str, records: str) -> None:
+    """Runs on a worker."""
+    beam.require_same_versions(store.Folder(target), bookkeeping.SETTINGS, "--out")
+    lots.make(lot, cropping, target, records)
+
+
 def _open_committed(
-    target: bucket_store.Folder, identity: dict[str, Any], overwrite: bool
+    target: store.Folder, identity: dict[str, Any], overwrite: bool
 ) -> builder.Dataset | None:
     """The complete dataset in the target; removes another one if it may be overwritten."""
     records = builder.BELOW.as_posix()
@@ -144,9 +154,9 @@ def _open_committed(
     return None
 
 
-def _send_rest(made: PreparationSummary, target: bucket_store.Folder) -> PreparationSummary:
+def _send_rest(made: PreparationSummary, target: store.Folder) -> PreparationSummary:
     """Copies what lies beside the records of a dataset in a store, and was made in its copy."""
-    if bucket_store.is_url(target.url):
+    if store.is_url(target.url):
         for path in sorted(made.out.iterdir()):
             if path.is_file() and not path.name.startswith("."):
                 target.put(path, path.name)

@@ -3,8 +3,7 @@
 In the target, which all machines see, a lot leaves its shard among the records, and after it
 `work/lots/SHARD.json`, a note of what the shard holds and of what became of each clip. The dataset
 is there once an index of all shards is, which is made of the notes alone. So no machine ever holds
-more than a lot, and a lot that dies half-way was never there. Must not import TFDS where it is
-imported, because every worker imports it.
+more than a lot, and a lot that dies half-way was never there.
 """
 
 import dataclasses
@@ -20,6 +19,7 @@ from dfjax import checksums
 from dfjax.buckets import store
 from dfjax.corpora.clip import Clip
 from dfjax.corpora.splits import SPLITS
+from dfjax.data import face_crops, record_index
 from dfjax.preparation import crop_store, settings, workers
 from dfjax.preparation.crop_store import CropStore, Outcome
 from dfjax.preparation.workers import Cropping
@@ -99,8 +99,6 @@ def make(lot: Lot, cropping: Cropping, target: str, records: str) -> None:
       OSError: this machine has no room.
       UserError: the target cannot be written.
     """
-    from dfjax.data import face_crops  # loads TFDS
-
     if cropping.originals is not None:
         cropping = dataclasses.replace(cropping, originals=lot.originals)
     folder = store.Folder(target)
@@ -172,8 +170,6 @@ def commit(
     Raises:
       UserError: the target cannot be written.
     """
-    from dfjax.data import face_crops, record_index
-
     shards: dict[str, list[tuple[int, int]]] = {}
     indices = {}
     for split, of_split in _by_split(noted):

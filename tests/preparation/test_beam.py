@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from dfjax import cli, versions
+from dfjax import beam, cli, versions
 from dfjax.buckets import store
 from dfjax.corpora.clip import Clip
 from dfjax.data import builder
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
-from dfjax.preparation import beam, bookkeeping, distributed, lots
+from dfjax.preparation import bookkeeping, distributed, lots
 from dfjax.preparation.settings import Settings
 from dfjax.preparation.workers import Cropping
 from tests import preparing
