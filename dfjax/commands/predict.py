@@ -118,11 +118,11 @@ def _run(arguments: argparse.Namespace) -> int:
     compile_cache.use()
     judge = _watch if arguments.live else _predict_files
     with process.printed_notes("dfjax.inference"):
-        if pipeline:
-            return _predict_on_beam(arguments, model, pipeline)
         detector = Detector.load(**model)
         for warning in detector.warnings:
             console.print_line(f"dfjax: warning: {warning}", error=True)
+        if pipeline:
+            return _predict_on_beam(arguments, model, pipeline)
         return judge(arguments, detector)
 
 
