@@ -15,7 +15,7 @@ python="${1:-python3.12}" folder=.newest
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 status=0
 "$folder/bin/python" -m pytest -q -p no:cacheprovider -m "not long" --tb=line \
-  tests/test_steps.py tests/test_checkpoint.py tests/test_train.py tests/data tests/faces tests/media \
-  tests/models tests/export tests/inference tests/serve/test_same_score.py | tee "$folder/suite.txt" || status=$?
+  tests/test_steps.py tests/test_checkpoint.py tests/data tests/faces tests/media tests/augment \
+  tests/models/test_models.py tests/export tests/inference tests/buckets tests/serve/test_same_score.py | tee "$folder/suite.txt" || status=$?
 "$folder/bin/python" scripts/newest.py write "$folder/suite.txt" > docs/newest.md
 echo "docs/newest.md says what was found; the suite ended with status $status"

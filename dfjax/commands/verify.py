@@ -4,6 +4,7 @@ import argparse
 import pathlib
 
 from dfjax import console, progress
+from dfjax.buckets import store
 from dfjax.commands import options
 from dfjax.errors import UserError
 from dfjax.run_folder import CONFIG_FILE
@@ -29,20 +30,26 @@ def add_to(subcommands: options.Subcommands) -> None:
         run=_run,
         epilog=_EXIT_STATUS,
     )
-    parser.add_argument("folder", metavar="DIR", nargs="+", help="prepared data, or a workdir")
+    parser.add_argument(
+        "folder", metavar="DIR", nargs="+", help="prepared data, or a workdir; or the URL of one"
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    counts = [_verify(pathlib.Path(folder)) for folder in arguments.folder]
+    counts = [_verify(folder) for folder in arguments.folder]
     return 1 if any(counts) else 0
 
 
-def _verify(folder: pathlib.Path) -> int:
+def _verify(folder: str) -> int:
     """Compares what is in a folder, and prints what is damaged; returns how many files are."""
-    if (folder / CONFIG_FILE).is_file():
+    if store.is_url(folder):
+        from dfjax.buckets import verify
+
+        compared = verify.compare(folder)
+    elif pathlib.Path(folder, CONFIG_FILE).is_file():
         from dfjax import checkpoint
 
-        compared = checkpoint.verify(folder)
+        compared = checkpoint.verify(pathlib.Path(folder))
     else:
         from dfjax.data import builder
 

@@ -7,7 +7,7 @@ import fsspec
 import numpy as np
 import pytest
 
-from dfjax import config
+from dfjax import cli, config
 from dfjax.buckets import store
 from dfjax.corpora import folder as folder_corpus
 from dfjax.data import builder, pipeline, sampling
@@ -153,3 +153,24 @@ def test_workers_of_a_pipeline_write_there_themselves(bucket, clips, tmp_path, o
     assert not again.is_new
     with pytest.raises(UserError, match=r"was made with .* instead of .*: ask for"):
         prepare.prepare(clips[1:], url, Settings(SPEC), beam_options=["--runner=FnApiRunner"])
+
+
+def test_verify_reads_what_is_in_a_store_and_changes_nothing(url, capsys):
+    assert cli.main(["verify", url]) == 0
+    assert "all as they were written" in capsys.readouterr().out
+    there = store.Folder(url)
+    shard = next(name for name in there.sizes() if "test.array_record" in name)
+    content = bytearray(there.read(shard))
+    content[len(content) // 2] ^= 1
+    there.write(shard, bytes(content))
+    labels = next(name for name in there.sizes() if name.endswith("labels.npz"))
+    there.remove(labels)
+    before = there.sizes()
+    assert cli.main(["verify", url]) == 1
+    captured = capsys.readouterr()
+    assert f"{url}/{shard} is damaged: its SHA-256" in captured.err
+    assert f"{url}/{labels} is missing" in captured.err
+    assert "2 damaged" in captured.out
+    assert there.sizes() == before
+    assert cli.main(["verify", f"{url}/nothing"]) == 1
+    assert "holds neither prepared data nor checkpoints" in capsys.readouterr().err
