@@ -346,7 +346,7 @@ def _read_metrics(folder: pathlib.Path) -> dict[int, Mapping[str, float] | None]
             )
     if not folder.is_dir():
         return {}
-    manager = _manage(folder, read_only=True)
+    manager = _manage(folder)
     try:
         return _metrics(manager)
     finally:

@@ -30,7 +30,7 @@ from dfjax.run import Run
 from dfjax.weights import shipped
 
 RELEASE = Release(
-    name="dfjax-lite0-0",
+    name="dfjax-lite0-1",
     trained_on="15,926 faces of the Deepfake Detection Challenge, one a video",
     terms="for research and evaluation, and not under the licence of the code",
 )
