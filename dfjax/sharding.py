@@ -5,6 +5,7 @@ from that. Axes are of type Auto: explicit ones (the default of `jax.make_mesh`)
 layers of every model for output shardings.
 """
 
+import contextlib
 import itertools
 import json
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from dfjax import errors
 from dfjax.errors import UserError
 
 _WAIT_MILLISECONDS = 24 * 60 * 60 * 1000  # a process that died ends the others before
+_LEAVE_MILLISECONDS = 10_000  # that a process which ends waits for each other
 
 _Result = TypeVar("_Result")
 _meetings = itertools.count()  # the same in all processes, which call the same functions
@@ -140,11 +142,17 @@ def from_first(make: Callable[[], _Result]) -> _Result:
         except UserError as error:
             sent = {"error": type(error).__name__, "message": str(error)}
             client.key_value_set(key, json.dumps(sent))
+            # The keys end with this process, which ends now.
+            for index in range(1, jax.process_count()):
+                with contextlib.suppress(jax.errors.JaxRuntimeError):  # it is dead
+                    client.blocking_key_value_get(f"{key}/seen by {index}", _LEAVE_MILLISECONDS)
             raise
         client.key_value_set(key, json.dumps({"result": result}))
         return result
     sent = json.loads(client.blocking_key_value_get(key, _WAIT_MILLISECONDS))
     if "error" in sent:
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # the first has ended
+            client.key_value_set(f"{key}/seen by {jax.process_index()}", "")
         raise getattr(errors, sent["error"], UserError)(sent["message"])
     return sent["result"]
 

@@ -32,16 +32,16 @@ CHANGES = {
 EXTRA = [f"--config.{name}={value}" for name, value in CHANGES.items()]
 
 
-def _train_together(prepared, folder: pathlib.Path, *, count: int, devices: int) -> pathlib.Path:
-    """The workdir of processes that trained to the end."""
-    workdir = folder / "together"
+def _train_together(
+    prepared, workdir: pathlib.Path, *, count: int, devices: int, says: str = ""
+) -> None:
+    """Trains to the end in several processes, one of which says something."""
     processes = runs.start_together(prepared, workdir, *EXTRA, count=count, devices=devices)
     try:
-        for process in processes:
-            runs.finish(process)
+        outputs = [runs.finish(process) for process in processes]
     finally:
         runs.kill(processes)
-    return workdir
+    assert any(says in output for output in outputs)
 
 
 def _assert_alike(prepared, workdir: pathlib.Path, one: pathlib.Path) -> None:
@@ -60,47 +60,13 @@ def one(prepared, tmp_path_factory) -> pathlib.Path:
     return workdir
 
 
-@pytest.fixture(scope="module")
-def pair(prepared, tmp_path_factory) -> pathlib.Path:
-    """Two processes of two devices; nothing else should compute meanwhile."""
-    return _train_together(prepared, tmp_path_factory.mktemp("several"), count=2, devices=2)
-
-
 def test_four_devices_do_what_one_does(prepared, one, tmp_path):
     runs.run(prepared, tmp_path / "four", *EXTRA, devices=4)
     _assert_alike(prepared, tmp_path / "four", one)
 
 
-def test_two_processes_do_what_one_does_and_one_goes_on_where_they_were(
-    prepared, one, pair, tmp_path
-):
-    _assert_alike(prepared, pair, one)
-    shutil.copytree(pair, tmp_path, dirs_exist_ok=True)
-    kept = sorted((tmp_path / "checkpoints").iterdir(), key=lambda path: int(path.name))
-    shutil.rmtree(kept[-1])
-    assert f"at step {kept[-2].name}" in runs.run(prepared, tmp_path, *EXTRA)
-    _assert_alike(prepared, tmp_path, one)
-
-
-@pytest.mark.long
-def test_four_processes_do_what_one_does(prepared, one, tmp_path):
-    workdir = _train_together(prepared, tmp_path, count=4, devices=1)
-    _assert_alike(prepared, workdir, one)
-
-
-ENDS = [(signal.SIGTERM, 0)]
-MORE_ENDS = [
-    *(pytest.param(signal.SIGTERM, seed, marks=pytest.mark.long) for seed in range(1, 11)),
-    *(pytest.param(signal.SIGKILL, seed, marks=pytest.mark.long) for seed in range(10)),
-]
-
-
-@pytest.mark.parametrize(("how", "seed"), ENDS + MORE_ENDS)
-def test_a_signal_to_one_of_two_ends_both_and_they_go_on_bit_identically(
-    prepared, pair, tmp_path, how, seed
-):
-    rng = np.random.default_rng(seed)
-    workdir = tmp_path / "signalled"
+def _end(prepared, workdir: pathlib.Path, how: signal.Signals, rng: np.random.Generator) -> None:
+    """Trains in two processes, one of which gets a signal at some moment after step 4."""
     processes = runs.start_together(prepared, workdir, *EXTRA, count=2, devices=2)
     deadline = time.monotonic() + 200
     while not (workdir / "checkpoints" / "4").exists():
@@ -108,7 +74,7 @@ def test_a_signal_to_one_of_two_ends_both_and_they_go_on_bit_identically(
         assert all(process.poll() is None for process in processes)
         time.sleep(0.01)
     wait = rng.uniform(0, 0.5)
-    print(f"seed {seed}: {how.name} after {wait:.3f} s")
+    print(f"{how.name} after {wait:.3f} s")
     time.sleep(wait)
     signalled, other = processes[:: rng.choice([1, -1])]
     signalled.send_signal(how)
@@ -124,9 +90,44 @@ def test_a_signal_to_one_of_two_ends_both_and_they_go_on_bit_identically(
         assert [process.returncode for process in processes] == [ended, ended]
     else:
         assert other.returncode != 0 or state == "finished"
-    processes = runs.start_together(prepared, workdir, *EXTRA, count=2, devices=2)
-    outputs = [runs.finish(process) for process in processes]
-    assert any("resuming" in output for output in outputs)
+
+
+def test_two_processes_that_are_ended_and_go_on_do_what_one_does_and_one_goes_on_where_they_were(
+    prepared, one, tmp_path
+):
+    together = tmp_path / "together"
+    _end(prepared, together, signal.SIGTERM, np.random.default_rng(0))
+    _train_together(prepared, together, count=2, devices=2, says="resuming")
+    _assert_alike(prepared, together, one)
+    kept = sorted((together / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    shutil.rmtree(kept[-1])
+    assert f"at step {kept[-2].name}" in runs.run(prepared, together, *EXTRA)
+    _assert_alike(prepared, together, one)
+
+
+@pytest.mark.long
+def test_four_processes_do_what_one_does(prepared, one, tmp_path):
+    _train_together(prepared, tmp_path / "together", count=4, devices=1)
+    _assert_alike(prepared, tmp_path / "together", one)
+
+
+@pytest.fixture(scope="module")
+def pair(prepared, tmp_path_factory) -> pathlib.Path:
+    """Two processes of two devices that nothing ended."""
+    workdir = tmp_path_factory.mktemp("several") / "pair"
+    _train_together(prepared, workdir, count=2, devices=2)
+    return workdir
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_one_of_two_ends_both_and_they_go_on_bit_identically(
+    prepared, pair, tmp_path, how, seed
+):
+    workdir = tmp_path / "signalled"
+    _end(prepared, workdir, how, np.random.default_rng(seed))
+    _train_together(prepared, workdir, count=2, devices=2, says="resuming")
     config = runs.config(prepared, **CHANGES)
     expected, found = runs.state(pair, config), runs.state(workdir, config)
     for leaf in expected:
