@@ -47,6 +47,7 @@ def bucket(endpoint, monkeypatch, tmp_path) -> str:
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",  # the driver's own, which it makes slowly before dfjax's
         store.CACHE: str(tmp_path / "cache"),
     }
     for name, value in settings.items():

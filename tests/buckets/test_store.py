@@ -1,5 +1,6 @@
 """Files in a store: whole, compared, and in spite of connections that drop."""
 
+import contextlib
 import hashlib
 import socket
 import threading
@@ -69,6 +70,8 @@ class Dropping:
                 break
             target.sendall(data)
         for end in (source, target):
+            with contextlib.suppress(OSError):  # the other direction did so
+                end.shutdown(socket.SHUT_RDWR)  # closing alone waits for the other thread
             end.close()
 
 
