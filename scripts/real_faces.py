@@ -26,6 +26,7 @@ import time
 
 sys.path.insert(0, os.fspath(pathlib.Path(__file__).parents[1]))
 
+from dfjax.evaluators import score_table
 from scripts.recipes import average, corpora, degradation, figures, rows, table
 
 
@@ -85,6 +86,8 @@ def train(row: rows.Row, data: pathlib.Path, workdir: pathlib.Path) -> None:
     }
     if row.is_degraded:
         noted["degradation"] = degradation.measure(workdir, data, run)
+    if not row.name.startswith("ablation/"):
+        figures.keep_scores(row.key, workdir, row.tests)
     figures.write(row.key, workdir / "eval" / "report.json", noted)
 
 
@@ -92,20 +95,21 @@ def combine(seed: int, runs: pathlib.Path) -> None:
     """Averages the logits of the supervised and the self-blending model.
 
     What the average, and the one training of both, have more of AUC than either goes with it.
-    Needs the runs, which another machine may have.
     """
     key, both = f"average-{seed}", f"both-{seed}"
     singles = [f"{name}-{seed}" for name in ("supervised", "sbi")]
-    if figures.read(key) is not None or not all(map(figures.read, (*singles, both))):
+    needed = (figures.scores_of(each, corpora.TESTS[0]) for each in (*singles, both))
+    if figures.read(key) is not None or not all(map(pathlib.Path.is_file, needed)):
         return
-    if not all((runs / name / "eval").is_dir() for name in (*singles, both)):
-        print(f"{key}: the runs of {', '.join((*singles, both))} are not all in {runs}")
-        return
-    report = average.write([runs / single for single in singles], runs / key, run)
-    more = {
-        f"{name} than {single}, {test}": average.compare(runs / single, runs / name, test, run)
-        for name, single, test in itertools.product((key, both), singles, corpora.TESTS)
-    }
+    out = runs / key
+    report = average.write(singles, out, run)
+    more = {}
+    for test in corpora.TESTS:
+        scores = {key: out / test / score_table.PARQUET_FILE, both: figures.scores_of(both, test)}
+        for (name, file), single in itertools.product(scores.items(), singles):
+            compared = out / f"{name}_against_{single}_{test}.json"
+            difference = average.compare(figures.scores_of(single, test), file, compared, run)
+            more[f"{name} than {single}, {test}"] = difference
     figures.write(key, report, {"of": singles, "seed": seed, "more_auc": more})
 
 

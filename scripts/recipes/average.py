@@ -1,27 +1,27 @@
-"""Two models as one: the average of their logits, each divided by its temperature."""
+"""Two models as one: the average of their logits, each at its temperature."""
 
 import dataclasses
 import json
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import scipy.special
 
-from dfjax import model_card
 from dfjax.evaluators import score_table
-from scripts.recipes import corpora
+from scripts.recipes import corpora, figures
 
 
-def write(runs: list[pathlib.Path], out: pathlib.Path, run: Callable[..., None]) -> pathlib.Path:
-    """Writes the averaged scores of evaluated runs and their report; returns report.json."""
+def write(keys: Sequence[str], out: pathlib.Path, run: Callable[..., None]) -> pathlib.Path:
+    """Writes the averaged scores of two rows and their report; returns report.json."""
     folders = []
     for test in corpora.TESTS:
-        tables = [_scores(workdir, test) for workdir in runs]
-        keys = [list(zip(t.clip, t.frame, t.face, strict=True)) for t in tables]
-        if keys[0] != keys[1]:
-            sys.exit(f"{runs[0]} and {runs[1]} scored other faces of {test}")
-        logit = np.mean([table.logit for table in tables], axis=0)
+        tables = [score_table.read(figures.scores_of(key, test)) for key in keys]
+        faces = [list(zip(t.clip, t.frame, t.face, strict=True)) for t in tables]
+        if faces[0] != faces[1]:
+            sys.exit(f"{keys[0]} and {keys[1]} scored other faces of {test}")
+        logit = np.mean([scipy.special.logit(table.score) for table in tables], axis=0)
         averaged = dataclasses.replace(tables[0], logit=logit).at_temperature(1.0)
         folder = out / test
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,23 +33,8 @@ def write(runs: list[pathlib.Path], out: pathlib.Path, run: Callable[..., None])
 
 
 def compare(
-    one: pathlib.Path, other: pathlib.Path, test: str, run: Callable[..., None]
+    one: pathlib.Path, other: pathlib.Path, out: pathlib.Path, run: Callable[..., None]
 ) -> dict[str, float]:
-    """Returns what the second has more of AUC than the first, with its paired interval."""
-    out = other / f"against_{one.name}_{test}.json"
-    scores = [_file(workdir, test) for workdir in (one, other)]
-    run(sys.executable, "-m", "dfjax.cli", "compare", *scores, "--out", out)
+    """Returns what the second scores have more of AUC than the first, with its paired interval."""
+    run(sys.executable, "-m", "dfjax.cli", "compare", one, other, "--out", out)
     return json.loads(out.read_text())["metrics"]["auc"]["difference"]
-
-
-def _scores(workdir: pathlib.Path, test: str) -> score_table.ScoreTable:
-    table = score_table.read(_file(workdir, test))
-    temperature = model_card.read(workdir).temperature
-    return dataclasses.replace(table, logit=table.logit / temperature)
-
-
-def _file(workdir: pathlib.Path, test: str) -> pathlib.Path:
-    """The scores of a run, or of an average of runs."""
-    averaged = workdir / test / score_table.PARQUET_FILE
-    own = workdir / "eval" / f"{test}-test" / score_table.PARQUET_FILE
-    return averaged if averaged.is_file() else own

@@ -1,14 +1,18 @@
 """The figures of a row: one JSON file in docs/real_faces/, which a table is made of.
 
-A row that has its file is finished: it is not trained again, here or on another machine.
+A row that has its file is finished: it is not trained again, here or on another machine. The scores
+of rows that are compared lie in docs/real_faces/scores/, for `dfjax compare` and for averages.
 """
 
 import json
 import pathlib
+import shutil
 import subprocess
+from collections.abc import Sequence
 from typing import Any
 
 from dfjax import files, versions
+from dfjax.evaluators import score_table
 
 FOLDER = pathlib.Path(__file__).parents[2] / "docs" / "real_faces"
 _LEVELS = ("frame", "video")
@@ -37,6 +41,19 @@ def write(key: str, report: pathlib.Path, noted: dict[str, Any]) -> None:
         "tests": {_name(part): _of_dataset(part) for part in parts},
     }
     files.replace_json(path_of(key), figures)
+
+
+def keep_scores(key: str, workdir: pathlib.Path, tests: Sequence[str]) -> None:
+    """Copies the scores of an evaluated run on each test."""
+    for test in tests:
+        kept = scores_of(key, test)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(workdir / "eval" / f"{test}-test" / score_table.PARQUET_FILE, kept)
+
+
+def scores_of(key: str, test: str) -> pathlib.Path:
+    """Returns the file of the scores of a row on a test."""
+    return FOLDER / "scores" / key / f"{test}.parquet"
 
 
 def _name(part: dict[str, Any]) -> str:
