@@ -16,10 +16,10 @@ _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
 def main() -> None:
-    """Prints the names of packages without their bounds, or the page."""
+    """Prints the packages without their upper bounds, or the page."""
     match sys.argv[1:]:
         case ["unbounded"]:
-            print(*(_without_bounds(each) for each in _stated()), sep="\n")
+            print(*(_without_upper_bounds(each) for each in _stated()), sep="\n")
         case ["write", suite]:
             print(*_page(pathlib.Path(suite).read_text()), sep="\n")
         case _:
@@ -38,10 +38,12 @@ def _stated() -> list[requirements.Requirement]:
     return list({each.name: each for each in found if each.name != "dfjax"}.values())
 
 
-def _without_bounds(requirement: requirements.Requirement) -> str:
+def _without_upper_bounds(requirement: requirements.Requirement) -> str:
+    """A lower bound stays: it keeps the resolver from pairing new releases with old ones."""
+    lower = [str(each) for each in requirement.specifier if each.operator == ">="]
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
     marker = f"; {requirement.marker}" if requirement.marker else ""
-    return f"{requirement.name}{extras}{marker}"
+    return f"{requirement.name}{extras}{','.join(lower)}{marker}"
 
 
 def _page(suite: str) -> Iterator[str]:
