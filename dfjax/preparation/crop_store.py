@@ -104,11 +104,6 @@ class CropStore:
     def __exit__(self, *_: Any) -> None:
         self._end.close()
 
-    @property
-    def num_known(self) -> int:
-        """The number of clips whose outcome is stored."""
-        return len(self._notes)
-
     def save(self, clip: Clip, clip_crops: ClipCrops) -> None:
         """Stores the crops of a clip, all of them or nothing.
 

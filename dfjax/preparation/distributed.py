@@ -5,6 +5,7 @@ crop, neither in memory nor on disk. Workers see the clips at the same paths as 
 import this module.
 """
 
+import dataclasses
 import functools
 import json
 import os
@@ -111,9 +112,9 @@ def _make_all_lots(
                 lambda: lots.num_clips(target, missing),
                 lambda num_made: bar.update(num_before + num_made),
             )
-            task = functools.partial(
-                _make_lot, cropping=cropping, target=target.url, records=records
-            )
+            # Each lot brings the originals that it needs: those of a corpus are many.
+            lean = dataclasses.replace(cropping, originals=cropping.originals and {})
+            task = functools.partial(_make_lot, cropping=lean, target=target.url, records=records)
             with watched:
                 beam.run(task, missing, beam_options)
         noted |= {lot.note: lots.read(target, lot) for lot in missing}
