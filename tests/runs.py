@@ -35,6 +35,7 @@ def settings(prepared) -> dict[str, object]:
         "checkpoint_every": 4,
         "eval.batch_size": 8,
         "eval.trivial_cues": 0,
+        "writers": (),  # TensorBoard's takes as long to load as the rest
         "compile_cache": jax.config.jax_compilation_cache_dir,
     }
 

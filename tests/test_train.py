@@ -26,7 +26,7 @@ STEPS = runs.STEPS
 @pytest.fixture(scope="module")
 def uninterrupted(prepared, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
-    output = runs.run(prepared, workdir)
+    output = runs.run(prepared, workdir, "--config.writers=('tensorboard',)")
     assert re.search(r"compiled the train step in [\d.]+ s: \d+ MiB state", output)
     return workdir
 

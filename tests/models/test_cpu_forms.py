@@ -102,23 +102,23 @@ def test_a_batch_norm_in_training_is_that_of_linen(height):
     _assert_same(*results, tolerance=1e-5)
 
 
-# One of each family; the widths of a ResNeXt leave groups.
-FAMILIES = (
+# One of each family, of which three have every form: plain, depthwise and grouped convolutions.
+FAMILIES = ("efficientnet_b0", "resnet18", "resnext50")
+OTHERS = (
     "convnext_tiny",
     "dfcnn",
     "dlib_resnet",
-    "efficientnet_b0",
     "efficientnet_lite0",
     "mesoinception4",
-    "resnet18",
-    "resnext50",
     "vgg11_bn",
     "vit_s16",
     "xception",
 )
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", [*FAMILIES, *(pytest.param(name, marks=pytest.mark.long) for name in OTHERS)]
+)
 def test_gradients_of_a_network_are_those_of_its_plain_form(name):
     with jax.enable_x64(True):
         image = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
