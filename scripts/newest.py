@@ -1,5 +1,6 @@
 """What scripts/newest.sh installs and writes: `newest.py unbounded` and `newest.py write SUITE`."""
 
+import collections
 import datetime
 import importlib.metadata
 import pathlib
@@ -12,7 +13,10 @@ from collections.abc import Iterator
 from packaging import requirements
 
 _PROJECT = pathlib.Path(__file__).parents[1] / "pyproject.toml"
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_MARKS = re.compile(r"^[.FEsxX]+(?= +\[ *\d+%\]$|$)", re.MULTILINE)  # of tests, as they end
+_FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s:]+)", re.MULTILINE)
+_CAUSE = re.compile(r"^(?:E +|\S+:\d+: )([\w.]*(?:Error|Exception): .+)$", re.MULTILINE)
+_MOST_CAUSES = 8
 
 
 def main() -> None:
@@ -47,16 +51,19 @@ def _without_upper_bounds(requirement: requirements.Requirement) -> str:
 
 
 def _page(suite: str) -> Iterator[str]:
-    last = suite.strip().splitlines()[-1].strip("= ")
+    marks = collections.Counter("".join(_MARKS.findall(suite)))
+    failed = f"{marks['F']} failed and {marks['E']} could not begin"
     yield "# With the newest releases"
     yield ""
     yield "Written by `bash scripts/newest.sh`: the newest releases, whatever bounds pyproject"
     yield "states, and what a short suite says to them. No gate."
     yield ""
-    yield f"{datetime.date.today().isoformat()}, Python {platform.python_version()}: {last}."
+    yield (
+        f"{datetime.date.today().isoformat()}, Python {platform.python_version()}: "
+        f"{marks['.']} tests passed, {failed}."
+    )
     yield ""
-    beyond = [each for each in _stated() if _is_beyond(each)]
-    if beyond:
+    if beyond := [each for each in _stated() if _is_beyond(each)]:
         yield "Beyond the bounds of pyproject.toml:"
         yield ""
         yield "| package | bounds | newest |"
@@ -65,11 +72,16 @@ def _page(suite: str) -> Iterator[str]:
             yield f"| {each.name} | {each.specifier} | {importlib.metadata.version(each.name)} |"
     else:
         yield "No package is beyond the bounds of pyproject.toml."
-    if failed := _FAILED.findall(suite):
+    if causes := collections.Counter(_CAUSE.findall(suite)).most_common(_MOST_CAUSES):
         yield ""
-        yield "Failed:"
+        yield "What they ended with, the most frequent first:"
         yield ""
-        yield from (f"- `{name}`" for name in failed)
+        yield from (f"- `{cause}`" for cause, _ in causes)
+    if files := collections.Counter(_FAILED.findall(suite)):
+        yield ""
+        yield "| file | tests that did not pass |"
+        yield "|---|---|"
+        yield from (f"| `{file}` | {count} |" for file, count in sorted(files.items()))
 
 
 def _is_beyond(requirement: requirements.Requirement) -> bool:
