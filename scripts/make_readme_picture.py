@@ -29,6 +29,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 PHOTOGRAPH = ROOT / "docs" / "examples" / "london_001.jpg"
 PICTURE = ROOT / "docs" / "images" / "verdict.webp"
 INCHES, DPI = (11.0, 4.0), 120
+# Of the three panels: left, bottom, width and height as shares of the figure.
+PLACES = (0.004, 0.11, 0.291, 0.8), (0.304, 0.11, 0.291, 0.8), (0.63, 0.07, 0.36, 0.84)
 QUIET = "#585d66"
 BANDS = ("real", INCONCLUSIVE, "fake")
 
@@ -40,9 +42,8 @@ def main() -> None:
     result = detector.image(photograph)
     labels = {track: found.label for track, found in detector.judge_tracks(result).items()}
 
-    figure, (left, middle, right) = plt.subplots(
-        1, 3, figsize=INCHES, dpi=DPI, width_ratios=(1, 1, 1.2), layout="constrained"
-    )
+    figure = plt.figure(figsize=INCHES, dpi=DPI)
+    left, middle, right = (figure.add_axes(place) for place in PLACES)
     _show(left, annotate.draw_faces(photograph, result.faces, labels), "1. The face is found")
     _show_heat(middle, result.faces[0].crop.image, detector.heat_maps(result.faces)[0])
     _show_verdict(right, result)
@@ -52,18 +53,18 @@ def main() -> None:
 
 def _show(panel: axes.Axes, pixels: np.ndarray, title: str) -> None:
     panel.imshow(pixels)
-    panel.set_title(title, fontsize=12)
+    panel.set_title(title, fontsize=12, loc="left")
     panel.axis("off")
 
 
 def _show_heat(panel: axes.Axes, crop: np.ndarray, heat: np.ndarray) -> None:
     """The crop under its heat map, which is 0 everywhere where nothing speaks for "fake"."""
     _show(panel, draw.overlay(crop, heat), "2. The network looks at it")
-    scale = panel.inset_axes((0, -0.07, 1, 0.035))
+    scale = panel.inset_axes((0, -0.055, 1, 0.03))
     scale.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap="inferno")
     scale.set(xticks=(), yticks=())
     found = "bright: what speaks for fake" if heat.any() else "nothing in this face lights up"
-    scale.set_xlabel(f"heat map; {found}", fontsize=10.5, color=QUIET)
+    scale.set_xlabel(f"heat map: {found}", fontsize=10.5, color=QUIET)
 
 
 def _show_verdict(panel: axes.Axes, result: Result) -> None:
@@ -71,7 +72,7 @@ def _show_verdict(panel: axes.Axes, result: Result) -> None:
     found = result.verdict
     color = _color(found.label)
     panel.set(xlim=(0, 1), ylim=(0, 1))
-    panel.set_title("3. The score becomes a verdict", fontsize=12)
+    panel.set_title("3. The score becomes a verdict", fontsize=12, loc="left")
     panel.axis("off")
     panel.text(0, 0.86, found.label, fontsize=30, weight="bold", color=color, va="center")
     panel.text(0, 0.72, f"score {found.score:.3f}", fontsize=15, va="center")
