@@ -18,7 +18,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REPOSITORY = PROJECT.get("urls", {}).get("Repository", "").removesuffix("/")
 
 project = PROJECT["name"]
-author = "The dfjax authors"
+author = "the dfjax authors"
+copyright = f"{author}; MIT, except for weights and photographs"
 version = release = PROJECT["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
@@ -44,6 +45,7 @@ default_role = "code"  # single backticks in docstrings
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 napoleon_use_ivar = True
+python_maximum_signature_line_length = 88
 # Libraries have sites of their own; their types are not looked for here.
 nitpick_ignore_regex = [("py:.*", r"(?!dfjax\b).*")]
 
@@ -57,7 +59,8 @@ html_extra_path = ["_static/redirect"]
 def setup(app: Sphinx) -> None:
     """Registers what changes pages."""
     app.connect("doctree-read", _link_sources)
-    app.connect("autodoc-process-signature", _hide_private_fields)
+    app.connect("autodoc-process-signature", _simplify_signature)
+    app.connect("autodoc-process-docstring", _keep_names_together, priority=900)  # after Napoleon
 
 
 def _link_sources(app: Sphinx, page: nodes.document) -> None:
@@ -80,8 +83,20 @@ def _is_link(node: nodes.Node) -> bool:
     return node.get("reftype") == "myst" and node.get("refdomain") is None
 
 
-def _hide_private_fields(
+def _simplify_signature(
     app: Sphinx, what: str, name: str, obj: object, options: object, arguments: str, returns: str
 ) -> tuple[str, str] | None:
-    """Leaves out the fields of a class that a function of the package fills, not its users."""
-    return ("", "") if what == "class" and "(_" in (arguments or "").replace(", ", "(") else None
+    """Leaves out fields that are private: then a function makes such objects, not its users."""
+    if what == "class" and "(_" in (arguments or "").replace(", ", "("):
+        return "", ""
+    return (arguments or "").replace("<factory>", "..."), returns
+
+
+def _keep_names_together(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Writes ":ivar low, high:" without a space, which would say that `high` is of type `low`."""
+    for number, line in enumerate(lines):
+        if line.startswith(":ivar "):
+            names, colon, text = line.removeprefix(":ivar ").partition(":")
+            lines[number] = f":ivar {names.replace(', ', ',\u200b')}{colon}{text}"
