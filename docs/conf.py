@@ -45,7 +45,7 @@ default_role = "code"  # single backticks in docstrings
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 napoleon_use_ivar = True
-python_maximum_signature_line_length = 88
+python_maximum_signature_line_length = 120
 # Libraries have sites of their own; their types are not looked for here.
 nitpick_ignore_regex = [("py:.*", r"(?!dfjax\b).*")]
 
@@ -87,9 +87,11 @@ def _simplify_signature(
     app: Sphinx, what: str, name: str, obj: object, options: object, arguments: str, returns: str
 ) -> tuple[str, str] | None:
     """Leaves out fields that are private: then a function makes such objects, not its users."""
-    if what == "class" and "(_" in (arguments or "").replace(", ", "("):
+    if what != "class" or not arguments:
+        return None
+    if "(_" in arguments.replace(", ", "("):
         return "", ""
-    return (arguments or "").replace("<factory>", "..."), returns
+    return arguments.replace("<factory>", "..."), returns
 
 
 def _keep_names_together(
@@ -98,5 +100,6 @@ def _keep_names_together(
     """Writes ":ivar low, high:" without a space, which would say that `high` is of type `low`."""
     for number, line in enumerate(lines):
         if line.startswith(":ivar "):
-            names, colon, text = line.removeprefix(":ivar ").partition(":")
-            lines[number] = f":ivar {names.replace(', ', ',\u200b')}{colon}{text}"
+            names, _, text = line.removeprefix(":ivar ").partition(":")
+            together = names.replace(", ", ",\u200b")  # a place to break the line, and no space
+            lines[number] = f":ivar {together}:{text}"
