@@ -51,9 +51,7 @@ nitpick_ignore_regex = [("py:.*", r"(?!dfjax\b).*")]
 
 html_theme = "furo"
 html_title = f"dfjax {release}"
-html_static_path = ["_static"]
-html_css_files = ["site.css"]
-html_extra_path = ["_static/redirect"]
+html_extra_path = ["redirect"]  # from the root of the site to its first page
 
 
 def setup(app: Sphinx) -> None:
