@@ -3,8 +3,8 @@
     dfjax prepare --corpus synthetic --out data/synthetic --size 96
     dfjax train --config configs/resnet.py --workdir runs/resnet
 
-A minute on two cores; the README says what it reaches. Scores are those of a synthetic corpus. For
-real data set `--config.data.dir`, and on an accelerator the published network:
+A minute on two cores; docs/quickstart.md says what it reaches. Scores are those of a synthetic
+corpus. For real data set `--config.data.dir`, and on an accelerator the published network:
 `--config.model.name=resnet50 --config.model.width=64 --config.model.dtype=bfloat16
 --config.model.zero_init_residual=True --config.data.image_size=224`.
 """

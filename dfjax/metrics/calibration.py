@@ -34,7 +34,7 @@ def bin_of(score: np.ndarray) -> np.ndarray:
 
 
 def ece(label: np.ndarray, score: np.ndarray) -> float:
-    """Expected calibration error: |mean score - share of fakes| in `BINS` equally wide bins.
+    """Expected calibration error: abs(mean score - share of fakes) in `BINS` equally wide bins.
 
     Bins count by their scores (Naeini et al., AAAI 2015, for P(fake) as Guo et al.,
     arXiv:1706.04599, do for the confidence).

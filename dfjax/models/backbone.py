@@ -31,11 +31,12 @@ class Backbone(nn.Module, kw_only=True):
         on a CPU. Parameters and, but for rounding, results are the same.
 
     Where a family has one of the following fields, it means the same everywhere:
-      stochastic_depth: drop rate of the last residual branch; it grows from 0 at the first.
-      remat: compute each block again in the backward pass, to save memory.
-      norm_epsilon: added to the variance in every norm.
-      folded: every BatchNorm is part of the convolution before it (`models.fold`); for inference
-        only.
+
+    - stochastic_depth: drop rate of the last residual branch; it grows from 0 at the first.
+    - remat: compute each block again in the backward pass, to save memory.
+    - norm_epsilon: added to the variance in every norm.
+    - folded: every BatchNorm is part of the convolution before it (`models.fold`); for inference
+      only.
     """
 
     dtype: str = "float32"
