@@ -19,7 +19,6 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import extract, scorer
 from dfjax.inference.extract import ExtractedFace, ExtractedFaces, FaceExtractor, MediaFacts
 from dfjax.inference.scorer import Scorer
-from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 from dfjax.model_card import INCONCLUSIVE, ModelCard
 from dfjax.verdict import FaceScore, Verdict
@@ -132,13 +131,13 @@ class Detector:
         return self.score(self._extractor.image(image))
 
     def video(self, path: str | os.PathLike, *, num_frames: int = extract.NUM_FRAMES) -> Result:
-        """Returns the result for `num_frames` frames, spread evenly over the video at `path`.
+        """Returns the result for `num_frames` frames, spread over the shots of a video.
 
         Raises:
           MediaError: it cannot be decoded.
         """
         began = time.perf_counter()
-        video = media_video.read_video(path, num_frames)
+        video = extract.read_video(path, num_frames)
         return self.score(self._extractor.video(video, decoding=time.perf_counter() - began))
 
     def score(self, extracted: ExtractedFaces) -> Result:

@@ -229,7 +229,7 @@ def _make_row(path: str, result: Result, card: ModelCard) -> Row:
         "reason": result.error.code if result.error else result.verdict.reason,
         "text": report.explain_verdict(result),
         "tracks": len({face.track for face in result.faces}),
-        "frames": result.media.analysed if result.media else 0,
+        "frames": len(result.media.analysed) if result.media else 0,
         "report": None,
         "model": card.name,
     }

@@ -154,7 +154,7 @@ def _facts(result: Result) -> dict[str, Any]:
         "frames": {
             "declared": facts.declared,
             "decoded": facts.decoded,
-            "analysed": facts.analysed,
+            "analysed": len(facts.analysed),
         },
     }
 

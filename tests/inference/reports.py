@@ -44,7 +44,7 @@ def make_result(model, *faces, kind="video", fps=10.0) -> Result:
     """The result for a picture, or for a video of 40 frames."""
     facts = MediaFacts(kind, 48, 64)
     if kind == "video":
-        facts = MediaFacts(kind, 48, 64, fps, 40, 40, 4, 40 / fps if fps else None)
+        facts = MediaFacts(kind, 48, 64, fps, 40, 40, (0, 13, 26, 39), 40 / fps if fps else None)
     judged = verdict.judge(faces, kind=kind, card=model.scorer.card)
     return Result(judged, faces, facts, warnings=model.warnings, seconds={"decode": 0.12345})
 
