@@ -48,7 +48,7 @@ class QualityLimits:
     def check(
         self, *, scale: float, brightness: float, sharpness: float, strangeness: float
     ) -> str | None:
-        """Returns why a crop cannot be judged, a key of `verdict.REASONS`, or None if it can."""
+        """Returns why a crop cannot be judged, a key of `words.REASONS`, or None if it can."""
         if scale > self.max_enlargement:
             return "too_small"
         if not self.min_brightness <= brightness <= self.max_brightness:

@@ -13,28 +13,8 @@ import numpy as np
 
 from dfjax.faces import quality
 from dfjax.faces.align import Crop
+from dfjax.media.shots import Shot
 from dfjax.model_card import INCONCLUSIVE, LABELS, Decision, ModelCard, QualityLimits
-
-RULE = (
-    "the score of a track is the mean over its usable faces; a file is fake if one of its tracks "
-    "is, real if all are, and undecided otherwise; limits are wider for short tracks and for "
-    "several tracks; tracks with too few usable faces do not count if there is a longer one; a "
-    "track that is real as a whole and manipulated for a while is undecided"
-)
-SCORE_MEANING = "likelihood that the face is manipulated, not the amount of manipulation"
-
-REASONS = {
-    "no_face": "no face was found",
-    "too_many_faces": "too many faces are in the picture",
-    "too_small": "the faces are too small",
-    "too_dark": "the faces are too dark, or overexposed",
-    "too_blurred": "the faces are too blurred",
-    "unlike_training": "the faces are unlike the training data",
-    "too_few_frames": "too few frames show a usable face",
-    "moment": "it looks manipulated for a while, and real as a whole",
-    "undecided": "the score lies in the range that validation data left undecided",
-    "decode_error": "the file could not be decoded",
-}
 
 # What a model is not made for: whatever it would say means nothing.
 OUT_OF_SCOPE = frozenset({"no_face", "too_many_faces", "too_small", "unlike_training"})
@@ -42,9 +22,6 @@ MAX_FACES = 10  # in half of the frames that show any; with more, the file shows
 
 # From the weakest evidence to the strongest, and then those that are none.
 LEVELS = ("none_found", "moderate", "strong", "very_strong", "no_verdict", "not_applicable")
-
-# The word that stands next to a score.
-WORDS = {"real": "real", "fake": "fake", INCONCLUSIVE: "no verdict"}
 
 BY_SUSPICION = (LABELS[0], INCONCLUSIVE, LABELS[1])  # as the labels lie along the scores
 
@@ -56,7 +33,7 @@ class Verdict:
     Attributes:
       label: one of `model_card.VERDICTS`.
       score: P(fake) of the track that decided; None: it has no usable face.
-      reason: why it is inconclusive, a key of `REASONS`; else None.
+      reason: why it is inconclusive, a key of `words.REASONS`; else None.
       bounds: the scores that `score` was compared with; None: too few faces to compare.
       stricter: the scores from which evidence is strong, and very strong; () without bounds.
     """
@@ -86,7 +63,8 @@ class FaceScore:
       time: in seconds from the first frame; None: a picture, or a video without a frame rate.
       track: the number of its person.
       score: P(fake).
-      quality: why the face does not count towards the verdict, a key of `REASONS`; None: it counts.
+      quality: why the face does not count towards the verdict, a key of `words.REASONS`; None: it
+        counts.
       crop: what the model saw; None: scores alone were kept.
     """
 
@@ -101,7 +79,7 @@ class FaceScore:
 def check_quality(
     crop: Crop, limits: QualityLimits, strangeness: float = float("nan")
 ) -> str | None:
-    """Returns why a crop cannot be judged, a key of `REASONS`, or None if it can.
+    """Returns why a crop cannot be judged, a key of `words.REASONS`, or None if it can.
 
     `strangeness` is what the model says of it (`familiarity`); NaN: the model has no gate.
     """
@@ -125,14 +103,17 @@ def track_scores(faces: Sequence[FaceScore]) -> dict[int, float]:
     return {track: float(np.mean(scores)) for track, scores in usable_scores(faces).items()}
 
 
-def judge_tracks(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> dict[int, Verdict]:
+def judge_tracks(
+    faces: Sequence[FaceScore], *, kind: str, card: ModelCard, num_tracks: int | None = None
+) -> dict[int, Verdict]:
     """Returns the verdict on each track of a file of `kind` "image" or "video", by track number.
 
-    A track of a picture needs one usable face, a track of a video `card.min_video_frames`.
+    A track of a picture needs one usable face, a track of a video `card.min_video_frames`. Limits
+    are those of `num_tracks` tracks; None: as many as are judged.
     """
     usable = usable_scores(faces)
     needed = card.min_video_frames if kind == "video" else 1
-    num_judged = sum(len(scores) >= needed for scores in usable.values())
+    num_judged = num_tracks or sum(len(scores) >= needed for scores in usable.values())
     decision = card.decision(kind)
     verdicts = {}
     for track in sorted({face.track for face in faces}):
@@ -176,22 +157,35 @@ def _has_moment(scores: Sequence[float], length: int, num_tracks: int, decision:
     return bool(running_means(scores, length).max() >= limit)
 
 
-def judge(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> Verdict:
-    """Returns the verdict on a file of `kind` "image" or "video" that shows `faces`, by `RULE`.
+def judge(
+    faces: Sequence[FaceScore], *, kind: str, card: ModelCard, num_tracks: int | None = None
+) -> Verdict:
+    """Returns the verdict on a file of `kind` "image" or "video" that shows `faces`.
 
     It is the verdict on the most suspicious track: a fake one, else an undecided one, else a real
-    one; among equals, the one with the highest score.
+    one; among equals, the one with the highest score (`words.RULE`). `num_tracks` is that of
+    `judge_tracks`.
     """
     if not faces:
         return Verdict(INCONCLUSIVE, None, "no_face")
     if np.median(list(collections.Counter(face.frame for face in faces).values())) > MAX_FACES:
         return Verdict(INCONCLUSIVE, None, "too_many_faces")
-    verdicts = list(judge_tracks(faces, kind=kind, card=card).values())
+    verdicts = list(judge_tracks(faces, kind=kind, card=card, num_tracks=num_tracks).values())
     if judged := [verdict for verdict in verdicts if verdict.bounds is not None]:
         return max(judged, key=lambda verdict: (BY_SUSPICION.index(verdict.label), verdict.score))
     if scored := [verdict for verdict in verdicts if verdict.score is not None]:
         return max(scored, key=lambda verdict: verdict.score)
     return Verdict(INCONCLUSIVE, None, _most_common([face.quality for face in faces]))
+
+
+def judge_shots(
+    faces: Sequence[FaceScore], shots: Sequence[Shot], *, card: ModelCard
+) -> list[Verdict]:
+    """Returns the verdict on each shot of a video, with the limits of the whole file."""
+    parts = [[face for face in faces if shot.first <= face.frame < shot.stop] for shot in shots]
+    counts = [len(scores) for part in parts for scores in usable_scores(part).values()]
+    num_judged = sum(count >= card.min_video_frames for count in counts)
+    return [judge(part, kind="video", card=card, num_tracks=num_judged) for part in parts]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,7 @@ from dfjax.inference.extract import ExtractedFace, ExtractedFaces, FaceExtractor
 from dfjax.inference.scorer import Scorer
 from dfjax.media.errors import MediaError
 from dfjax.model_card import INCONCLUSIVE, ModelCard
-from dfjax.verdict import FaceScore, Verdict
+from dfjax.verdict import FaceScore, Moment, Verdict
 from dfjax.weights import shipped
 
 
@@ -182,6 +182,15 @@ class Detector:
     def judge_tracks(self, result: Result) -> dict[int, Verdict]:
         """Returns the verdict on each track of a result, by track number."""
         return verdict.judge_tracks(result.faces, kind=result.kind, card=self.scorer.card)
+
+    def judge_shots(self, result: Result) -> list[Verdict]:
+        """Returns the verdict on each shot of a result; [] for a picture and a long video."""
+        shots = result.media.shots if result.media else ()
+        return verdict.judge_shots(result.faces, shots, card=self.scorer.card)
+
+    def moments(self, result: Result) -> list[Moment]:
+        """Returns where the tracks of a video look manipulated by themselves, in order of time."""
+        return verdict.moments(result.faces, kind=result.kind, card=self.scorer.card)
 
     def heat_maps(self, faces: Sequence[FaceScore]) -> np.ndarray | None:
         """Returns heat maps of faces, float32 [N, h, w] in 0..1; None: no face, or no heat maps."""
