@@ -232,12 +232,5 @@ def moments(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> list[M
     return sorted(found, key=lambda moment: moment.faces[0].frame)
 
 
-def percent(score: float) -> str:
-    """Returns a score in words that never claim certainty: "97%", "over 99%", "under 1%"."""
-    if score > 0.99:
-        return "over 99%"
-    return "under 1%" if score < 0.01 else f"{score:.0%}"
-
-
 def _most_common(reasons: Sequence[str]) -> str:
     return max(set(reasons), key=lambda reason: (reasons.count(reason), reason))

@@ -3,6 +3,9 @@
 A translation replaces this file. Keys are those of the report's schema.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from dfjax.model_card import INCONCLUSIVE
 
 # Headlines, by level of evidence (`verdict.LEVELS`).
@@ -13,6 +16,16 @@ LEVELS = {
     "very_strong": "Very strong evidence of manipulation",
     "no_verdict": "No verdict",
     "not_applicable": "Not applicable",
+}
+
+# The same where there is little room.
+SHORT_LEVELS = {
+    "none_found": "none found",
+    "moderate": "moderate",
+    "strong": "strong",
+    "very_strong": "very strong",
+    "no_verdict": "no verdict",
+    "not_applicable": "not applicable",
 }
 
 # Why there is no verdict: a sentence without a capital and a full stop.
@@ -40,6 +53,9 @@ FLAWS = {
 # What stands next to a score, by label.
 LABELS = {"real": "real", "fake": "fake", INCONCLUSIVE: "no verdict"}
 
+_TAKEN = (
+    "The model takes at least one face for manipulated. Of real files like those of its validation,"
+)
 _CAN_BE_WRONG = "It can be wrong: check where the file comes from, and do not take this as proof."
 
 # What a verdict does and does not say: by its reason, where there is more to say of that, or level.
@@ -47,12 +63,9 @@ MEANINGS = {
     "none_found": "The model sees no sign of manipulation in the faces it could judge. That does "
     "not prove that the file is genuine: the model looks at faces alone, and may miss methods it "
     "does not know.",
-    "moderate": "The model takes at least one face for manipulated. Of real files like those of its "
-    f"validation, about one in twenty looks like this. {_CAN_BE_WRONG}",
-    "strong": "The model takes at least one face for manipulated. Of real files like those of its "
-    f"validation, at most one in a hundred looks like this. {_CAN_BE_WRONG}",
-    "very_strong": "The model takes at least one face for manipulated. Of real files like those of "
-    f"its validation, at most one in a thousand looks like this. {_CAN_BE_WRONG}",
+    "moderate": f"{_TAKEN} no more look like this than the error rate below says. {_CAN_BE_WRONG}",
+    "strong": f"{_TAKEN} at most one in a hundred looks like this. {_CAN_BE_WRONG}",
+    "very_strong": f"{_TAKEN} at most one in a thousand looks like this. {_CAN_BE_WRONG}",
     "no_verdict": "The model cannot tell: the file may be genuine or manipulated. This is not a "
     "place halfway between the two. A larger, sharper or longer copy may allow a verdict.",
     "not_applicable": "The model judges faces like those that it was trained on, and this file is "
@@ -77,3 +90,27 @@ ABSENCE = (
     "No detection does not mean that a file is genuine. A detection is a reason to look closer, "
     "and no proof."
 )
+
+
+def percent(score: float) -> str:
+    """Returns a score in words that never claim certainty: "97%", "over 99%", "under 1%"."""
+    if score > 0.99:
+        return "over 99%"
+    return "under 1%" if score < 0.01 else f"{score:.0%}"
+
+
+def clock(seconds: float) -> str:
+    """Returns a time in a video as m:ss.t, for example 1:05.2."""
+    tenths = round(10 * seconds)
+    return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"
+
+
+def place(moment: Mapping[str, Any]) -> str:
+    """Returns whom a moment of a report shows, and when: "Person 1, shot 2, 0:09.0 to 0:10.0"."""
+    parts = [f"Person {moment['track'] + 1}"]
+    if shots := moment["shots"]:
+        numbers = ", ".join(str(shot + 1) for shot in shots)
+        parts.append(f"shot {numbers}" if len(shots) == 1 else f"shots {numbers}")
+    if moment["first_s"] is not None:
+        parts.append(f"{clock(moment['first_s'])} to {clock(moment['last_s'])}")
+    return ", ".join(parts)

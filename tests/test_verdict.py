@@ -7,7 +7,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from dfjax import model_card, verdict
+from dfjax import model_card, verdict, words
 from dfjax.faces import align
 from dfjax.faces.crop_spec import CropSpec
 from tests import cards
@@ -185,11 +185,11 @@ def test_moments_are_in_order_of_time_and_one_where_they_touch():
 
 
 @pytest.mark.parametrize(
-    ("score", "words"),
+    ("score", "written"),
     [(0.0, "under 1%"), (0.01, "1%"), (0.625, "62%"), (0.99, "99%"), (0.9901, "over 99%")],
 )
-def test_no_score_is_written_as_certainty(score, words):
-    assert verdict.percent(score) == words
+def test_no_score_is_written_as_certainty(score, written):
+    assert words.percent(score) == written
 
 
 LIMITS = model_card.QualityLimits()

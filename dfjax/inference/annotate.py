@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dfjax import files, verdict, words
+from dfjax import files, words
 from dfjax.errors import UserError
 from dfjax.inference import draw
 from dfjax.inference.detector import Detector, Result
@@ -97,4 +97,4 @@ def _text(face: FaceScore, label: str | None) -> str:
     if face.quality is not None:
         return f"{face.track}: not judged, {words.FLAWS[face.quality]}"
     word = "not yet judged" if label is None else words.LABELS[label]
-    return f"{face.track}: {word}, {verdict.percent(face.score)} here"
+    return f"{face.track}: {word}, {words.percent(face.score)} here"

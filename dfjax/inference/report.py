@@ -10,12 +10,12 @@ import json
 import os
 import pathlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from dfjax import files, verdict, versions, words
+from dfjax import files, versions, words
 from dfjax.inference import draw
 from dfjax.inference.detector import Detector, Result
 from dfjax.media import image as media_image
@@ -65,7 +65,7 @@ def make_report(
     Times are in seconds, boxes x0, y0, x1, y1 in pixels of the upright frame. Pictures of the
     strongest faces and their heat maps are `data:` URIs.
     """
-    return {
+    report = {
         "schema": SCHEMA,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "media": {
@@ -101,6 +101,24 @@ def make_report(
         },
         "seconds": {stage: round(value, 4) for stage, value in result.seconds.items()},
     }
+    return report | {"summary": "\n".join(_summary(report))}
+
+
+def _summary(report: dict[str, Any]) -> Iterator[str]:
+    """The lines of the result as text to copy."""
+    media, model = report["media"], report["model"]
+    yield f"{media['name']}: {report['verdict']['text']}"
+    for moment in report["moments"]:
+        yield f"{words.place(moment)}: likelihood {words.percent(moment['score'])}."
+    release = model["release"]
+    trained = f", trained on {release['trained_on']}" if release else ""
+    yield f"Judged by {release['name'] if release else model['name']}{trained}."
+    frames = media["frames"]
+    looked = f"{frames['analysed']} of {frames['decoded']} frames looked at. "
+    yield f"{looked if media['kind'] == 'video' else ''}Made {report['created'][:10]} by dfjax."
+    if media["sha256"]:
+        yield f"SHA-256 of the file: {media['sha256']}."
+    yield report["absence"]
 
 
 def _verdict(judged: Verdict) -> dict[str, Any]:
@@ -115,7 +133,7 @@ def _verdict(judged: Verdict) -> dict[str, Any]:
 def explain_verdict(result: Result) -> str:
     """Returns the verdict in one or two sentences for people."""
     score, cause = result.verdict.score, _cause(result)
-    likelihood = "" if score is None else f" Likelihood of manipulation: {verdict.percent(score)}."
+    likelihood = "" if score is None else f" Likelihood of manipulation: {words.percent(score)}."
     because = "" if cause is None else f": {cause}"
     return f"{words.LEVELS[result.verdict.level]}{because}.{likelihood}"
 

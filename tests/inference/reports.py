@@ -27,7 +27,7 @@ def make_detector(*, heat: bool = True, synthetic: bool = True) -> detector.Dete
     return detectors.make_detector(
         SPEC,
         heat=spot if heat else None,
-        decisions={"frame": cards.make_decision((1, 0.4, 0.6, 0.0))},
+        decisions={"frame": cards.make_decision((1, 0.4, 0.6, 0.5))},
         step=7,
         synthetic=synthetic,
         protocol={"trained_on": EVIL},

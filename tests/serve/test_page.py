@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from dfjax import verdict
+from dfjax import words
 from dfjax.inference.page import render_html
 from dfjax.serve import app
 from tests import chromium
@@ -98,7 +98,7 @@ def test_the_timeline_leads_through_the_video(page, clip):
     timeline.click(position={"x": left + chart["width"] / 2, "y": 60})
     time, words = moment()
     assert time == pytest.approx(0.26, abs=1e-3)
-    likelihood = verdict.percent(written["timeline"][6]["faces"][0]["score"])
+    likelihood = words.percent(written["timeline"][6]["faces"][0]["score"])
     label = {"inconclusive": "no verdict"}.get(label := written["tracks"][0]["label"], label)
     assert words == f"0:00.2, track 0: {label}, {likelihood} here"
     assert page.locator("#moment").text_content() == f"{words}."
@@ -265,5 +265,5 @@ def test_scores_and_times_read_as_in_the_report(page):
     }"""
     expected = ["0:00.0", "0:00.0", "0:00.3", "0:10.0", "1:00.0", "1:05.2", "10:00.0", "62:05.5"]
     percents, clocks = page.evaluate(program, [scores, times])
-    assert percents == [verdict.percent(score) for score in scores]
+    assert percents == [words.percent(score) for score in scores]
     assert clocks == expected
