@@ -23,6 +23,7 @@ FILE = "model_card.json"
 INCONCLUSIVE = "inconclusive"
 VERDICTS = (*LABELS, INCONCLUSIVE)
 STRICTER = (0.01, 0.001)  # shares of the reals that reach the limits of `Decision.stricter`
+FORGERIES = ("face swap", "reenactment", "retouching", "whole generated face")
 _CONFIDENCE = 0.95  # with which they are that small, however few reals were fitted on
 
 
@@ -202,11 +203,13 @@ class Release:
       name: what its publisher calls it.
       trained_on: the data, in words.
       terms: what it may be used for.
+      forgeries: those of `FORGERIES` that it was shown; (): it does not say.
     """
 
     name: str
     trained_on: str
     terms: str
+    forgeries: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Returns all of it as one line."""
@@ -315,7 +318,7 @@ class ModelCard:
             fields["decisions"] = {k: _read_decision(v) for k, v in fields["decisions"].items()}
             fields["quality"] = QualityLimits(**fields["quality"])
             fields["isotonic"] = _read_isotonic(fields["isotonic"])
-            fields["release"] = Release(**fields["release"]) if fields["release"] else None
+            fields["release"] = _read_release(fields["release"])
             fields["embedding"] = _read_embedding(fields["embedding"])
         except (ValueError, TypeError, KeyError) as error:
             raise compatibility.CARD.unreadable(where, error) from error
@@ -330,6 +333,12 @@ def _read_decision(value: dict[str, Any]) -> Decision:
     limits = tuple(Limits(**fields) for fields in value["limits"])
     interval = tuple(value["threshold_interval"])
     return Decision(**{**value, "limits": limits, "threshold_interval": interval})
+
+
+def _read_release(value: dict[str, Any] | None) -> Release | None:
+    if value is None:
+        return None
+    return Release(**{**value, "forgeries": tuple(value.get("forgeries", ()))})
 
 
 def _read_isotonic(value: dict[str, Any] | None) -> Isotonic | None:

@@ -114,3 +114,12 @@ def place(moment: Mapping[str, Any]) -> str:
     if moment["first_s"] is not None:
         parts.append(f"{clock(moment['first_s'])} to {clock(moment['last_s'])}")
     return ", ".join(parts)
+
+
+def scope(shown: Mapping[str, Any]) -> str:
+    """Returns what the `scope` of a report says of forgeries, as sentences."""
+    if not shown["forgeries"]:
+        return "Which forgeries the model was shown is not stated."
+    known, others = (", ".join(shown[name]) for name in ("forgeries", "others"))
+    missed = f" It was not shown, and may miss: {others}." if others else ""
+    return f"Forgeries that the model was shown: {known}.{missed}"

@@ -32,7 +32,12 @@ def _template(name: str = "report.html.jinja") -> jinja2.Template:
     return html_template.make_template(
         pathlib.Path(__file__).with_name(name),
         values={"short_levels": words.SHORT_LEVELS},
-        filters={"percent": words.percent, "clock": words.clock, "place": words.place},
+        filters={
+            "percent": words.percent,
+            "clock": words.clock,
+            "place": words.place,
+            "scope": words.scope,
+        },
     )
 
 

@@ -21,6 +21,7 @@ from dfjax.inference.detector import Detector, Result
 from dfjax.media import image as media_image
 from dfjax.media import shots as media_shots
 from dfjax.media.shots import Shot
+from dfjax.model_card import FORGERIES, ModelCard
 from dfjax.verdict import FaceScore, Verdict
 
 SCHEMA = "dfjax.report/2"
@@ -79,6 +80,7 @@ def make_report(
             "cause": _cause(result),
             "meaning": _meaning(result.verdict),
         },
+        "scope": _scope(detector.scorer.card),
         "score_meaning": words.SCORE_MEANING,
         "rule": words.RULE,
         "absence": words.ABSENCE,
@@ -113,6 +115,8 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
     release = model["release"]
     trained = f", trained on {release['trained_on']}" if release else ""
     yield f"Judged by {release['name'] if release else model['name']}{trained}."
+    if report["scope"]["forgeries"]:
+        yield words.scope(report["scope"])
     frames = media["frames"]
     looked = f"{frames['analysed']} of {frames['decoded']} frames looked at. "
     yield f"{looked if media['kind'] == 'video' else ''}Made {report['created'][:10]} by dfjax."
@@ -166,6 +170,17 @@ def _facts(result: Result) -> dict[str, Any]:
             "decoded": facts.decoded,
             "analysed": len(facts.analysed),
         },
+    }
+
+
+def _scope(card: ModelCard) -> dict[str, Any]:
+    """What the model was shown, and what it may therefore miss."""
+    release = card.release
+    shown = release.forgeries if release else ()
+    return {
+        "trained_on": release.trained_on if release else card.protocol.get("trained_on"),
+        "forgeries": list(shown) or None,
+        "others": [each for each in FORGERIES if each not in shown] if shown else None,
     }
 
 

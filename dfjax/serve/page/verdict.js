@@ -1,7 +1,7 @@
 // The verdict and the scale of its score.
 
 import { $, element } from "./dom.js";
-import { percent, sentence } from "./words.js";
+import { percent, scopeWords, sentence } from "./words.js";
 
 // The levels along the scores, and the side of the decision where each begins.
 const ZONES = [
@@ -27,6 +27,7 @@ export function showVerdict({ media, created, verdict, warnings, model, ...repor
   $("scale-block").hidden = verdict.score === null;
   $("score-meaning").textContent = report.score_meaning;
   $("absence").textContent = report.absence;
+  $("scope").textContent = scopeWords(report.scope);
   if (verdict.score !== null) drawScale(verdict.score, model.decision);
 }
 

@@ -26,6 +26,13 @@ export function placeName({ track, shots, first_s: first, last_s: last }) {
   return parts.join(", ");
 }
 
+// What a model was shown, and what it may therefore miss.
+export function scopeWords({ forgeries, others }) {
+  if (!forgeries) return "Which forgeries the model was shown is not stated.";
+  const missed = others.length ? ` It was not shown, and may miss: ${others.join(", ")}.` : "";
+  return `Forgeries that the model was shown: ${forgeries.join(", ")}.${missed}`;
+}
+
 export function momentName(entry) {
   return entry.time_s === null ? `frame ${entry.frame}` : clock(entry.time_s);
 }
