@@ -24,7 +24,7 @@ from dfjax import (
     recipe,
     sharding,
     tree,
-    verdict,
+    words,
 )
 from dfjax.data import builder, leaks
 from dfjax.errors import UserError
@@ -265,7 +265,7 @@ def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
         "threshold_rule": "highest balanced accuracy on the validation split, within the band of "
         f"the error rate, then frozen{of_what}",
         "video_score": video.RULE,
-        "verdict": verdict.RULE,
+        "verdict": words.RULE,
         "trained_on": ", ".join(
             [f"{run.dataset.name}:{run.config.data.train_split}"]
             + [name for name, _ in run.config.data.get("more", ())]

@@ -6,6 +6,7 @@ Also what can be known of a folder before hours of work end with a write into it
 
 import contextlib
 import csv
+import io
 import json
 import os
 import pathlib
@@ -13,7 +14,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from dfjax.errors import UserError
 
@@ -66,9 +67,20 @@ def replace_csv(
     A text that a spreadsheet would run as a formula gets an apostrophe before it.
     """
     with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(_inert(columns))
-        table.writerows(map(_inert, rows))
+        _write_csv(file, columns, rows)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Returns a table as `replace_csv` writes it."""
+    text = io.StringIO()
+    _write_csv(text, columns, rows)
+    return text.getvalue()
+
+
+def _write_csv(file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    table = csv.writer(file)
+    table.writerow(_inert(columns))
+    table.writerows(map(_inert, rows))
 
 
 def original_cell(cell: str) -> str:

@@ -7,6 +7,7 @@ turns a logit into a score, and a score into a label.
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import pathlib
 from typing import Any
@@ -21,6 +22,9 @@ from dfjax.faces.crop_spec import CropSpec
 FILE = "model_card.json"
 INCONCLUSIVE = "inconclusive"
 VERDICTS = (*LABELS, INCONCLUSIVE)
+STRICTER = (0.01, 0.001)  # shares of the reals that reach the limits of `Decision.stricter`
+FORGERIES = ("face swap", "reenactment", "retouching", "whole generated face")
+_CONFIDENCE = 0.95  # with which they are that small, however few reals were fitted on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +49,7 @@ class QualityLimits:
     def check(
         self, *, scale: float, brightness: float, sharpness: float, strangeness: float
     ) -> str | None:
-        """Returns why a crop cannot be judged, a key of `verdict.REASONS`, or None if it can."""
+        """Returns why a crop cannot be judged, a key of `words.REASONS`, or None if it can."""
         if scale > self.max_enlargement:
             return "too_small"
         if not self.min_brightness <= brightness <= self.max_brightness:
@@ -106,8 +110,7 @@ class Decision:
         of `num_tracks` tracks of a file can be called fake by mistake: `high` moves to where each
         has its share of the error rate (Bonferroni), along a normal distribution of logits.
         """
-        fitting = [limits for limits in self.limits if limits.frames <= num_frames]
-        limits = fitting[-1] if fitting else self.limits[0]
+        limits = self._limits(num_frames)
         if num_tracks == 1:
             return limits.low, limits.high
         of_one = logistic.normal_quantile(1 - self.error_rate)
@@ -117,10 +120,36 @@ class Decision:
         # Rounding to a score and back must not move it inwards.
         return limits.low, max(limits.high, float(high))
 
+    def _limits(self, num_frames: int) -> Limits:
+        fitting = [limits for limits in self.limits if limits.frames <= num_frames]
+        return fitting[-1] if fitting else self.limits[0]
+
+    def stricter(self, num_frames: int = 1, num_tracks: int = 1) -> tuple[float, ...]:
+        """Returns the scores that at most the shares `STRICTER` of real files reach.
+
+        Too few reals are fitted on to see such shares. So these are upper tolerance limits of a
+        normal distribution of the logits of reals, with 95 % confidence (Natrella 1963, 2-14), and
+        never below `bounds`. The numbers are those of `bounds`.
+        """
+        _, high = self.bounds(num_frames, num_tracks)
+        spread, reals = self._limits(num_frames).real_spread, max(2, self.fitted_on.get("real", 2))
+        fitted = logistic.normal_quantile(1 - self.error_rate / num_tracks)
+        return tuple(
+            float(logistic.to_score(logistic.to_logit(high) + spread * max(0.0, factor - fitted)))
+            for factor in (_tolerance(share / num_tracks, reals) for share in STRICTER)
+        )
+
     def decide(self, score: float, num_frames: int = 1, num_tracks: int = 1) -> str:
         """Returns one of `VERDICTS` for the score of a track; the numbers are those of `bounds`."""
         low, high = self.bounds(num_frames, num_tracks)
         return INCONCLUSIVE if low <= score < high else LABELS[int(score >= high)]
+
+
+def _tolerance(share: float, count: int) -> float:
+    """How many standard deviations above the mean of `count` values hardly a `share` lies."""
+    quantile = logistic.normal_quantile(1 - share)
+    margin = logistic.normal_quantile(_CONFIDENCE) * math.sqrt((1 + quantile**2 / 2) / count)
+    return quantile + margin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,11 +203,13 @@ class Release:
       name: what its publisher calls it.
       trained_on: the data, in words.
       terms: what it may be used for.
+      forgeries: those of `FORGERIES` that it was shown; (): it does not say.
     """
 
     name: str
     trained_on: str
     terms: str
+    forgeries: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Returns all of it as one line."""
@@ -287,7 +318,7 @@ class ModelCard:
             fields["decisions"] = {k: _read_decision(v) for k, v in fields["decisions"].items()}
             fields["quality"] = QualityLimits(**fields["quality"])
             fields["isotonic"] = _read_isotonic(fields["isotonic"])
-            fields["release"] = Release(**fields["release"]) if fields["release"] else None
+            fields["release"] = _read_release(fields["release"])
             fields["embedding"] = _read_embedding(fields["embedding"])
         except (ValueError, TypeError, KeyError) as error:
             raise compatibility.CARD.unreadable(where, error) from error
@@ -302,6 +333,12 @@ def _read_decision(value: dict[str, Any]) -> Decision:
     limits = tuple(Limits(**fields) for fields in value["limits"])
     interval = tuple(value["threshold_interval"])
     return Decision(**{**value, "limits": limits, "threshold_interval": interval})
+
+
+def _read_release(value: dict[str, Any] | None) -> Release | None:
+    if value is None:
+        return None
+    return Release(**{**value, "forgeries": tuple(value.get("forgeries", ()))})
 
 
 def _read_isotonic(value: dict[str, Any] | None) -> Isotonic | None:

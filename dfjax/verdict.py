@@ -5,6 +5,7 @@ inconclusive: never a score of one half. The same rule fits the band on validati
 test files, and judges a user's files.
 """
 
+import collections
 import dataclasses
 from collections.abc import Sequence
 
@@ -12,28 +13,15 @@ import numpy as np
 
 from dfjax.faces import quality
 from dfjax.faces.align import Crop
-from dfjax.model_card import INCONCLUSIVE, LABELS, ModelCard, QualityLimits
+from dfjax.media.shots import Shot
+from dfjax.model_card import INCONCLUSIVE, LABELS, Decision, ModelCard, QualityLimits
 
-RULE = (
-    "the score of a track is the mean over its usable faces; a file is fake if one of its tracks "
-    "is, real if all are, and undecided otherwise; limits are wider for short tracks and for "
-    "several tracks; tracks with too few usable faces do not count if there is a longer one"
-)
-SCORE_MEANING = "likelihood that the face is manipulated, not the amount of manipulation"
+# What a model is not made for: whatever it would say means nothing.
+OUT_OF_SCOPE = frozenset({"no_face", "too_many_faces", "too_small", "unlike_training"})
+MAX_FACES = 10  # in half of the frames that show any; with more, the file shows a crowd
 
-REASONS = {
-    "no_face": "no face was found",
-    "too_small": "the faces are too small",
-    "too_dark": "the faces are too dark, or overexposed",
-    "too_blurred": "the faces are too blurred",
-    "unlike_training": "the faces are unlike the training data",
-    "too_few_frames": "too few frames show a usable face",
-    "undecided": "the score lies in the range that validation data left undecided",
-    "decode_error": "the file could not be decoded",
-}
-
-# The word that stands next to a score.
-WORDS = {"real": "real", "fake": "fake", INCONCLUSIVE: "no verdict"}
+# From the weakest evidence to the strongest, and then those that are none.
+LEVELS = ("none_found", "moderate", "strong", "very_strong", "no_verdict", "not_applicable")
 
 BY_SUSPICION = (LABELS[0], INCONCLUSIVE, LABELS[1])  # as the labels lie along the scores
 
@@ -45,14 +33,25 @@ class Verdict:
     Attributes:
       label: one of `model_card.VERDICTS`.
       score: P(fake) of the track that decided; None: it has no usable face.
-      reason: why it is inconclusive, a key of `REASONS`; else None.
+      reason: why it is inconclusive, a key of `words.REASONS`; else None.
       bounds: the scores that `score` was compared with; None: too few faces to compare.
+      stricter: the scores from which evidence is strong, and very strong; () without bounds.
     """
 
     label: str
     score: float | None
     reason: str | None = None
     bounds: tuple[float, float] | None = None
+    stricter: tuple[float, ...] = ()
+
+    @property
+    def level(self) -> str:
+        """How strong the evidence is, one of `LEVELS`."""
+        if self.label == INCONCLUSIVE:
+            return "not_applicable" if self.reason in OUT_OF_SCOPE else "no_verdict"
+        if self.label == LABELS[0]:
+            return "none_found"
+        return LEVELS[1 + sum(self.score >= limit for limit in self.stricter)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +63,8 @@ class FaceScore:
       time: in seconds from the first frame; None: a picture, or a video without a frame rate.
       track: the number of its person.
       score: P(fake).
-      quality: why the face does not count towards the verdict, a key of `REASONS`; None: it counts.
+      quality: why the face does not count towards the verdict, a key of `words.REASONS`; None: it
+        counts.
       crop: what the model saw; None: scores alone were kept.
     """
 
@@ -79,7 +79,7 @@ class FaceScore:
 def check_quality(
     crop: Crop, limits: QualityLimits, strangeness: float = float("nan")
 ) -> str | None:
-    """Returns why a crop cannot be judged, a key of `REASONS`, or None if it can.
+    """Returns why a crop cannot be judged, a key of `words.REASONS`, or None if it can.
 
     `strangeness` is what the model says of it (`familiarity`); NaN: the model has no gate.
     """
@@ -103,14 +103,17 @@ def track_scores(faces: Sequence[FaceScore]) -> dict[int, float]:
     return {track: float(np.mean(scores)) for track, scores in usable_scores(faces).items()}
 
 
-def judge_tracks(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> dict[int, Verdict]:
+def judge_tracks(
+    faces: Sequence[FaceScore], *, kind: str, card: ModelCard, num_tracks: int | None = None
+) -> dict[int, Verdict]:
     """Returns the verdict on each track of a file of `kind` "image" or "video", by track number.
 
-    A track of a picture needs one usable face, a track of a video `card.min_video_frames`.
+    A track of a picture needs one usable face, a track of a video `card.min_video_frames`. Limits
+    are those of `num_tracks` tracks; None: as many as are judged.
     """
     usable = usable_scores(faces)
     needed = card.min_video_frames if kind == "video" else 1
-    num_judged = sum(len(scores) >= needed for scores in usable.values())
+    num_judged = num_tracks or sum(len(scores) >= needed for scores in usable.values())
     decision = card.decision(kind)
     verdicts = {}
     for track in sorted({face.track for face in faces}):
@@ -122,22 +125,52 @@ def judge_tracks(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> d
         if num_frames < needed:
             verdicts[track] = Verdict(INCONCLUSIVE, score, "too_few_frames")
             continue
+        bounds = decision.bounds(num_frames, num_judged)
         label = decision.decide(score, num_frames, num_judged)
         reason = "undecided" if label == INCONCLUSIVE else None
-        bounds = decision.bounds(num_frames, num_judged)
-        verdicts[track] = Verdict(label, score, reason, bounds)
+        if label == LABELS[0] and _has_moment(usable[track], needed, num_judged, decision):
+            label, reason = INCONCLUSIVE, "moment"
+        stricter = decision.stricter(num_frames, num_judged)
+        verdicts[track] = Verdict(label, score, reason, bounds, stricter)
     return verdicts
 
 
-def judge(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> Verdict:
-    """Returns the verdict on a file of `kind` "image" or "video" that shows `faces`, by `RULE`.
+def moment_limit(num_frames: int, length: int, num_tracks: int, decision: Decision) -> float:
+    """Returns the mean from which `length` faces in a row of a track are a moment.
+
+    It is the limit of a track of that length, as if each such part of its `num_frames` faces were a
+    track of its own.
+    """
+    return decision.bounds(length, max(1, num_frames // length) * num_tracks)[1]
+
+
+def running_means(scores: Sequence[float], length: int) -> np.ndarray:
+    """Returns the mean of every `length` scores in a row, float64 [N - length + 1]."""
+    sums = np.cumsum([0.0, *scores])
+    return (sums[length:] - sums[:-length]) / length
+
+
+def _has_moment(scores: Sequence[float], length: int, num_tracks: int, decision: Decision) -> bool:
+    if len(scores) < 2 * length:  # it would be most of the track
+        return False
+    limit = moment_limit(len(scores), length, num_tracks, decision)
+    return bool(running_means(scores, length).max() >= limit)
+
+
+def judge(
+    faces: Sequence[FaceScore], *, kind: str, card: ModelCard, num_tracks: int | None = None
+) -> Verdict:
+    """Returns the verdict on a file of `kind` "image" or "video" that shows `faces`.
 
     It is the verdict on the most suspicious track: a fake one, else an undecided one, else a real
-    one; among equals, the one with the highest score.
+    one; among equals, the one with the highest score (`words.RULE`). `num_tracks` is that of
+    `judge_tracks`.
     """
     if not faces:
         return Verdict(INCONCLUSIVE, None, "no_face")
-    verdicts = list(judge_tracks(faces, kind=kind, card=card).values())
+    if np.median(list(collections.Counter(face.frame for face in faces).values())) > MAX_FACES:
+        return Verdict(INCONCLUSIVE, None, "too_many_faces")
+    verdicts = list(judge_tracks(faces, kind=kind, card=card, num_tracks=num_tracks).values())
     if judged := [verdict for verdict in verdicts if verdict.bounds is not None]:
         return max(judged, key=lambda verdict: (BY_SUSPICION.index(verdict.label), verdict.score))
     if scored := [verdict for verdict in verdicts if verdict.score is not None]:
@@ -145,11 +178,58 @@ def judge(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> Verdict:
     return Verdict(INCONCLUSIVE, None, _most_common([face.quality for face in faces]))
 
 
-def percent(score: float) -> str:
-    """Returns a score in words that never claim certainty: "97%", "over 99%", "under 1%"."""
-    if score > 0.99:
-        return "over 99%"
-    return "under 1%" if score < 0.01 else f"{score:.0%}"
+def judge_shots(
+    faces: Sequence[FaceScore], shots: Sequence[Shot], *, card: ModelCard
+) -> list[Verdict]:
+    """Returns the verdict on each shot of a video, with the limits of the whole file."""
+    parts = [[face for face in faces if shot.first <= face.frame < shot.stop] for shot in shots]
+    counts = [len(scores) for part in parts for scores in usable_scores(part).values()]
+    num_judged = sum(count >= card.min_video_frames for count in counts)
+    return [judge(part, kind="video", card=card, num_tracks=num_judged) for part in parts]
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """A part of a track that looks manipulated by itself.
+
+    Attributes:
+      track: the number of its person.
+      faces: its usable faces, in order.
+    """
+
+    track: int
+    faces: tuple[FaceScore, ...]
+
+    @property
+    def score(self) -> float:
+        """The mean P(fake) of its faces."""
+        return float(np.mean([face.score for face in self.faces]))
+
+
+def moments(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> list[Moment]:
+    """Returns where the tracks of a video look manipulated, in order of time.
+
+    Parts that overlap or touch are one. A track that is fake from its begin to its end is one
+    moment.
+    """
+    if kind != "video":
+        return []
+    length, decision = card.min_video_frames, card.decision(kind)
+    tracks: dict[int, list[FaceScore]] = {}
+    for face in faces:
+        if face.quality is None:
+            tracks.setdefault(face.track, []).append(face)
+    tracks = {number: own for number, own in tracks.items() if len(own) >= length}
+    found = []
+    for number, own in tracks.items():
+        limit = moment_limit(len(own), length, len(tracks), decision)
+        means = running_means([face.score for face in own], length)
+        inside = np.zeros(len(own), bool)
+        for begin in np.flatnonzero(means >= limit):
+            inside[begin : begin + length] = True
+        edges = np.flatnonzero(np.diff(np.r_[False, inside, False]))
+        found += [Moment(number, tuple(own[a:b])) for a, b in edges.reshape(-1, 2)]
+    return sorted(found, key=lambda moment: moment.faces[0].frame)
 
 
 def _most_common(reasons: Sequence[str]) -> str:

@@ -33,6 +33,7 @@ RELEASE = Release(
     name="dfjax-lite0-1",
     trained_on="15,926 faces of the Deepfake Detection Challenge, one a video",
     terms="for research and evaluation, and not under the licence of the code",
+    forgeries=("face swap", "reenactment"),  # of Dolhansky et al. 2020, arXiv:2006.07397, 3.3
 )
 MAX_BYTES = 20 * 10**6
 TOLERANCE = 1e-3

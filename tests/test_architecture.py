@@ -41,6 +41,7 @@ FLOORS = [
     {"corpora"},
     {"data"},
     {"model_card"},
+    {"words"},
     {"verdict"},
     {
         "augment",

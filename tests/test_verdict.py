@@ -4,8 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.special
+import scipy.stats
 
-from dfjax import model_card, verdict
+from dfjax import model_card, verdict, words
 from dfjax.faces import align
 from dfjax.faces.crop_spec import CropSpec
 from tests import cards
@@ -109,12 +111,85 @@ def test_model_selected_on_pictures_decides_on_videos_by_the_same_numbers():
     assert judge(make_faces(0.71, 0.71, 0.71), kind="video", card=card)[0] == "fake"
 
 
+def test_evidence_is_as_strong_as_few_reals_would_show_it():
+    # Logits of reals: 5 % lie above that of 0.7, with a spread of 1. Tables of tolerance factors
+    # have 2.475 for 1 % of 500 values.
+    decision = dataclasses.replace(CARD.decision("frame"), fitted_on={"real": 500, "fake": 1})
+    z = scipy.stats.norm.ppf([0.95, 0.99, 0.999])
+    factors = z[1:] + z[0] * np.sqrt((1 + z[1:] ** 2 / 2) / 500)
+    assert factors[0] == pytest.approx(2.475, abs=0.01)
+    expected = scipy.special.expit(scipy.special.logit(0.7) + factors - z[0])
+    assert decision.stricter() == pytest.approx(expected.tolist())
+    card = dataclasses.replace(CARD, decisions={"frame": decision})
+    strong, very_strong = decision.stricter()
+    levels = {
+        score: verdict.judge(make_faces(score), kind="image", card=card).level
+        for score in (0.1, 0.5, 0.7, strong, very_strong)
+    }
+    assert list(levels.values()) == [
+        "none_found",
+        "no_verdict",
+        "moderate",
+        "strong",
+        "very_strong",
+    ]
+    # Of two faces, each has half of a share.
+    beside = verdict.judge(make_faces(strong) + make_faces(0.1, track=1), kind="image", card=card)
+    assert beside.level == "moderate"
+
+
+def test_evidence_is_never_below_what_is_called_fake():
+    many = {"real": 10**6}
+    decision = dataclasses.replace(CARD.decision("frame"), error_rate=0.0005, fitted_on=many)
+    assert decision.stricter() == pytest.approx([0.7, 0.7])
+
+
+@pytest.mark.parametrize("reason", ["too_small", "unlike_training", "too_dark"])
+def test_what_a_model_is_not_made_for_is_told_from_what_it_cannot_say(reason):
+    judged = verdict.judge(make_faces(0.99, quality=reason), kind="image", card=CARD)
+    assert judged.level == ("no_verdict" if reason == "too_dark" else "not_applicable")
+    assert verdict.judge([], kind="image", card=CARD).level == "not_applicable"
+
+
+def test_a_crowd_is_out_of_scope_whatever_its_scores():
+    crowd = [verdict.FaceScore(0, None, track, 0.99, None) for track in range(11)]
+    judged = verdict.judge(crowd, kind="image", card=CARD)
+    assert (judged.reason, judged.level) == ("too_many_faces", "not_applicable")
+    assert verdict.judge(crowd[:10], kind="image", card=CARD).reason != "too_many_faces"
+    # Of three frames with faces, one with a crowd is no crowd.
+    passing = crowd + [verdict.FaceScore(frame, None, 0, 0.1, None) for frame in (1, 2)]
+    assert verdict.judge(passing, kind="video", card=CARD).reason != "too_many_faces"
+
+
+def test_a_track_that_is_fake_for_a_while_is_not_called_real():
+    # Two parts of three faces in a row: each has half of the error rate, above 0.8.
+    limit = CARD.decision("video").bounds(3, 2)[1]
+    faces = make_faces(0.0, 0.0, 0.0, limit + 0.01, limit, limit)
+    card = dataclasses.replace(CARD, decisions={"video": cards.make_decision((3, 0.6, 0.8, 1.0))})
+    assert judge(faces, kind="video", card=card)[0::2] == ("inconclusive", "moment")
+    (moment,) = verdict.moments(faces, kind="video", card=card)
+    assert [face.frame for face in moment.faces] == [3, 4, 5]
+    assert moment.score == pytest.approx(limit + 0.01 / 3)
+    faces = make_faces(0.0, 0.0, 0.0, limit - 0.01, limit, limit)
+    assert judge(faces, kind="video", card=card)[0] == "real"
+    assert verdict.moments(faces, kind="video", card=card) == []
+    assert verdict.moments(make_faces(1.0), kind="image", card=card) == []
+
+
+def test_moments_are_in_order_of_time_and_one_where_they_touch():
+    first = make_faces(*[0.0] * 6, *[1.0] * 4, 0.0, 0.0, track=0)
+    second = make_faces(*[1.0] * 3, *[0.0] * 9, track=1)
+    found = verdict.moments(first + second, kind="video", card=CARD)
+    frames = [(moment.track, [face.frame for face in moment.faces]) for moment in found]
+    assert frames == [(1, [0, 1, 2]), (0, [6, 7, 8, 9])]
+
+
 @pytest.mark.parametrize(
-    ("score", "words"),
+    ("score", "written"),
     [(0.0, "under 1%"), (0.01, "1%"), (0.625, "62%"), (0.99, "99%"), (0.9901, "over 99%")],
 )
-def test_no_score_is_written_as_certainty(score, words):
-    assert verdict.percent(score) == words
+def test_no_score_is_written_as_certainty(score, written):
+    assert words.percent(score) == written
 
 
 LIMITS = model_card.QualityLimits()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dfjax import verdict
 from dfjax.evaluators import score_table
 from dfjax.evaluators.score_table import ScoreTable
 from dfjax.model_card import LABELS, Decision, ModelCard
@@ -87,14 +88,16 @@ class _Tracks:
         num_frames = np.bincount(track, usable, minlength=len(row)).astype(int)
         total = np.bincount(track, usable * faces.score, minlength=len(row))
         score = total / np.maximum(num_frames, 1)
-        is_judged = num_frames >= (card.min_video_frames if kind == "video" else 1)
+        length = card.min_video_frames if kind == "video" else 1
+        is_judged = num_frames >= length
+        peak = _peaks(faces.rows(usable > 0), track[usable > 0], len(row), length)
         order = np.lexsort((-score, ~is_judged, clip[row]))
         _, first, count = np.unique(clip[row], return_index=True, return_counts=True)
         label = faces.label[row][first]
         decision = card.decision(kind)
         return cls(
             is_judged[order],
-            _outcome(score[order], num_frames[order], decision),
+            _outcome(score[order], num_frames[order], peak[order], decision, length),
             first,
             np.where(label == 0, count, 1),
             (np.flatnonzero(label == 0), np.flatnonzero(label == 1)),
@@ -129,14 +132,31 @@ def _is_video(faces: ScoreTable) -> np.ndarray:
     return is_video[clip]
 
 
-def _outcome(score: np.ndarray, num_frames: np.ndarray, decision: Decision) -> np.ndarray:
-    """What `Decision.decide` says of tracks [T] in files of 1 to max(FACES): [max(FACES), T]."""
+def _peaks(faces: ScoreTable, track: np.ndarray, num_tracks: int, length: int) -> np.ndarray:
+    """The largest mean of `length` usable faces in a row of each track, [T]; else -infinity."""
+    peak = np.full(num_tracks, -np.inf)
+    order = np.lexsort((faces.frame, track))
+    starts = np.flatnonzero(np.diff(track[order])) + 1
+    for rows in np.split(order, starts):
+        if len(rows) >= 2 * length:
+            peak[track[rows[0]]] = verdict.running_means(faces.score[rows], length).max()
+    return peak
+
+
+def _outcome(
+    score: np.ndarray, num_frames: np.ndarray, peak: np.ndarray, decision: Decision, length: int
+) -> np.ndarray:
+    """What is said of tracks [T] in files of 1 to max(FACES): [max(FACES), T]."""
     counts, count_of = np.unique(num_frames, return_inverse=True)
-    bounds = np.array(
-        [[decision.bounds(int(n), m) for n in counts] for m in range(1, max(FACES) + 1)]
+    limits = np.array(
+        [
+            [(*decision.bounds(n, m), verdict.moment_limit(n, length, m, decision)) for n in counts]
+            for m in range(1, max(FACES) + 1)
+        ]
     )
-    low, high = np.moveaxis(bounds.reshape(max(FACES), len(counts), 2)[:, count_of], 2, 0)
-    return np.where(score >= high, _FAKE, np.where(score < low, _REAL, _INCONCLUSIVE))
+    low, high, moment = np.moveaxis(limits.reshape(max(FACES), -1, 3)[:, count_of], 2, 0)
+    is_real = (score < low) & (peak < moment)
+    return np.where(score >= high, _FAKE, np.where(is_real, _REAL, _INCONCLUSIVE))
 
 
 def _rates(

@@ -57,6 +57,10 @@ class Tracker:
                 self._tracks.append(_Track(numbers[index], face, frame))
         return [numbers[index] for index in range(len(faces))]
 
+    def cut(self) -> None:
+        """Ends all tracks: what follows is another shot."""
+        self._tracks = []
+
     def _continue(self, frame: int, faces: list[Face]) -> dict[int, int]:
         """The track numbers of those faces that continue a track, by index; most alike first."""
         pairs = sorted(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dfjax import files, verdict
+from dfjax import files, words
 from dfjax.errors import UserError
 from dfjax.inference import draw
 from dfjax.inference.detector import Detector, Result
@@ -21,12 +21,6 @@ from dfjax.verdict import FaceScore
 # Blue and vermilion of Okabe and Ito (2008); RGB.
 COLORS = {"real": (0, 114, 178), "fake": (213, 94, 0), INCONCLUSIVE: (70, 70, 70)}
 # What is wrong with a face that does not count.
-FLAWS = {
-    "too_small": "too small",
-    "too_dark": "too dark or bright",
-    "too_blurred": "too blurred",
-    "unlike_training": "unlike the training data",
-}
 
 
 def draw_faces(
@@ -101,6 +95,6 @@ def _marks(
 
 def _text(face: FaceScore, label: str | None) -> str:
     if face.quality is not None:
-        return f"{face.track}: not judged, {FLAWS[face.quality]}"
-    word = "not yet judged" if label is None else verdict.WORDS[label]
-    return f"{face.track}: {word}, {verdict.percent(face.score)} here"
+        return f"{face.track}: not judged, {words.FLAWS[face.quality]}"
+    word = "not yet judged" if label is None else words.LABELS[label]
+    return f"{face.track}: {word}, {words.percent(face.score)} here"

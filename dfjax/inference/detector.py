@@ -19,10 +19,9 @@ from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import extract, scorer
 from dfjax.inference.extract import ExtractedFace, ExtractedFaces, FaceExtractor, MediaFacts
 from dfjax.inference.scorer import Scorer
-from dfjax.media import video as media_video
 from dfjax.media.errors import MediaError
 from dfjax.model_card import INCONCLUSIVE, ModelCard
-from dfjax.verdict import FaceScore, Verdict
+from dfjax.verdict import FaceScore, Moment, Verdict
 from dfjax.weights import shipped
 
 
@@ -132,13 +131,13 @@ class Detector:
         return self.score(self._extractor.image(image))
 
     def video(self, path: str | os.PathLike, *, num_frames: int = extract.NUM_FRAMES) -> Result:
-        """Returns the result for `num_frames` frames, spread evenly over the video at `path`.
+        """Returns the result for `num_frames` frames, spread over the shots of a video.
 
         Raises:
           MediaError: it cannot be decoded.
         """
         began = time.perf_counter()
-        video = media_video.read_video(path, num_frames)
+        video = extract.read_video(path, num_frames)
         return self.score(self._extractor.video(video, decoding=time.perf_counter() - began))
 
     def score(self, extracted: ExtractedFaces) -> Result:
@@ -183,6 +182,15 @@ class Detector:
     def judge_tracks(self, result: Result) -> dict[int, Verdict]:
         """Returns the verdict on each track of a result, by track number."""
         return verdict.judge_tracks(result.faces, kind=result.kind, card=self.scorer.card)
+
+    def judge_shots(self, result: Result) -> list[Verdict]:
+        """Returns the verdict on each shot of a result; [] for a picture and a long video."""
+        shots = result.media.shots if result.media else ()
+        return verdict.judge_shots(result.faces, shots, card=self.scorer.card)
+
+    def moments(self, result: Result) -> list[Moment]:
+        """Returns where the tracks of a video look manipulated by themselves, in order of time."""
+        return verdict.moments(result.faces, kind=result.kind, card=self.scorer.card)
 
     def heat_maps(self, faces: Sequence[FaceScore]) -> np.ndarray | None:
         """Returns heat maps of faces, float32 [N, h, w] in 0..1; None: no face, or no heat maps."""

@@ -78,14 +78,13 @@ def mark_video(
     *,
     size: tuple[int, int],
     fps: float,
-    num_decoded: int,
-    num_analysed: int,
+    analysed: Sequence[int],
     is_long: bool,
 ) -> bytes:
     """Returns the video at `path` with marks, as mp4 (H.264, no sound), at its own times.
 
-    Marks belong to the `num_analysed` frames that `read_video` gives: a frame in between shows
-    those of the nearest one, and says so. A long video gives these frames alone. `size` is the
+    Marks belong to the frames number `analysed`: a frame in between shows those of the nearest
+    one, and says so. A long video gives these frames alone. `size` is the
     width and height of frames; one that has another is stretched. `fps` is only for the last.
 
     Raises:
@@ -93,10 +92,10 @@ def mark_video(
     """
     file = io.BytesIO()
     if is_long:
-        video = media_video.read_video(path, num_analysed)
-        frames, analysed = zip(video.indices, video.times, video.frames, strict=True), video.indices
+        video = media_video.read_video(path, len(analysed))
+        frames = zip(video.indices, video.times, video.frames, strict=True)
     else:
-        frames, analysed = _all_frames(path), media_video.spread(num_decoded, num_analysed)
+        frames = _all_frames(path)
     media_video.write_timed(file, _marked(frames, marks, size, analysed), fps=fps, crf=_CRF)
     return file.getvalue()
 

@@ -18,9 +18,12 @@ from dfjax.faces.detect import Face, FaceDetector
 from dfjax.faces.sequence import VideoFaceDetector
 from dfjax.media import image as media_image
 from dfjax.media import kind as media_kind
+from dfjax.media import shots as media_shots
 from dfjax.media import video as media_video
+from dfjax.media.shots import Shot
 
-NUM_FRAMES = 32  # of a video, spread evenly
+NUM_FRAMES = 32  # of a video
+FRAMES_PER_SHOT = 4  # at least, of its shots
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +36,11 @@ class MediaFacts:
       fps: frames per second, to show to people; None: a picture, or unknown.
       declared: number of frames that the container states; None: it states none.
       decoded: number of frames that were decoded.
-      analysed: number of frames that were searched for faces.
+      analysed: the numbers of the frames that were searched for faces, in order.
       duration: in seconds; None: a picture.
       is_long: whether the frames between these were not decoded (`video.Video`).
       warnings: what to know of the file, as sentences without a capital and a full stop.
+      shots: what lies between the cuts of a video; empty: a picture, or a long video.
     """
 
     kind: str
@@ -45,10 +49,11 @@ class MediaFacts:
     fps: float | None = None
     declared: int | None = None
     decoded: int = 1
-    analysed: int = 1
+    analysed: tuple[int, ...] = (0,)
     duration: float | None = None
     is_long: bool = False
     warnings: tuple[str, ...] = ()
+    shots: tuple[Shot, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +129,7 @@ class FaceExtractor:
             picture = media_image.read_picture(path)
             decoding = time.perf_counter() - began
             return self.image(picture.image, decoding=decoding, warnings=picture.warnings)
-        video = media_video.read_video(path, num_frames)
+        video = read_video(path, num_frames)
         return self.video(video, decoding=time.perf_counter() - began, progress=progress)
 
     def image(
@@ -151,10 +156,11 @@ class FaceExtractor:
             fps=video.fps or None,
             declared=video.num_declared or None,
             decoded=video.num_decoded,
-            analysed=len(video.frames),
+            analysed=tuple(video.indices),
             duration=video.duration,
             is_long=video.is_long,
             warnings=_remarks(video),
+            shots=video.shots,
         )
         detector = self.face_detector and VideoFaceDetector(self.face_detector)
         return self._extract(
@@ -173,7 +179,11 @@ class FaceExtractor:
     ) -> ExtractedFaces:
         began, tracker, faces = time.perf_counter(), track.Tracker(track.MAX_GAP), []
         num_crowded = 0
+        shot = 0
         for position, frame in enumerate(frames):
+            before, shot = shot, media_shots.number_of(facts.shots, indices[position])
+            if shot != before:
+                tracker.cut()
             crops = self._tracked_crops(detector, tracker, position, frame)
             num_crowded += len(crops) == detect.MAX_FACES
             for number, face_crop in crops:
@@ -204,6 +214,11 @@ class FaceExtractor:
         return self._embed(detect.face_chip(frame, face))
 
 
+def read_video(path: str | os.PathLike, num_frames: int) -> media_video.Video:
+    """Returns the frames of a video that are searched for faces; MediaError: it does not decode."""
+    return media_video.read_video(path, num_frames, per_shot=FRAMES_PER_SHOT)
+
+
 def cut_as_stored(image: np.ndarray, faces: Sequence[Face], spec: CropSpec) -> list[Crop]:
     """Returns the crops of `faces` as a prepared dataset of this spec would hold them.
 
@@ -215,12 +230,22 @@ def cut_as_stored(image: np.ndarray, faces: Sequence[Face], spec: CropSpec) -> l
 
 def _remarks(video: media_video.Video) -> tuple[str, ...]:
     if not video.is_long:
-        return video.warnings + video.damage
+        return _left_out(video) + video.warnings + video.damage
     long = (
         f"the video is long: {len(video.frames)} frames from all of its "
         f"{video.duration / 60:.0f} minutes were looked at, and no other was decoded but on the way"
     )
     return (long, *video.warnings, *video.damage)
+
+
+def _left_out(video: media_video.Video) -> tuple[str, ...]:
+    shown = {media_shots.number_of(video.shots, index) for index in video.indices}
+    if len(shown) >= len(video.shots):
+        return ()
+    return (
+        f"the video has {len(video.shots)} shots, and the {len(shown)} longest were looked at: "
+        f"looking at {FRAMES_PER_SHOT * len(video.shots)} frames would reach all of them",
+    )
 
 
 def _crowd(num_frames: int) -> tuple[str, ...]:

@@ -27,7 +27,18 @@ from dfjax.sandbox.errors import TimeLimitError, WorkerError
 OUT = "runs/predict"
 ROWS = "results.jsonl"
 TABLE = "results.csv"
-COLUMNS = ("source", "verdict", "score", "reason", "text", "tracks", "frames", "report", "model")
+COLUMNS = (
+    "source",
+    "verdict",
+    "level",
+    "score",
+    "reason",
+    "text",
+    "tracks",
+    "frames",
+    "report",
+    "model",
+)
 
 INTERNAL = "internal"
 _TRIES = 2
@@ -141,7 +152,8 @@ class Judge:
             "reidentify": detector.reidentify,
             **dataclasses.asdict(outputs),
         }
-        self._identity = [detector.scorer.card.digest(), detector.scorer.runtime, self._settings]
+        card, runtime = detector.scorer.card, detector.scorer.runtime
+        self._identity = [report.SCHEMA, card.digest(), runtime, self._settings]
         self._opened = contextlib.ExitStack()
 
     def __enter__(self) -> "Judge":
@@ -225,11 +237,12 @@ def _make_row(path: str, result: Result, card: ModelCard) -> Row:
     return {
         "source": files.legible(path),
         "verdict": result.verdict.label,
+        "level": result.verdict.level,
         "score": result.verdict.score,
         "reason": result.error.code if result.error else result.verdict.reason,
         "text": report.explain_verdict(result),
         "tracks": len({face.track for face in result.faces}),
-        "frames": result.media.analysed if result.media else 0,
+        "frames": len(result.media.analysed) if result.media else 0,
         "report": None,
         "model": card.name,
     }

@@ -10,41 +10,24 @@ import json
 import os
 import pathlib
 import platform
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from dfjax import files, verdict, versions
+from dfjax import files, versions, words
 from dfjax.inference import draw
 from dfjax.inference.detector import Detector, Result
 from dfjax.media import image as media_image
-from dfjax.model_card import INCONCLUSIVE
-from dfjax.verdict import Verdict
+from dfjax.media import shots as media_shots
+from dfjax.media.shots import Shot
+from dfjax.model_card import FORGERIES, ModelCard
+from dfjax.verdict import FaceScore, Verdict
 
-SCHEMA = "dfjax.report/1"
+SCHEMA = "dfjax.report/2"
 SCHEMA_FILE = pathlib.Path(__file__).with_name("report.schema.json")
 
-HEADLINES = {
-    "real": "No sign of manipulation found",
-    "fake": "Probably manipulated",
-    INCONCLUSIVE: "No verdict",
-}
-MEANINGS = {
-    "real": "The model sees no sign of manipulation in the faces it could judge. That does not "
-    "prove that the file is genuine: the model looks at faces alone, and may miss methods it does "
-    "not know.",
-    "fake": "The model takes at least one face for manipulated. It can be wrong: check where the "
-    "file comes from, and do not take this as proof.",
-    INCONCLUSIVE: "The model cannot tell: the file may be genuine or manipulated. This is not a "
-    "place halfway between the two. A larger, sharper or longer copy may allow a verdict.",
-    "unlike_training": "The model did not learn from faces like these, so a score would mean "
-    "nothing: they may be drawn, turned, altered by a filter or no faces at all. A model that was "
-    "trained on such pictures may tell.",
-    "decode_error": "The model did not see the file, so nothing is said about it. Use the "
-    "original, or save the file again.",
-}
-
-NUM_STRONGEST = 4  # faces that are shown, with their heat maps
+NUM_SHOWN = 4  # faces that spoke most for a manipulation, and as many that spoke most against
 _VERSIONS = ("dfjax", "jax", "numpy", "opencv-python-headless", "av", "dlib-bin")
 
 
@@ -83,7 +66,7 @@ def make_report(
     Times are in seconds, boxes x0, y0, x1, y1 in pixels of the upright frame. Pictures of the
     strongest faces and their heat maps are `data:` URIs.
     """
-    return {
+    report = {
         "schema": SCHEMA,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "media": {
@@ -92,16 +75,22 @@ def make_report(
         },
         "verdict": {
             **_verdict(result.verdict),
-            "headline": HEADLINES[result.verdict.label],
+            "headline": words.LEVELS[result.verdict.level],
             "text": explain_verdict(result),
             "cause": _cause(result),
             "meaning": _meaning(result.verdict),
         },
-        "score_meaning": verdict.SCORE_MEANING,
-        "rule": verdict.RULE,
+        "scope": _scope(detector.scorer.card),
+        "score_meaning": words.SCORE_MEANING,
+        "rule": words.RULE,
+        "absence": words.ABSENCE,
+        "words": {"levels": words.LEVELS, "labels": words.LABELS, "reasons": words.REASONS},
+        "shots": _shots(result, detector),
+        "moments": _moments(result, detector),
         "tracks": _tracks(result, detector),
         "timeline": _timeline(result),
-        "strongest": _strongest(result, detector),
+        "strongest": _faces(_by_score(result)[:NUM_SHOWN], detector),
+        "weakest": _faces(_by_score(result)[NUM_SHOWN:][::-1][:NUM_SHOWN], detector),
         "warnings": list(result.warnings),
         "error": None
         if result.error is None
@@ -114,30 +103,55 @@ def make_report(
         },
         "seconds": {stage: round(value, 4) for stage, value in result.seconds.items()},
     }
+    return report | {"summary": "\n".join(_summary(report))}
+
+
+def _summary(report: dict[str, Any]) -> Iterator[str]:
+    """The lines of the result as text to copy."""
+    media, model = report["media"], report["model"]
+    yield f"{media['name']}: {report['verdict']['text']}"
+    for moment in report["moments"]:
+        yield f"{words.place(moment)}: likelihood {words.percent(moment['score'])}."
+    release = model["release"]
+    trained = f", trained on {release['trained_on']}" if release else ""
+    yield f"Judged by {release['name'] if release else model['name']}{trained}."
+    if report["scope"]["forgeries"]:
+        yield words.scope(report["scope"])
+    frames = media["frames"]
+    looked = f"{frames['analysed']} of {frames['decoded']} frames looked at. "
+    yield f"{looked if media['kind'] == 'video' else ''}Made {report['created'][:10]} by dfjax."
+    if media["sha256"]:
+        yield f"SHA-256 of the file: {media['sha256']}."
+    yield report["absence"]
 
 
 def _verdict(judged: Verdict) -> dict[str, Any]:
-    return {"label": judged.label, "score": judged.score, "reason": judged.reason}
+    return {
+        "label": judged.label,
+        "level": judged.level,
+        "score": judged.score,
+        "reason": judged.reason,
+    }
 
 
 def explain_verdict(result: Result) -> str:
     """Returns the verdict in one or two sentences for people."""
     score, cause = result.verdict.score, _cause(result)
-    likelihood = "" if score is None else f" Likelihood of manipulation: {verdict.percent(score)}."
+    likelihood = "" if score is None else f" Likelihood of manipulation: {words.percent(score)}."
     because = "" if cause is None else f": {cause}"
-    return f"{HEADLINES[result.verdict.label]}{because}.{likelihood}"
+    return f"{words.LEVELS[result.verdict.level]}{because}.{likelihood}"
 
 
 def _cause(result: Result) -> str | None:
     """Why there is no verdict, in words; None: there is one."""
     if result.error is not None:
         return str(result.error)
-    return verdict.REASONS.get(result.verdict.reason)
+    return words.REASONS.get(result.verdict.reason)
 
 
 def _meaning(judged: Verdict) -> str:
     """What a verdict does and does not say: by its reason, where there is more to say of that."""
-    return MEANINGS.get(judged.reason) or MEANINGS[judged.label]
+    return words.MEANINGS.get(judged.reason) or words.MEANINGS[judged.level]
 
 
 def _facts(result: Result) -> dict[str, Any]:
@@ -154,8 +168,19 @@ def _facts(result: Result) -> dict[str, Any]:
         "frames": {
             "declared": facts.declared,
             "decoded": facts.decoded,
-            "analysed": facts.analysed,
+            "analysed": len(facts.analysed),
         },
+    }
+
+
+def _scope(card: ModelCard) -> dict[str, Any]:
+    """What the model was shown, and what it may therefore miss."""
+    release = card.release
+    shown = release.forgeries if release else ()
+    return {
+        "trained_on": release.trained_on if release else card.protocol.get("trained_on"),
+        "forgeries": list(shown) or None,
+        "others": [each for each in FORGERIES if each not in shown] if shown else None,
     }
 
 
@@ -181,12 +206,59 @@ def _decision(result: Result, detector: Detector) -> dict[str, float]:
     decision = detector.scorer.card.decision(result.kind)
     longest = decision.limits[-1]
     low, high = result.verdict.bounds or (longest.low, longest.high)
+    strong, very_strong = result.verdict.stricter or decision.stricter(longest.frames)
     return {
         "threshold": decision.threshold,
         "low": low,
         "high": high,
+        "strong": strong,
+        "very_strong": very_strong,
         "error_rate": decision.error_rate,
     }
+
+
+def _shots(result: Result, detector: Detector) -> list[dict[str, Any]]:
+    if result.media is None:
+        return []
+    shots, judged = result.media.shots, detector.judge_shots(result)
+    return [
+        {
+            "shot": number,
+            "start_s": shot.start,
+            "end_s": shot.end,
+            "frames": len(shot),
+            "analysed": sum(shot.first <= frame < shot.stop for frame in result.media.analysed),
+            **_verdict(each),
+            "tracks": sorted({face.track for face in _within(result.faces, shot)}),
+        }
+        for number, (shot, each) in enumerate(zip(shots, judged, strict=True))
+    ]
+
+
+def _within(faces: Sequence[FaceScore], shot: Shot) -> list[FaceScore]:
+    return [face for face in faces if shot.first <= face.frame < shot.stop]
+
+
+def _moments(result: Result, detector: Detector) -> list[dict[str, Any]]:
+    """Where tracks look manipulated by themselves."""
+    return [
+        {
+            "track": moment.track,
+            "shots": _shots_of(moment.faces, result),
+            "first_s": moment.faces[0].time,
+            "last_s": moment.faces[-1].time,
+            "faces": len(moment.faces),
+            "score": moment.score,
+        }
+        for moment in detector.moments(result)
+    ]
+
+
+def _shots_of(faces: Sequence[FaceScore], result: Result) -> list[int]:
+    """The numbers of the shots that show these faces."""
+    if result.media is None or not result.media.shots:
+        return []
+    return sorted({media_shots.number_of(result.media.shots, face.frame) for face in faces})
 
 
 def _tracks(result: Result, detector: Detector) -> list[dict[str, Any]]:
@@ -201,6 +273,7 @@ def _tracks(result: Result, detector: Detector) -> list[dict[str, Any]]:
                 "usable": sum(face.quality is None for face in faces),
                 "first_s": faces[0].time,
                 "last_s": faces[-1].time,
+                "shots": _shots_of(faces, result),
             }
         )
     return tracks
@@ -223,10 +296,13 @@ def _timeline(result: Result) -> list[dict[str, Any]]:
     return list(frames.values())
 
 
-def _strongest(result: Result, detector: Detector) -> list[dict[str, Any]]:
-    """The usable faces with the highest scores, highest first."""
-    usable = [face for face in result.faces if face.quality is None]
-    faces = sorted(usable, key=lambda face: -face.score)[:NUM_STRONGEST]
+def _by_score(result: Result) -> list[FaceScore]:
+    """The usable faces, those of the highest scores first."""
+    return sorted((face for face in result.faces if face.quality is None), key=lambda f: -f.score)
+
+
+def _faces(faces: Sequence[FaceScore], detector: Detector) -> list[dict[str, Any]]:
+    """Faces as pictures, with their heat maps."""
     heat_maps = detector.heat_maps(faces)
     if heat_maps is None:
         heat_maps = [None] * len(faces)

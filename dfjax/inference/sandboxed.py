@@ -20,6 +20,7 @@ from dfjax.inference import tasks
 from dfjax.inference.draw import Mark
 from dfjax.inference.extract import ExtractedFace, ExtractedFaces, MediaFacts
 from dfjax.media.errors import MediaError
+from dfjax.media.shots import Shot
 from dfjax.sandbox.errors import WorkerError
 from dfjax.sandbox.messages import Arrays
 from dfjax.sandbox.pool import Cancellation, Sandbox
@@ -114,8 +115,7 @@ class SandboxedExtractor:
             marks,
             size=(facts.width, facts.height),
             fps=facts.fps or 1.0,
-            num_decoded=facts.decoded,
-            num_analysed=facts.analysed,
+            analysed=facts.analysed,
             is_long=facts.is_long,
         )
 
@@ -186,8 +186,12 @@ def _unpack(reply: dict[str, Any], arrays: Arrays, *, size: int) -> ExtractedFac
 
 
 def _facts(values: dict[str, Any]) -> MediaFacts:
-    warnings = tuple(map(console.one_line, values["warnings"]))
-    return MediaFacts(**values | {"warnings": warnings})
+    lists = {
+        "warnings": tuple(map(console.one_line, values["warnings"])),
+        "shots": tuple(Shot(**shot) for shot in values["shots"]),
+        "analysed": tuple(map(int, values["analysed"])),
+    }
+    return MediaFacts(**values | lists)
 
 
 def _crop(arrays: Arrays, index: int) -> Crop:

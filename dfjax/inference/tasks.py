@@ -82,8 +82,7 @@ def mark_video(
         _marks(arguments, blobs),
         size=tuple(arguments["size"]),
         fps=arguments["fps"],
-        num_decoded=arguments["num_decoded"],
-        num_analysed=arguments["num_analysed"],
+        analysed=arguments["analysed"],
         is_long=arguments["is_long"],
     )
     return {}, {"file": np.frombuffer(data, np.uint8)}

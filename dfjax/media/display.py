@@ -11,9 +11,10 @@ import av
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
+from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from dfjax.media import color, limits
+from dfjax.media import color, limits, shots
 from dfjax.media.errors import MediaError
 
 _MAX_ASPECT = 8.0  # of a pixel: more is no camera's
@@ -31,6 +32,7 @@ class Display:
         """`path` is for messages."""
         self._stream, self._path = stream, path
         self._warnings: dict[str, None] = {}
+        self._shrink = VideoReformatter()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -45,11 +47,33 @@ class Display:
         try:
             image, unknown = color.to_rgb(frame)
         except av.FFmpegError as error:
-            message = f"{self._path}: pixels of the kind {frame.format.name}: encode it as yuv420p"
-            raise MediaError("unsupported", message) from error
+            raise self._unsupported(frame) from error
         for what in unknown:
             self._warn(f"{what} cannot be converted: colors were taken for BT.709")
         return np.ascontiguousarray(self._turn(self._stretch(image), frame))
+
+    def shrink(self, frame: av.VideoFrame) -> np.ndarray:
+        """Returns a small copy of a frame as it is stored, RGB uint8 [36, 64, 3], to compare.
+
+        Raises:
+          MediaError: its pixels cannot be converted.
+        """
+        try:
+            copy = self._shrink.reformat(
+                frame,
+                width=shots.WIDTH,
+                height=shots.HEIGHT,
+                format="rgb24",
+                interpolation=Interpolation.AREA,
+                threads=1,
+            )
+        except av.FFmpegError as error:
+            raise self._unsupported(frame) from error
+        return copy.to_ndarray()
+
+    def _unsupported(self, frame: av.VideoFrame) -> MediaError:
+        message = f"{self._path}: pixels of the kind {frame.format.name}: encode it as yuv420p"
+        return MediaError("unsupported", message)
 
     def _stretch(self, image: np.ndarray) -> np.ndarray:
         """Makes pixels square; like players, by more pixels and never by fewer."""

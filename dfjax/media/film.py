@@ -32,10 +32,12 @@ class Frame:
     Attributes:
       time: at which it is shown, in seconds from the first frame of the film.
       image: returns what a player shows, RGB uint8 [H, W, 3] (`Display.show`).
+      copy: returns a small copy of it (`Display.shrink`).
     """
 
     time: float
     image: Callable[[], np.ndarray]
+    copy: Callable[[], np.ndarray]
 
 
 @contextlib.contextmanager
@@ -93,7 +95,11 @@ class Film:
         timed = ((clock.read(self._stamp(frame)), frame) for frame in self._decode())
         for time, frame in deinterlace.deinterlace(timed):
             self.end = time + clock.step
-            yield Frame(time, functools.partial(self._display.show, frame))
+            yield Frame(
+                time,
+                functools.partial(self._display.show, frame),
+                functools.partial(self._display.shrink, frame),
+            )
 
     def seek(self, time: float) -> None:
         """Goes to the last key frame at or before `time`, in seconds from the first frame.

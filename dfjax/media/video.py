@@ -17,9 +17,10 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from dfjax.errors import UserError
-from dfjax.media import color, film, limits
+from dfjax.media import color, film, limits, shots
 from dfjax.media.errors import MediaError
 from dfjax.media.film import Film, Frame
+from dfjax.media.shots import Shot, ShotFinder
 
 DECODING = 2  # rises when the same file gives other frames
 
@@ -52,6 +53,7 @@ class Video:
       is_long: whether the frames in between were not decoded.
       warnings: what to know of the video, as sentences without a capital and a full stop.
       damage: why it is damaged, as such sentences; empty: nothing says so.
+      shots: what lies between its cuts; empty: they were not asked for, or it is long.
     """
 
     frames: list[np.ndarray]
@@ -64,14 +66,18 @@ class Video:
     is_long: bool = False
     warnings: tuple[str, ...] = ()
     damage: tuple[str, ...] = ()
+    shots: tuple[Shot, ...] = ()
 
 
-def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
+def read_video(path: str | os.PathLike, num_frames: int = 32, *, per_shot: int = 0) -> Video:
     """Returns the frames at `np.linspace(0, num_decoded - 1, num_frames, dtype=int)`.
 
     A shorter video gives every frame once, a broken one the frames that decode. A video of over
     `limits.LONG_VIDEO_FRAMES` gives frames near evenly spread times. Memory holds `num_frames`
     frames at a time; if the expected count is wrong, a second pass picks frames by the true count.
+
+    With `per_shot`, cuts are looked for, and frames of several shots are spread so that each shot
+    gets at least so many (`shots.spread`). A film of one shot gives the same frames without it.
 
     Raises:
       MediaError: the file cannot be read, is not an accepted video, is over a limit, or no frame
@@ -83,10 +89,10 @@ def read_video(path: str | os.PathLike, num_frames: int = 32) -> Video:
     with film.open_film(path) as opened:
         length = _stated_length(opened)
         if length is not None:
-            return _read(path, opened, num_frames, length)
+            return _read(path, opened, num_frames, length, per_shot)
         length = opened.count()
     with film.open_film(path) as opened:
-        return _read(path, opened, num_frames, length)
+        return _read(path, opened, num_frames, length, per_shot)
 
 
 def write_video(
@@ -188,30 +194,37 @@ def _stated_length(opened: Film) -> _Length | None:
     return (num_frames, opened.duration) if num_frames else None
 
 
-def _read(path: str | os.PathLike, opened: Film, num_frames: int, length: _Length) -> Video:
+def _read(
+    path: str | os.PathLike, opened: Film, num_frames: int, length: _Length, per_shot: int
+) -> Video:
     num_expected, duration = length
     if num_expected <= limits.LONG_VIDEO_FRAMES or not duration:
-        return _read_through(path, opened, num_frames, num_expected)
+        return _read_through(path, opened, num_frames, num_expected, per_shot)
     found = _search(opened, num_frames, length)
     if found is not None:
         return found
     with film.open_film(path) as again:
-        return _read_through(path, again, num_frames, num_expected)
+        return _read_through(path, again, num_frames, num_expected, per_shot)
 
 
 def _read_through(
-    path: str | os.PathLike, opened: Film, num_frames: int, num_expected: int
+    path: str | os.PathLike, opened: Film, num_frames: int, num_expected: int, per_shot: int
 ) -> Video:
     """Decodes the whole video, up to the limit, once or twice."""
     num_guessed = min(num_expected, limits.MAX_VIDEO_FRAMES)
-    found = _pick(opened, spread(num_guessed, num_frames))
+    finder = ShotFinder() if per_shot else None
+    guessed = spread(num_guessed, num_frames)
+    found = _pick(opened, guessed, finder)
     num_decoded = opened.num_decoded
     if num_decoded == 0:
         raise MediaError("corrupt", f"{path}: no frame decodes: encode the video again")
     is_whole = num_decoded < limits.MAX_VIDEO_FRAMES
     rest = () if is_whole else _left_out(opened)
+    found_shots = finder.shots(opened.end) if finder else ()
     indices = spread(num_decoded, num_frames)
-    if num_decoded != num_guessed:
+    if len(found_shots) > 1:
+        indices = shots.spread(found_shots, num_frames, at_least=per_shot)
+    if indices != guessed:
         found.clear()  # or memory would hold the frames of both passes
         with film.open_film(path) as again:
             found = _pick(again, indices)
@@ -225,14 +238,24 @@ def _read_through(
         duration=opened.end,
         warnings=opened.warnings + rest,
         damage=opened.damage(is_whole=is_whole),
+        shots=found_shots,
     )
 
 
-def _pick(opened: Film, indices: Sequence[int]) -> list[tuple[float, np.ndarray]]:
-    """Decodes up to the limit; the times and pictures of the frames at `indices`."""
-    wanted = set(indices)
-    frames = enumerate(itertools.islice(opened.frames(), limits.MAX_VIDEO_FRAMES))
-    return [(frame.time, frame.image()) for number, frame in frames if number in wanted]
+def _pick(
+    opened: Film, indices: Sequence[int], finder: ShotFinder | None = None
+) -> list[tuple[float, np.ndarray]]:
+    """Decodes up to the limit; the times and pictures of the frames at `indices`.
+
+    `finder` gets every frame.
+    """
+    wanted, found = set(indices), []
+    for number, frame in enumerate(itertools.islice(opened.frames(), limits.MAX_VIDEO_FRAMES)):
+        if finder is not None:
+            finder.add(frame.copy(), frame.time)
+        if number in wanted:
+            found.append((frame.time, frame.image()))
+    return found
 
 
 def _left_out(opened: Film) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from dfjax import console, model_card, run_folder
 from dfjax.errors import UserError
 from dfjax.inference.detector import Detector
-from dfjax.inference.report import NUM_STRONGEST
+from dfjax.inference.report import NUM_SHOWN
 from dfjax.inference.scorer import MAX_BATCH, Scorer
 
 _log = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ def _check(scorer: Scorer) -> None:
             raise UserError(f"scores of a test batch are not probabilities: {scores[:3]}")
     if not np.allclose(scores, scorer.scores(crops), rtol=0, atol=1e-6):
         raise UserError("the same batch has other scores the second time")
-    for count in range(1, NUM_STRONGEST + 1):
+    for count in range(1, NUM_SHOWN + 1):
         scorer.heat_maps(crops[:count])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from rich import table
 
-from dfjax import verdict
+from dfjax import words
 from dfjax.console import make_console, print_line
 from dfjax.sandbox import pool
 from fuzz.mutants import Mutant
@@ -16,7 +16,7 @@ from fuzz.mutants import Mutant
 # How a readable file may end that shows nothing to judge. A file that ends by "internal",
 # "time_limit", "worker_died" or a crash of its decoder uncovered a fault.
 REFUSED = frozenset({"corrupt", "empty", "no_video", "too_large", "unsupported"})
-TYPED = REFUSED | {"judged", *verdict.REASONS} - {"decode_error"}  # that has a code of its own
+TYPED = REFUSED | {"judged", *words.REASONS} - {"decode_error"}  # that has a code of its own
 CRASHED = "the decoder crashed"  # the sandbox says so, and calls the file corrupt
 MAX_SECONDS = 30.0  # of one file; none of the mutants is large
 MAX_MEMORY = pool.MEMORY  # bytes of the largest process

@@ -8,7 +8,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from dfjax import evaluate, model_card, verdict
+from dfjax import evaluate, model_card, words
 from dfjax.errors import UserError
 from dfjax.export import parity
 from dfjax.familiarity import store
@@ -84,7 +84,7 @@ def test_a_stranger_gets_no_verdict_from_predict_and_the_report_says_why(
     assert known["reason"] != "unlike_training"
     assert (strange["verdict"], strange["reason"]) == ("inconclusive", "unlike_training")
     assert strange["score"] is None
-    assert strange["text"] == f"No verdict: {verdict.REASONS['unlike_training']}."
+    assert strange["text"] == f"No verdict: {words.REASONS['unlike_training']}."
     rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
     assert rows[1]["reason"] == "unlike_training"
     html = tmp_path / strange["report"]

@@ -27,7 +27,7 @@ def make_detector(*, heat: bool = True, synthetic: bool = True) -> detector.Dete
     return detectors.make_detector(
         SPEC,
         heat=spot if heat else None,
-        decisions={"frame": cards.make_decision((1, 0.4, 0.6, 0.0))},
+        decisions={"frame": cards.make_decision((1, 0.4, 0.6, 0.5))},
         step=7,
         synthetic=synthetic,
         protocol={"trained_on": EVIL},
@@ -44,7 +44,7 @@ def make_result(model, *faces, kind="video", fps=10.0) -> Result:
     """The result for a picture, or for a video of 40 frames."""
     facts = MediaFacts(kind, 48, 64)
     if kind == "video":
-        facts = MediaFacts(kind, 48, 64, fps, 40, 40, 4, 40 / fps if fps else None)
+        facts = MediaFacts(kind, 48, 64, fps, 40, 40, (0, 13, 26, 39), 40 / fps if fps else None)
     judged = verdict.judge(faces, kind=kind, card=model.scorer.card)
     return Result(judged, faces, facts, warnings=model.warnings, seconds={"decode": 0.12345})
 

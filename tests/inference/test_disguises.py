@@ -91,7 +91,7 @@ def test_a_disguise_changes_neither_faces_nor_scores(
     assert result.error is None
     is_still = result.kind == "image"
     assert is_still == (suffix == ".heic")
-    assert len(result.faces) == result.media.analysed == (1 if is_still else 10)
+    assert len(result.faces) == len(result.media.analysed) == (1 if is_still else 10)
     zoom = np.tile([WIDTH / result.media.width, HEIGHT / result.media.height], 2)
     for face in result.faces:
         peers = picture_faces if is_still else plain_faces

@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from dfjax.inference.page import clock, render_html
+from dfjax.inference.page import render_html
+from dfjax.words import clock
 from tests.html_page import Page
 from tests.inference.reports import EVIL, REPORTS, video_report
 
@@ -30,7 +31,8 @@ def test_page_runs_nothing_and_loads_nothing(written):
     for tag, attributes in page.tags:
         assert [key for key in attributes if key.startswith("on")] == [], tag
         assert attributes.get("src", "data:image/").startswith("data:image/")
-        assert "href" not in attributes
+        assert attributes.get("href", "data:").startswith("data:")
+        assert ("href" in attributes) == ("download" in attributes)
     assert "url(" not in "".join(data for tag, data in page.texts if tag == "style")
     assert EVIL in page.text
     assert page.all("html") == [{"lang": "en"}]
@@ -42,9 +44,12 @@ def test_page_runs_nothing_and_loads_nothing(written):
 def test_page_tells_the_verdict_and_what_it_means():
     pages = {name: Page(render_html(written)) for name, written in REPORTS.items()}
     heads = {name: [d for tag, d in page.texts if tag == "h1"] for name, page in pages.items()}
-    assert heads["fake"] == heads["video"] == ["Probably manipulated"]
-    assert heads["real"] == ["No sign of manipulation found"]
-    assert heads["undecided"] == heads["no face"] == heads["broken"] == ["No verdict"]
+    assert heads["fake"] == ["Very strong evidence of manipulation"]
+    assert heads["video"] == ["Moderate evidence of manipulation"]
+    assert heads["real"] == ["No evidence of manipulation found"]
+    assert heads["undecided"] == heads["broken"] == heads["dark"] == ["No verdict"]
+    assert heads["no face"] == ["Not applicable"]
+    assert all("does not mean that a file is genuine" in page.text for page in pages.values())
     assert "over 99%" in pages["fake"].text
     assert "100% likelihood" not in pages["fake"].text
     assert "not the amount of manipulation" in pages["real"].text
@@ -81,20 +86,25 @@ def test_page_draws_every_face_where_it_belongs():
     assert page.all("polyline")[0]["points"].split() == ["0.0,60.0", "32.5,40.0", "65.0,20.0"]
     threshold = next(line for line in page.all("line") if line["class"] == "threshold")
     assert threshold["y1"] == threshold["y2"] == "100.0"
-    (band,) = page.all("rect")
+    (band,) = (area for area in page.all("rect") if area["class"] == "band")
     assert (float(band["y"]), float(band["height"])) == (pytest.approx(80), pytest.approx(40))
     widths = [span["style"] for span in page.all("span") if span["class"].startswith("zone")]
-    assert widths == ["width: 40.0%", "width: 20.0%", "width: 40.0%"]
+    assert widths[:2] == ["width: 40.0%", "width: 20.0%"]
+    # Of the other 40 %, what is fake by the rate of the band, and by one in 100 and in 1,000.
+    assert len(widths) == 5
+    assert sum(float(width[7:-1]) for width in widths[2:]) == pytest.approx(40, abs=0.02)
 
 
 def test_page_knows_models_that_decide_by_their_threshold_alone():
     written = video_report()
-    written["model"]["decision"] = {"threshold": 0.3, "low": 0.3, "high": 0.3, "error_rate": 0.05}
+    limits = dict.fromkeys(("threshold", "low", "high", "strong"), 0.3)
+    written["model"]["decision"] = {**limits, "very_strong": 1.0, "error_rate": 0.05}
+    written["moments"] = []
     page = Page(render_html(written))
     zones = [span for span in page.all("span") if span["class"].startswith("zone")]
     assert [(zone["class"], zone["style"]) for zone in zones] == [
-        ("zone real", "width: 30.0%"),
-        ("zone fake", "width: 70.0%"),
+        ("zone none_found", "width: 30.0%"),
+        ("zone strong", "width: 70.0%"),
     ]
     assert page.all("rect") == []
     assert "allow no verdict" not in page.text

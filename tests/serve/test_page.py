@@ -7,12 +7,14 @@ import pathlib
 import re
 
 import pytest
+from axe_playwright_python import sync_playwright as axe_playwright
 
-from dfjax import verdict
+from dfjax import words
 from dfjax.inference.page import render_html
 from dfjax.serve import app
 from tests import chromium
 from tests.chromium import fits, needs_browser
+from tests.inference.reports import video_report
 
 SETTLED = "it => it.seeking && new Promise(go => it.addEventListener('seeked', go, {once: true}))"
 PAGE = pathlib.Path(app.__file__).with_name("page")
@@ -77,7 +79,7 @@ def test_a_picture_gets_a_verdict_with_boxes_and_heat_maps(page, picture):
     page.locator("#heat").focus()
     page.keyboard.press("Space")
     assert face.get_attribute("src") == written["strongest"][0]["crop"]
-    assert face.get_attribute("alt") == "Face of track 0"
+    assert face.get_attribute("alt") == "Face of person 1"
 
 
 @needs_browser
@@ -90,18 +92,18 @@ def test_the_timeline_leads_through_the_video(page, clip):
 
     def moment():
         page.locator("#stage video").evaluate(SETTLED)
-        words = timeline.get_attribute("aria-valuetext")
-        return page.evaluate("document.querySelector('#stage video').currentTime"), words
+        said = timeline.get_attribute("aria-valuetext")
+        return page.evaluate("document.querySelector('#stage video').currentTime"), said
 
     # 12 frames at 25 a second: the seventh lies at half of the time, in mid-frame at 0.26 s.
     left = chart["x"] - timeline.bounding_box()["x"]
     timeline.click(position={"x": left + chart["width"] / 2, "y": 60})
-    time, words = moment()
+    time, said = moment()
     assert time == pytest.approx(0.26, abs=1e-3)
-    likelihood = verdict.percent(written["timeline"][6]["faces"][0]["score"])
-    label = {"inconclusive": "no verdict"}.get(label := written["tracks"][0]["label"], label)
-    assert words == f"0:00.2, track 0: {label}, {likelihood} here"
-    assert page.locator("#moment").text_content() == f"{words}."
+    likelihood = words.percent(written["timeline"][6]["faces"][0]["score"])
+    label = words.LABELS[written["tracks"][0]["label"]]
+    assert said == f"0:00.2, person 1: {label}, {likelihood} here"
+    assert page.locator("#moment").text_content() == f"{said}."
     for key, expected in (("ArrowRight", 7), ("Home", 0), ("ArrowLeft", 0), ("End", 11)):
         timeline.press(key)
         time, _ = moment()
@@ -265,5 +267,28 @@ def test_scores_and_times_read_as_in_the_report(page):
     }"""
     expected = ["0:00.0", "0:00.0", "0:00.3", "0:10.0", "1:00.0", "1:05.2", "10:00.0", "62:05.5"]
     percents, clocks = page.evaluate(program, [scores, times])
-    assert percents == [verdict.percent(score) for score in scores]
+    assert percents == [words.percent(score) for score in scores]
     assert clocks == expected
+
+
+def broken_rules(page) -> list[tuple[str, str]]:
+    """The rules of axe-core that a page breaks, each with the element that does."""
+    found = axe_playwright.Axe().run(page).response["violations"]
+    return [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]]
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_and_report_break_no_rule_of_accessibility(page, browser, clip, tmp_path, scheme):
+    """The rules of axe-core: names for screen readers, contrast, order of headings, ..."""
+    page.emulate_media(color_scheme=scheme)
+    assert broken_rules(page) == []
+    give(page, "clip.mp4", clip)
+    written, _ = wait_for_report(page)
+    assert broken_rules(page) == []
+    for name, report in {"clip": written, "shots": video_report()}.items():
+        (tmp_path / f"{name}.html").write_text(render_html(report))
+        alone = browser.new_page(color_scheme=scheme)
+        alone.goto((tmp_path / f"{name}.html").as_uri())
+        assert broken_rules(alone) == []
+        alone.close()

@@ -8,7 +8,7 @@ import { showFaces, switchHeat } from "./faces.js";
 import { chooseByKey, chooseByPointer, playOrPause, showMedia } from "./media.js";
 import { analyze } from "./server.js";
 import { fail, say } from "./status.js";
-import { offerDownload, showFacts, showTracks } from "./tables.js";
+import { offerDownload, showFacts, showMoments, showShots, showTracks } from "./tables.js";
 import { showVerdict } from "./verdict.js";
 
 let running = null; // AbortController of the file that is being analyzed
@@ -35,6 +35,8 @@ function show(file, report) {
   showVerdict(report);
   showMedia(file, report);
   showFaces(report);
+  showMoments(report);
+  showShots(report);
   showTracks(report);
   showFacts(report);
   offerDownload(report);
@@ -65,6 +67,8 @@ function drop(event) {
 $("file").addEventListener("change", () => $("file").files.length && take($("file").files[0]));
 $("cancel").addEventListener("click", cancel);
 $("again").addEventListener("click", chooseAnother);
+$("copy").hidden = !navigator.clipboard; // browsers allow it on https and localhost
+$("copy").addEventListener("click", () => navigator.clipboard.writeText($("summary").textContent));
 $("print").addEventListener("click", () => print());
 $("heat").addEventListener("change", switchHeat);
 $("play").addEventListener("click", playOrPause);

@@ -1,19 +1,22 @@
-// The faces with the highest scores, with or without their heat maps.
+// The faces that spoke most for a manipulation and against, with or without their heat maps.
 
 import { $, element } from "./dom.js";
 import { choose } from "./media.js";
 import { view } from "./moments.js";
-import { momentName, percent } from "./words.js";
+import { momentName, percent, personName } from "./words.js";
 
-export function showFaces({ strongest, media }) {
+export function showFaces({ strongest, weakest, media }) {
   $("faces").hidden = strongest.length === 0;
+  $("weakest-title").hidden = weakest.length === 0;
   $("heat-block").hidden = !strongest.some((face) => face.heat_map);
-  $("strongest").replaceChildren(...strongest.map((face) => faceFigure(face, media.kind)));
+  for (const [id, faces] of Object.entries({ strongest, weakest })) {
+    $(id).replaceChildren(...faces.map((face) => faceFigure(face, media.kind)));
+  }
   switchHeat();
 }
 
 function faceFigure(face, kind) {
-  const where = `track ${face.track}${kind === "video" ? `, ${momentName(face)}` : ""}`;
+  const where = `${personName(face.track)}${kind === "video" ? `, ${momentName(face)}` : ""}`;
   const picture = element("img", { width: 256, height: 256 });
   Object.assign(picture.dataset, { crop: face.crop, heat: face.heat_map ?? "", where });
   const words = element("figcaption", {}, element("b", {}, percent(face.score)), ` ${where}`);
@@ -30,7 +33,7 @@ function faceFigure(face, kind) {
 }
 
 export function switchHeat() {
-  for (const picture of $("strongest").querySelectorAll("img")) {
+  for (const picture of $("faces").querySelectorAll("img")) {
     const { crop, heat, where } = picture.dataset;
     const isHeat = $("heat").checked && heat !== "";
     picture.src = isHeat ? heat : crop;

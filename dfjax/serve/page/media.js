@@ -98,7 +98,7 @@ export function choose(index) {
 
 function markMoment(index, share) {
   const entry = view.report.timeline[index];
-  const faces = entry.faces.map((face) => `track ${describe(face)} here`);
+  const faces = entry.faces.map((face) => `person ${describe(face)} here`);
   const words = `${momentName(entry)}, ${faces.join("; ")}`;
   $("timeline").setAttribute("aria-valuenow", index);
   $("timeline").setAttribute("aria-valuetext", words);

@@ -1,6 +1,6 @@
 // The report that is shown, and its moments: the analyzed frames with a face.
 
-import { SHORT_WORDS, percent, spaced } from "./words.js";
+import { percent } from "./words.js";
 
 // `player` is the video element, null for a picture.
 export const view = { report: null, player: null };
@@ -23,6 +23,7 @@ export function labelOf(track) {
 
 // The label is that of the whole track, the percentage that of this one frame.
 export function describe({ track, score, quality }) {
-  if (quality !== null) return `${track}: not judged, ${spaced(quality)}`;
-  return `${track}: ${SHORT_WORDS[labelOf(track)]}, ${percent(score)}`;
+  const { labels, reasons } = view.report.words;
+  if (quality !== null) return `${track + 1}: not judged, ${reasons[quality]}`;
+  return `${track + 1}: ${labels[labelOf(track)]}, ${percent(score)}`;
 }

@@ -1,28 +1,53 @@
-// The tables of tracks and facts, and the report as a file.
+// The tables of persons, shots and facts, and the report to copy and as a file.
 
 import { $, element } from "./dom.js";
-import { WORDS, percent, sentence, spaced } from "./words.js";
+import { clock, percent, placeName, sentence } from "./words.js";
 
-export function showTracks({ tracks, rule }) {
+export function showTracks({ tracks, rule, words }) {
   $("tracks").hidden = tracks.length === 0;
-  $("rule").textContent = sentence(rule);
+  $("rule").textContent = rule;
   $("track-rows").replaceChildren(
-    ...tracks.map(({ track, label, reason, score, usable, faces }) =>
-      element(
-        "tr",
-        {},
-        element("th", { scope: "row" }, track),
-        element(
-          "td",
-          {},
-          element("strong", { class: label }, WORDS[label]),
-          reason ? `: ${spaced(reason)}` : "",
-        ),
-        element("td", { class: "number" }, score === null ? "–" : percent(score)),
-        element("td", { class: "number" }, `${usable} of ${faces}`),
+    ...tracks.map(({ track, usable, faces, ...judged }) =>
+      row(track + 1, judgement(judged, words), likelihood(judged), number(`${usable} of ${faces}`)),
+    ),
+  );
+}
+
+export function showShots({ shots, words }) {
+  $("shots").hidden = shots.length < 2;
+  $("shot-rows").replaceChildren(
+    ...shots.map(({ shot, start_s: start, end_s: end, analysed, tracks, ...judged }) =>
+      row(
+        shot + 1,
+        analysed ? judgement(judged, words) : element("td", {}, "not looked at"),
+        likelihood(judged),
+        number(clock(start)),
+        number(clock(end)),
+        element("td", {}, tracks.map((track) => track + 1).join(", ")),
       ),
     ),
   );
+}
+
+export function showMoments({ moments }) {
+  $("moments").hidden = moments.length === 0;
+  $("moment-list").replaceChildren(
+    ...moments.map((moment) => {
+      const text = `${placeName(moment)}, likelihood ${percent(moment.score)}`;
+      return element("li", {}, sentence(text));
+    }),
+  );
+}
+
+const number = (text) => element("td", { class: "number" }, text);
+
+const row = (head, ...cells) => element("tr", {}, element("th", { scope: "row" }, head), ...cells);
+
+const likelihood = ({ score }) => number(score === null ? "–" : percent(score));
+
+function judgement({ level, reason }, words) {
+  const name = element("strong", { class: level }, words.levels[level]);
+  return element("td", {}, name, reason ? `: ${words.reasons[reason]}` : "");
 }
 
 export function showFacts({ media, model, versions }) {
@@ -53,6 +78,7 @@ export function showFacts({ media, model, versions }) {
 }
 
 export function offerDownload(report) {
+  $("summary").textContent = report.summary;
   const link = $("download");
   if (link.href) URL.revokeObjectURL(link.href);
   const text = JSON.stringify(report, null, 2);

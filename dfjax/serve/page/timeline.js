@@ -2,7 +2,7 @@
 
 import { $, drawing, element } from "./dom.js";
 import { along, view } from "./moments.js";
-import { clock } from "./words.js";
+import { clock, personName } from "./words.js";
 
 const CHART_HEIGHT = 200;
 const SHAPES = [
@@ -27,6 +27,7 @@ export function drawTimeline(report) {
     { width: "100%", height: CHART_HEIGHT, "aria-hidden": "true" },
     ...[0, 0.25, 0.5, 0.75, 1].flatMap(gridLine),
     ...decisionMarks(report.model.decision),
+    ...(duration ? [...cuts(report, duration), ...spans(report, duration)] : []),
     ...ticks,
     ...numbers.map(trackLine),
     drawing("line", { id: "cursor", class: "cursor", y1: -6, y2: CHART_HEIGHT, x1: 0, x2: 0 }),
@@ -51,6 +52,22 @@ function decisionMarks({ threshold, low, high }) {
   const height = Math.max(0, level(low) - level(high));
   const band = { class: "band", x: 0, width: "100%", y: level(high), height };
   return [drawing("rect", band), across("threshold", threshold)];
+}
+
+function cuts({ shots }, duration) {
+  return shots.slice(1).map(({ start_s: start }) => {
+    const x = `${(100 * start) / duration}%`;
+    return drawing("line", { class: "cut", x1: x, x2: x, y1: 0, y2: CHART_HEIGHT });
+  });
+}
+
+// Where a person looks manipulated for a while.
+function spans({ moments }, duration) {
+  return moments.map(({ track, first_s: first, last_s: last }) => {
+    const place = { x: `${(100 * first) / duration}%`, width: `${(100 * (last - first)) / duration}%` };
+    const name = `span t${track % SHAPES.length}`;
+    return drawing("rect", { class: name, y: 0, height: CHART_HEIGHT, ...place });
+  });
 }
 
 function pointsOf(track) {
@@ -86,6 +103,6 @@ function mark(track) {
 function legendEntry(track) {
   const sign = drawing("svg", { viewBox: "-7 -7 14 14", class: "point", "aria-hidden": "true" });
   sign.append(mark(track));
-  const word = element("span", { class: "word" }, ` track ${track}`);
+  const word = element("span", { class: "word" }, ` ${personName(track)}`);
   return element("li", { class: `t${track % SHAPES.length}` }, sign, word);
 }

@@ -1,9 +1,18 @@
 // The verdict and the scale of its score.
 
 import { $, element } from "./dom.js";
-import { SHORT_WORDS, percent, sentence } from "./words.js";
+import { percent, scopeWords, sentence } from "./words.js";
 
-export function showVerdict({ media, created, verdict, warnings, model, score_meaning: meaning }) {
+// The levels along the scores, and the side of the decision where each begins.
+const ZONES = [
+  ["none_found", null, "none found"],
+  ["no_verdict", "low", "no verdict"],
+  ["moderate", "high", "moderate"],
+  ["strong", "strong", "strong"],
+  ["very_strong", "very_strong", "very strong"],
+];
+
+export function showVerdict({ media, created, verdict, warnings, model, ...report }) {
   $("name").textContent = media.name;
   $("created").textContent = new Date(created).toLocaleString();
   $("caution").hidden = warnings.length === 0;
@@ -11,12 +20,14 @@ export function showVerdict({ media, created, verdict, warnings, model, score_me
     ? "This model knows only drawn faces"
     : "Read this first";
   $("warnings").replaceChildren(...warnings.map((text) => element("li", {}, sentence(text))));
-  $("verdict").className = `verdict ${verdict.label}`;
+  $("verdict").className = `verdict ${verdict.level}`;
   $("headline").textContent = verdict.headline;
   $("cause").textContent = verdict.cause === null ? "" : sentence(verdict.cause);
   $("meaning").textContent = verdict.meaning;
   $("scale-block").hidden = verdict.score === null;
-  $("score-meaning").textContent = meaning;
+  $("score-meaning").textContent = report.score_meaning;
+  $("absence").textContent = report.absence;
+  $("scope").textContent = scopeWords(report.scope);
   if (verdict.score !== null) drawScale(verdict.score, model.decision);
 }
 
@@ -26,26 +37,30 @@ function drawScale(score, decision) {
   if (score > 0.85) here.classList.add("right");
   here.style.left = `${100 * score}%`;
   const parts = zones(decision);
-  const bars = parts.map(({ label, start, end }) => {
-    const bar = element("span", { class: `zone ${label}` });
+  const bars = parts.map(({ level, start, end }) => {
+    const bar = element("span", { class: `zone ${level}` });
     bar.style.width = `${100 * (end - start)}%`;
     return bar;
   });
   $("scale").replaceChildren(...bars, here);
   $("scale").setAttribute("aria-label", `Score ${percent(score)} on a scale from real to fake`);
   $("scale-legend").replaceChildren(
-    ...parts.map(({ label, start, end }) => {
+    ...parts.map(({ level, name, start, end }) => {
       const sides = `${Math.round(100 * start)}–${Math.round(100 * end)}%`;
-      const swatch = element("span", { class: `swatch ${label}` });
-      const word = element("span", { class: "word" }, `${SHORT_WORDS[label]} ${sides}`);
-      return element("li", { class: label }, swatch, word);
+      const swatch = element("span", { class: `swatch ${level}` });
+      const word = element("span", { class: "word" }, `${name} ${sides}`);
+      return element("li", { class: level }, swatch, word);
     }),
   );
 }
 
-function zones({ low, high }) {
-  const sides = [0, low, high, 1].map((side) => Math.min(1, Math.max(0, side)));
-  return ["real", "inconclusive", "fake"]
-    .map((label, i) => ({ label, start: sides[i], end: sides[i + 1] }))
-    .filter((zone) => zone.end > zone.start);
+function zones(decision) {
+  const inside = (side) => Math.min(1, Math.max(0, side));
+  const starts = ZONES.map(([, side]) => (side === null ? 0 : inside(decision[side])));
+  return ZONES.map(([level, , name], i) => ({
+    level,
+    name,
+    start: starts[i],
+    end: starts[i + 1] ?? 1,
+  })).filter((zone) => zone.end > zone.start);
 }
