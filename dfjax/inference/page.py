@@ -8,6 +8,7 @@ import jinja2
 import numpy as np
 
 from dfjax import html_template, verdict
+from dfjax.evidence import content_credentials
 from dfjax.inference.report import HEADLINES
 
 
@@ -28,7 +29,12 @@ def clock(seconds: float) -> str:
 def _template() -> jinja2.Template:
     return html_template.make_template(
         pathlib.Path(__file__).with_name("report.html.jinja"),
-        values={"reasons": verdict.REASONS, "words": verdict.WORDS, "headlines": HEADLINES},
+        values={
+            "reasons": verdict.REASONS,
+            "words": verdict.WORDS,
+            "headlines": HEADLINES,
+            "signed_states": content_credentials.SIGNED,
+        },
         filters={"percent": verdict.percent, "clock": clock},
     )
 

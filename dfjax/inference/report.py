@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dfjax import files, verdict, versions
+from dfjax.evidence import content_credentials
 from dfjax.inference import draw
 from dfjax.inference.detector import Detector, Result
 from dfjax.media import image as media_image
@@ -99,6 +100,7 @@ def make_report(
         },
         "score_meaning": verdict.SCORE_MEANING,
         "rule": verdict.RULE,
+        "evidence": None if result.evidence is None else result.evidence.to_report(),
         "tracks": _tracks(result, detector),
         "timeline": _timeline(result),
         "strongest": _strongest(result, detector),
@@ -110,7 +112,10 @@ def make_report(
         "settings": settings,
         "versions": {
             "python": platform.python_version(),
-            **{package: versions.installed_version(package) for package in _VERSIONS},
+            **{
+                package: versions.installed_version(package)
+                for package in (*_VERSIONS, content_credentials.PACKAGE)
+            },
         },
         "seconds": {stage: round(value, 4) for stage, value in result.seconds.items()},
     }
