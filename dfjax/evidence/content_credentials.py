@@ -17,20 +17,41 @@ from typing import Any
 from dfjax.errors import UserError
 from dfjax.evidence import text
 
+# By state: a headline, and what it means and does not mean.
 STATES = {
-    "trusted": "The file is as it was when it was signed, and the signer is on the trust list that "
-    "was given",
-    "untrusted": "The file is as it was when it was signed, but the signer is not on the trust "
-    "list that was given: anybody can sign under any name",
-    "unknown_signer": "The file is as it was when it was signed. Who signed it is not certain, "
-    "because no trust list was given: anybody can sign under any name",
-    "broken": "The content credentials do not fit the file, so what they say is not shown to be "
-    "true of it",
-    "remote": "The content credentials are kept on a server, which was not asked",
-    "unreadable": "The content credentials could not be read",
-    "none": "No content credentials; that says nothing about the file",
-    "unsupported": "Content credentials are not read from files of this kind",
-    "not_installed": "Not looked at: install dfjax[c2pa]",
+    "trusted": (
+        "Signed, and unchanged since",
+        "The signer is on the trust list that was given.",
+    ),
+    "untrusted": (
+        "Signed, and unchanged since",
+        "The signer is not on the trust list that was given: anybody can sign under any name.",
+    ),
+    "unknown_signer": (
+        "Signed, and unchanged since",
+        "No trust list was given, so it is not certain by whom: anybody can sign under any name.",
+    ),
+    "broken": (
+        "The content credentials do not fit the file",
+        "What they say is not shown to be true of it.",
+    ),
+    "remote": (
+        "The content credentials are on a server",
+        "It was not asked, because nothing here opens a connection.",
+    ),
+    "unreadable": (
+        "The content credentials could not be read",
+        "Whether there are any, and whether they hold, is not known.",
+    ),
+    "none": (
+        "No content credentials",
+        "That says nothing about the file: most have none, and saving a file again removes them.",
+    ),
+    "unsupported": (
+        "No content credentials are read from this kind of file",
+        "That says nothing about the file.",
+    ),
+    "not_installed": ("Not looked at", "Install dfjax[c2pa] to read content credentials."),
 }
 SIGNED = ("trusted", "untrusted", "unknown_signer", "broken")  # states in which there is a signer
 # Checks of the C2PA specification by how their codes begin, and what it means that one failed.

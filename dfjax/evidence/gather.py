@@ -39,7 +39,9 @@ class Evidence:
         """Returns it as the JSON of a report, with words."""
         told = json.loads(json.dumps(dataclasses.asdict(self)))  # with lists instead of tuples
         credentials = told["content_credentials"]
-        credentials["text"] = content_credentials.STATES[credentials["state"]]
+        credentials["headline"], credentials["meaning"] = content_credentials.STATES[
+            credentials["state"]
+        ]
         for name, explain in (
             ("failures", content_credentials.explain_failure),
             ("ai_sources", content_credentials.AI_SOURCES.get),

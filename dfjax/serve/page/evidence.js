@@ -14,7 +14,8 @@ export function showEvidence({ evidence }) {
 
 function showCredentials(credentials) {
   const { state, failures, ai_sources: claims, ai_sources_of_ingredients: others } = credentials;
-  $("credentials-text").textContent = sentence(credentials.text);
+  $("credentials-headline").textContent = `${credentials.headline}.`;
+  $("credentials-meaning").textContent = credentials.meaning;
   $("credentials-failures").hidden = failures.length === 0;
   $("credentials-failures").replaceChildren(
     ...failures.map(({ code, text }) =>
