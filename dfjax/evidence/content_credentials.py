@@ -4,14 +4,16 @@ They are read by the extra `c2pa`, from the file alone: no manifest, no trust li
 certificate's state is fetched. See https://spec.c2pa.org.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.util
 import json
 import os
 import pathlib
+import re
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dfjax.errors import UserError
@@ -94,6 +96,8 @@ _SETTINGS = {
     },
     "core": {"allowed_network_hosts": []},
 }
+_MAX_COUNT = 10**6
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 _MAX_TRUST_LIST = 2**20  # bytes: it goes to every process that reads credentials
 
 
@@ -155,7 +159,9 @@ class ContentCredentials:
         object.__setattr__(self, "failures", text.clean_all(self.failures))
         object.__setattr__(self, "actions", tuple(self.actions)[:MAX_ACTIONS])
         for name in ("num_actions", "num_ingredients"):
-            object.__setattr__(self, name, max(0, int(getattr(self, name))))
+            if not isinstance(count := getattr(self, name), int):
+                raise TypeError(f"{name} is no integer")
+            object.__setattr__(self, name, min(max(0, count), _MAX_COUNT))
         for name in ("ai_sources", "ai_sources_of_ingredients"):
             claimed = set(getattr(self, name))
             object.__setattr__(self, name, tuple(each for each in AI_SOURCES if each in claimed))
@@ -187,7 +193,7 @@ def read_trust_list(path: str | os.PathLike) -> str:
     if len(certificates) > _MAX_TRUST_LIST:
         raise UserError(f"{path} has over {_MAX_TRUST_LIST} bytes: give a shorter trust list")
     try:
-        certificates = certificates.decode("ascii")
+        certificates = "\n".join(_CERTIFICATE.findall(certificates.decode("utf-8", "replace")))
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)
     except (ssl.SSLError, ValueError) as error:
         raise UserError(f"{path} holds no certificates: give a trust list in PEM") from error
@@ -212,7 +218,8 @@ def explain_failure(code: str) -> str:
 def load() -> None:
     """Loads what reads credentials, if it is installed."""
     if _is_installed():
-        import c2pa  # noqa: F401
+        with contextlib.suppress(Exception):  # `read` says so, and everything else works
+            import c2pa  # noqa: F401
 
 
 def read(path: str | os.PathLike, *, trust_list: str | None = None) -> ContentCredentials:
@@ -223,20 +230,28 @@ def read(path: str | os.PathLike, *, trust_list: str | None = None) -> ContentCr
     """
     if not _is_installed():
         return ContentCredentials("not_installed")
+    try:
+        return _read(path, trust_list)
+    except Exception:  # of the library, of json, or of `_describe` on what makes no sense
+        return unreadable("reader.refused")
+
+
+def _read(path: str | os.PathLike, trust_list: str | None) -> ContentCredentials:
     import c2pa
 
     settings = dict(_SETTINGS)
     if trust_list is not None:
         settings["trust"] = {"user_anchors": trust_list}
+    context = c2pa.Context(c2pa.Settings.from_dict(settings))
     try:
-        context = c2pa.Context(c2pa.Settings.from_dict(settings))
         with open(path, "rb") as file, c2pa.Reader(None, file, context=context) as reader:
-            return _describe(json.loads(reader.json()), has_trust_list=trust_list is not None)
+            store = json.loads(reader.json())
     except c2pa.C2paError as error:
         state = _ANSWERS.get(str(error).partition(":")[0])
-        return ContentCredentials(state) if state else unreadable("reader.refused")
-    except Exception:  # of the library, of json, or of `_describe` on what makes no sense
-        return unreadable("reader.refused")
+        if state is None:
+            raise
+        return ContentCredentials(state)
+    return _describe(store, has_trust_list=trust_list is not None)
 
 
 def _is_installed() -> bool:
@@ -249,9 +264,9 @@ def _describe(store: Mapping[str, Any], *, has_trust_list: bool) -> ContentCrede
     signature = active.get("signature_info") or {}
     actions = list(_actions(active))
     others = (manifest for name, manifest in manifests.items() if name != label)
-    failures = list(_failures(store["validation_results"]))
+    failures = _failures(store["validation_results"])
     return ContentCredentials(
-        state=_state(store["validation_state"], failures, has_trust_list=has_trust_list),
+        state=_state(store["validation_state"], has_trust_list=has_trust_list),
         failures=tuple(code for code in failures if code != _UNTRUSTED),
         signer=signature.get("common_name"),
         organization=signature.get("issuer"),
@@ -267,12 +282,12 @@ def _describe(store: Mapping[str, Any], *, has_trust_list: bool) -> ContentCrede
     )
 
 
-def _state(validated: str, failures: Sequence[str], *, has_trust_list: bool) -> str:
-    if validated == "Trusted":
-        return "trusted"
-    if validated != "Valid":
+def _state(validated: str, *, has_trust_list: bool) -> str:
+    if validated not in ("Valid", "Trusted"):
         return "broken"
-    return "untrusted" if has_trust_list else "unknown_signer"
+    if not has_trust_list:
+        return "unknown_signer"
+    return "trusted" if validated == "Trusted" else "untrusted"
 
 
 def _failures(results: Mapping[str, Any]) -> Iterator[str]:

@@ -9,8 +9,6 @@ from typing import Any
 from dfjax.evidence import text
 from dfjax.media import tags
 
-CAUTION = "as the file states them; anybody can write them"
-
 
 @dataclasses.dataclass(frozen=True)
 class Stated:

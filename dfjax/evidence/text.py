@@ -1,5 +1,6 @@
 """Texts that strangers wrote into a file: short, on one line, and without a character that acts."""
 
+import itertools
 from collections.abc import Iterable
 
 from dfjax import console
@@ -24,6 +25,6 @@ def clean(value: object) -> str | None:
 
 
 def clean_all(values: Iterable[object]) -> tuple[str, ...]:
-    """Returns up to MAX_TEXTS different texts, each clean, in their order."""
-    texts = dict.fromkeys(filter(None, map(clean, values)))
+    """Returns up to MAX_TEXTS different texts, each clean, in their order; looks at few more."""
+    texts = dict.fromkeys(filter(None, map(clean, itertools.islice(values, 8 * MAX_TEXTS))))
     return tuple(texts)[:MAX_TEXTS]

@@ -92,7 +92,9 @@ class Detector:
           UserError: `trust_list` holds no certificates, or nothing is installed that uses them.
         """
         self.scorer = scorer
-        self.trust_list = trust_list and content_credentials.read_trust_list(trust_list)
+        self.trust_list = (
+            None if trust_list is None else content_credentials.read_trust_list(trust_list)
+        )
         self.warnings: tuple[str, ...] = ()
         spec = scorer.card.crop_spec
         if spec.crops == "as-is" and always_align:

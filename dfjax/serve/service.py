@@ -78,11 +78,9 @@ class Service:
           RuntimeError: no process starts.
         """
         self.settings, self.monitoring = settings, Monitoring()
-        trust_list = settings.trust_list and content_credentials.read_trust_list(
-            settings.trust_list
-        )
-        self._report_settings = {"num_frames": settings.num_frames}
-        if trust_list is not None:
+        trust_list, self._report_settings = None, {"num_frames": settings.num_frames}
+        if settings.trust_list is not None:
+            trust_list = content_credentials.read_trust_list(settings.trust_list)
             self._report_settings["trust_list"] = content_credentials.digest(trust_list)
         self.load = Load(
             max_bytes=settings.max_total_bytes,

@@ -62,7 +62,8 @@ def test_a_trust_list_parts_signers(read, plain, trust):
     ours, others = signing.make_signer(), signing.make_signer("Camera 12", "Example Press ")
     assert read(signed, trust_list=trust(ours.root)).state == "trusted"
     assert read(signed, trust_list=trust(others.root)).state == "untrusted"
-    assert read(signed, trust_list=trust(others.root + ours.root)).state == "trusted"
+    both = f"# Zürich\n{others.root}# more\n{ours.root}"
+    assert read(signed, trust_list=trust(both)).state == "trusted"
     # The same name, by another issuer: that is why a name alone says nothing.
     forged = signing.sign(plain["jpg"], "image/jpeg", signer=others)
     told = read(forged, trust_list=trust(ours.root))
