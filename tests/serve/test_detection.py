@@ -202,3 +202,13 @@ def test_evidence_stands_beside_a_verdict_that_it_does_not_change(server, detect
     assert states == {"plain": "none", "signed": "unknown_signer", "changed": "broken"}
     tool = reports["signed"]["evidence"]["content_credentials"]["tool"]
     assert tool == "<b>Darkroom</b> 2\\u202e"
+
+
+def test_a_server_knows_whom_its_owner_trusts(start, model, picture, tmp_path):
+    signing = pytest.importorskip("tests.evidence.signing", exc_type=ImportError)
+    (tmp_path / "list.pem").write_text(signing.make_signer().root)
+    with start(model, trust_list=str(tmp_path / "list.pem")) as trusting:
+        signed = signing.sign(picture, "image/png")
+        answer = trusting.client.post("/v1/detect", files={"file": ("a.png", signed)}).json()
+    assert answer["evidence"]["content_credentials"]["state"] == "trusted"
+    assert len(answer["settings"]["trust_list"]) == 64
