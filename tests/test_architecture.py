@@ -37,7 +37,7 @@ FLOORS = [
         "run_folder",
     },
     {"buckets", "media", "sandbox", "losses", "metrics", "models"},
-    {"beam", "faces", "distortions"},
+    {"beam", "distortions", "evidence", "faces"},
     {"corpora"},
     {"data"},
     {"model_card"},
@@ -102,6 +102,7 @@ def _uses(module: str, name: str, **kwargs) -> bool:
         ("tensorflow", ["dfjax.writers.tensorboard", "dfjax.export", "dfjax.inference.runtimes"]),
         ("fastapi", ["dfjax.serve"]),
         ("apache_beam", ["dfjax.beam"]),
+        ("c2pa", ["dfjax.evidence"]),
     ],
 )
 def test_library_is_imported_in_its_room_alone(library, homes):

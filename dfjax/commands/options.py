@@ -75,6 +75,16 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_trust_list(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+    """Adds --trust-list: whose content credentials are trusted."""
+    parser.add_argument(
+        "--trust-list",
+        metavar="FILE",
+        type=utf8_path,
+        help="certificates, in PEM, of the issuers of content credentials that you trust (none)",
+    )
+
+
 def add_by(parser: argparse.ArgumentParser) -> None:
     """Declares --by: what results are parted by."""
     parser.add_argument(

@@ -24,6 +24,7 @@ _OF_FILES = {
     "no_reports": "--no-reports",
     "annotate": "--annotate",
     "reidentify": "--reidentify",
+    "trust_list": "--trust-list",
     "jobs": "--jobs",
     "runner": "--runner",
 }
@@ -99,6 +100,7 @@ def _add_file_options(files: "argparse._ArgumentGroup") -> None:
         default=None,
         help="follow people across cuts by face recognition: 10 ms more where one appears",
     )
+    options.add_trust_list(files)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -112,6 +114,7 @@ def _run(arguments: argparse.Namespace) -> int:
         "expect": arguments.expect,
         "always_align": arguments.align,
         "reidentify": bool(arguments.reidentify),
+        "trust_list": arguments.trust_list,
     }
     if arguments.model != str(shipped.DETECTOR):  # which every machine has elsewhere
         model["path"] = arguments.model

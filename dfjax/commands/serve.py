@@ -56,6 +56,7 @@ def add_to(subcommands: options.Subcommands) -> None:
         default=600.0,
         help="how long the report of a finished job is kept (%(default)s)",
     )
+    options.add_trust_list(parser)
     parser.add_argument(
         "--require-sandbox",
         action="store_true",
@@ -96,6 +97,7 @@ def _run(arguments: argparse.Namespace) -> int:
             workers=arguments.jobs,
             state=arguments.state,
             keep_seconds=arguments.keep_jobs,
+            trust_list=arguments.trust_list,
             require_sandbox=arguments.require_sandbox,
         )
     )

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dfjax import verdict
+from dfjax.evidence import content_credentials, gather
+from dfjax.evidence.gather import Evidence
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import extract, scorer
 from dfjax.inference.extract import ExtractedFace, ExtractedFaces, FaceExtractor, MediaFacts
@@ -33,6 +35,8 @@ class Result:
       verdict: on the file.
       faces: in order of time, within a frame by falling size.
       media: what was decoded; None: nothing could be.
+      evidence: what the file says of its origin, which the verdict does not depend on; None: it
+        was not read, or there is no file.
       error: why nothing could be decoded; else None.
       warnings: sentences for the reader, without a capital and a full stop.
       seconds: spent on each stage.
@@ -44,6 +48,7 @@ class Result:
     error: MediaError | None = None
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    evidence: Evidence | None = None
 
     @property
     def kind(self) -> str:
@@ -65,15 +70,30 @@ class Detector:
       face_detector: what finds faces; None: the model takes pictures as they are.
       reidentify: tracks follow a person across cuts and absences.
       embed: what `FaceExtractor` recognizes persons by; None: it does not.
+      trust_list: the issuers of content credentials that are trusted, in PEM; None: none is given.
       warnings: what to know of every verdict, as in `Result`.
     """
 
-    def __init__(self, scorer: Scorer, *, always_align: bool = False, reidentify: bool = False):
+    def __init__(
+        self,
+        scorer: Scorer,
+        *,
+        always_align: bool = False,
+        reidentify: bool = False,
+        trust_list: str | os.PathLike | None = None,
+    ):
         """`always_align`: detect and align faces even if the model was trained on pictures as they
         are. Results then carry a warning, because the model was trained on other crops.
         `reidentify`: tracks follow a person across cuts and absences, by face recognition.
+        `trust_list`: a file of certificates in PEM; content credentials under them are trusted.
+
+        Raises:
+          UserError: `trust_list` holds no certificates, or nothing is installed that uses them.
         """
         self.scorer = scorer
+        self.trust_list = (
+            None if trust_list is None else content_credentials.read_trust_list(trust_list)
+        )
         self.warnings: tuple[str, ...] = ()
         spec = scorer.card.crop_spec
         if spec.crops == "as-is" and always_align:
@@ -104,7 +124,7 @@ class Detector:
         *,
         runtime: str | None = None,
         expect: str | None = None,
-        **options: bool,
+        **options: bool | str | os.PathLike | None,
     ) -> "Detector":
         """Returns a detector with the model at `path`: a run's workdir or an export's folder.
 
@@ -122,9 +142,12 @@ class Detector:
         A file that cannot be decoded is a result, too: its `error` says why.
         """
         try:
-            return self.score(self._extractor.file(path, num_frames=num_frames))
+            extracted = self._extractor.file(path, num_frames=num_frames)
         except MediaError as error:
             return failed(error)
+        began = time.perf_counter()
+        evidence = gather.read(path, trust_list=self.trust_list)
+        return self.score(extracted.with_evidence(evidence, time.perf_counter() - began))
 
     def image(self, image: np.ndarray) -> Result:
         """Returns the result for RGB uint8 [H, W, 3]."""
@@ -156,6 +179,7 @@ class Detector:
             extracted.facts,
             warnings=self.warnings + _unfitted(kind, card) + extracted.facts.warnings,
             seconds={**extracted.seconds, "score": seconds},
+            evidence=extracted.evidence,
         )
 
     def face_scores(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dfjax.evidence.gather import Evidence
 from dfjax.faces import crop, detect, track
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
@@ -80,12 +81,20 @@ class ExtractedFaces:
     Attributes:
       facts: what was decoded.
       faces: in order of time, within a frame by falling size.
-      seconds: spent on "decode" and on "detect".
+      seconds: spent on "decode", on "detect" and, if there is any, on "evidence".
+      evidence: what the file says of its origin; None: it was not read, or there is no file.
     """
 
     facts: MediaFacts
     faces: tuple[ExtractedFace, ...]
     seconds: dict[str, float]
+    evidence: Evidence | None = None
+
+    def with_evidence(self, evidence: Evidence, seconds: float) -> "ExtractedFaces":
+        """Returns these faces with the evidence on their file; reading it took `seconds`."""
+        return dataclasses.replace(
+            self, evidence=evidence, seconds={**self.seconds, "evidence": seconds}
+        )
 
 
 class FaceExtractor:

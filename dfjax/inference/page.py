@@ -10,6 +10,7 @@ import jinja2
 import numpy as np
 
 from dfjax import files, html_template, words
+from dfjax.evidence import content_credentials
 
 _COLUMNS = ("frame", "time_s", "shot", "person", "score", "not_counted_for", "x0", "y0", "x1", "y1")
 
@@ -31,7 +32,10 @@ def render_html(report: dict[str, Any]) -> str:
 def _template(name: str = "report.html.jinja") -> jinja2.Template:
     return html_template.make_template(
         pathlib.Path(__file__).with_name(name),
-        values={"short_levels": words.SHORT_LEVELS},
+        values={
+            "short_levels": words.SHORT_LEVELS,
+            "signed_states": content_credentials.SIGNED,
+        },
         filters={
             "percent": words.percent,
             "clock": words.clock,

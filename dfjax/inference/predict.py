@@ -13,7 +13,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from dfjax import console, files, progress, walk
+from dfjax import console, files, progress, versions, walk
+from dfjax.evidence import content_credentials
 from dfjax.inference import annotate, extract, page, report, sandboxed
 from dfjax.inference.detector import Detector, Result, failed
 from dfjax.inference.extract import ExtractedFaces
@@ -152,12 +153,20 @@ class Judge:
             "reidentify": detector.reidentify,
             **dataclasses.asdict(outputs),
         }
-        card, runtime = detector.scorer.card, detector.scorer.runtime
-        self._identity = [report.SCHEMA, card.digest(), runtime, self._settings]
+        if detector.trust_list is not None:
+            self._settings["trust_list"] = content_credentials.digest(detector.trust_list)
+        self._identity = [
+            report.SCHEMA,
+            detector.scorer.card.digest(),
+            detector.scorer.runtime,
+            self._settings,
+            versions.installed_version(content_credentials.PACKAGE),
+        ]
         self._opened = contextlib.ExitStack()
 
     def __enter__(self) -> "Judge":
-        self._extractor = self._opened.enter_context(SandboxedExtractor())
+        extractor = SandboxedExtractor(trust_list=self._detector.trust_list)
+        self._extractor = self._opened.enter_context(extractor)
         self._threads = concurrent.futures.ThreadPoolExecutor(self._jobs)
         self._opened.callback(self._threads.shutdown, cancel_futures=True)
         return self

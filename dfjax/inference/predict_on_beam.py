@@ -47,7 +47,7 @@ def predict_on_beam(
       UserError: the sources name no file; or a worker would take a path for another file.
       OSError: the pipeline failed; what is finished stays.
     """
-    _require_absolute(out, model.get("path"))
+    _require_absolute(out, model.get("path"), model.get("trust_list"))
     folder = store.Folder(out)
     if not store.is_url(out):
         predict.mark_output(pathlib.Path(out), outputs)
@@ -79,8 +79,8 @@ def predict_on_beam(
     return worklist
 
 
-def _require_absolute(out: str, model: str | os.PathLike | None) -> None:
-    for path in (out, model):
+def _require_absolute(*paths: str | os.PathLike | None) -> None:
+    for path in paths:
         if path is not None and not store.is_url(path) and not os.path.isabs(path):
             raise UserError(f"{path} is another file on a worker: give paths that begin with /")
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dfjax import files, versions, words
+from dfjax.evidence import content_credentials
 from dfjax.inference import draw
 from dfjax.inference.detector import Detector, Result
 from dfjax.media import image as media_image
@@ -80,6 +81,7 @@ def make_report(
             "cause": _cause(result),
             "meaning": _meaning(result.verdict),
         },
+        "evidence": None if result.evidence is None else result.evidence.to_report(),
         "scope": _scope(detector.scorer.card),
         "score_meaning": words.SCORE_MEANING,
         "rule": words.RULE,
@@ -99,7 +101,10 @@ def make_report(
         "settings": settings,
         "versions": {
             "python": platform.python_version(),
-            **{package: versions.installed_version(package) for package in _VERSIONS},
+            **{
+                package: versions.installed_version(package)
+                for package in (*_VERSIONS, content_credentials.PACKAGE)
+            },
         },
         "seconds": {stage: round(value, 4) for stage, value in result.seconds.items()},
     }

@@ -1,5 +1,7 @@
 """Strangers' pictures and videos to faces: `FaceExtractor`, in a sandboxed process for each file.
 
+The evidence on a file is read in another process, whose end costs nothing else.
+
 Nothing in this process parses media. What a worker answers is checked: a file may have taken it
 over.
 """
@@ -7,12 +9,15 @@ over.
 import contextlib
 import functools
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from dfjax import console, files
+from dfjax.evidence import gather
+from dfjax.evidence.gather import Evidence
 from dfjax.faces import detect
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
@@ -21,11 +26,13 @@ from dfjax.inference.draw import Mark
 from dfjax.inference.extract import ExtractedFace, ExtractedFaces, MediaFacts
 from dfjax.media.errors import MediaError
 from dfjax.media.shots import Shot
-from dfjax.sandbox.errors import WorkerError
+from dfjax.sandbox.errors import TimeLimitError, WorkerError
 from dfjax.sandbox.messages import Arrays
 from dfjax.sandbox.pool import Cancellation, Sandbox
 
 SECONDS = 3600.0  # for a file that nobody waits for
+_EVIDENCE_SECONDS = 10.0  # hashing 4 GB takes less
+_MIN_EVIDENCE_SECONDS = 1.0  # if decoding took all the time that there was
 _MAX_COPY = 2**30  # bytes of an annotated copy: about ten minutes in full HD
 
 Embed = Callable[[np.ndarray], np.ndarray]
@@ -38,8 +45,12 @@ class SandboxedExtractor:
       sandbox: the processes.
     """
 
-    def __init__(self) -> None:
-        """Starts the sandbox; raises RuntimeError if it does not start."""
+    def __init__(self, *, trust_list: str | None = None) -> None:
+        """Starts the sandbox; raises RuntimeError if it does not start.
+
+        `trust_list` is as in `gather.read`.
+        """
+        self._trust_list = trust_list
         self.sandbox = Sandbox("dfjax.inference.tasks")
 
     def __enter__(self) -> "SandboxedExtractor":
@@ -60,13 +71,15 @@ class SandboxedExtractor:
         progress: Callable[[float], None] | None = None,
         cancellation: Cancellation | None = None,
     ) -> ExtractedFaces:
-        """Returns what `FaceExtractor.file` does; messages name the file as `called`, or its path.
+        """Returns what `FaceExtractor.file` does, with the evidence on the file.
 
-        `embed` is that of `FaceExtractor`, and runs in this process.
+        `embed` is that of `FaceExtractor`, and runs in this process. Messages name the file as
+        `called`, or its path.
 
         Raises:
           MediaError, TimeLimitError, CancelledTaskError, WorkerError: see `Sandbox.run`.
         """
+        began = time.monotonic()
         absolute = os.path.abspath(path)
         arguments = {
             "path": absolute,
@@ -84,7 +97,31 @@ class SandboxedExtractor:
                 answer=embed and functools.partial(_embed_chip, embed),
                 cancellation=cancellation,
             )
-        return _unpack(reply, arrays, size=spec.size)
+        extracted = _unpack(reply, arrays, size=spec.size)
+        seconds_left = max(seconds - (time.monotonic() - began), _MIN_EVIDENCE_SECONDS)
+        began = time.monotonic()
+        evidence = self._read_evidence(absolute, min(seconds_left, _EVIDENCE_SECONDS), cancellation)
+        return extracted.with_evidence(evidence, time.monotonic() - began)
+
+    def _read_evidence(
+        self, path: str, seconds: float, cancellation: Cancellation | None
+    ) -> Evidence:
+        """What `gather.read` returns, whatever becomes of the process that reads."""
+        arguments = {"path": path, "trust_list": self._trust_list}
+        try:
+            reply, _ = self.sandbox.run(
+                "read_evidence",
+                arguments,
+                seconds=seconds,
+                reads=[path],
+                max_bytes=0,
+                cancellation=cancellation,
+            )
+            return Evidence.from_json(reply)
+        except TimeLimitError:
+            return gather.failed("reader.time_limit")
+        except (MediaError, WorkerError, KeyError, TypeError, ValueError, AttributeError):
+            return gather.failed("reader.died")
 
     def crops(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dfjax.evidence import gather
 from dfjax.faces import align, preload
 from dfjax.faces.align import Crop
 from dfjax.faces.crop_spec import CropSpec
@@ -23,7 +24,13 @@ from dfjax.sandbox.zygote import Caller, Task
 CROP_FIELDS = tuple(field.name for field in dataclasses.fields(Crop))
 
 
-load, touch = preload.load, preload.touch
+touch = preload.touch
+
+
+def load() -> None:
+    """Loads everything that the tasks need."""
+    preload.load()
+    gather.load()
 
 
 def extract_faces(
@@ -50,6 +57,14 @@ def extract_faces(
         name: np.stack([np.asarray(getattr(face.crop, name)) for face in extracted.faces])
         for name in CROP_FIELDS
     }
+
+
+def read_evidence(
+    arguments: dict[str, Any], _: Sequence[bytes], __: Caller
+) -> tuple[dict[str, Any], Arrays]:
+    """Returns what `gather.read` does for the file `path`, with `trust_list`."""
+    evidence = gather.read(arguments["path"], trust_list=arguments["trust_list"])
+    return dataclasses.asdict(evidence), {}
 
 
 def decode_crops(
@@ -102,6 +117,7 @@ def _marks(arguments: dict[str, Any], blobs: Sequence[bytes]) -> list[draw.Mark]
 
 TASKS: dict[str, Task] = {
     "extract_faces": extract_faces,
+    "read_evidence": read_evidence,
     "decode_crops": decode_crops,
     "mark_picture": mark_picture,
     "mark_video": mark_video,

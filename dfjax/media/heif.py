@@ -13,6 +13,7 @@ from dfjax.media.errors import MediaError
 
 CODED = {b"hvc1": b"hvcC", b"av01": b"av1C"}  # kinds of items that hold pixels: their settings
 GRID = b"grid"
+EXIF = b"Exif"
 
 _HIDDEN = 1  # a flag of an item's entry
 _DETAILS = (b"thmb", b"auxl")  # references from what is not a picture of its own
@@ -140,6 +141,13 @@ class Heif:
         properties = tuple(self._properties.get(number, ()))
         parts = self._parts.get(number, ())
         return Item(self._kinds[number], self._bytes(number), properties, parts)
+
+    @property
+    def exif(self) -> bytes | None:
+        """The first item of EXIF data, behind the four bytes of its offset; None: there is none."""
+        items = (number for number, kind in self._kinds.items() if kind == EXIF)
+        number = next((number for number in items if number in self._places), None)
+        return None if number is None else self._bytes(number)
 
     def _num_items(self) -> int:
         """How many items are pictures of their own: neither tiles nor thumbnails nor depth."""

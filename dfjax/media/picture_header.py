@@ -53,7 +53,7 @@ def read(data: bytes) -> Header:
     """
     directory = tiff.read(data) if data.startswith(_TIFF_STARTS) else None
     chunks = _png_chunks(data) if data.startswith(_PNG_START) else {}
-    with _opened(data) as header:
+    with opened(data) as header:
         width, height = header.size
         if width * height > limits.MAX_PIXELS:
             raise MediaError(
@@ -74,7 +74,8 @@ def read(data: bytes) -> Header:
         )
 
 
-def _opened(data: bytes) -> Image.Image:
+def opened(data: bytes) -> Image.Image:
+    """Returns a picture of which the header was read, and no pixel; raises as `read`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our limits are lower, and broken tags are not read

@@ -34,9 +34,12 @@ class Decoder:
       num_waiting: files that wait for their turn, and tasks for a process.
     """
 
-    def __init__(self, *, workers: int, max_waiting: int):
-        """Starts the sandbox; raises RuntimeError if it does not start."""
-        self._extractor = SandboxedExtractor()
+    def __init__(self, *, workers: int, max_waiting: int, trust_list: str | None = None):
+        """Starts the sandbox; raises RuntimeError if it does not start.
+
+        `trust_list` is as in `SandboxedExtractor`.
+        """
+        self._extractor = SandboxedExtractor(trust_list=trust_list)
         self.sandbox: Sandbox = self._extractor.sandbox
         self._threads = concurrent.futures.ThreadPoolExecutor(workers, "decode")
         # The faces of a file take up to 200 MB: while one is scored, the next are decoded, no more.
@@ -73,7 +76,9 @@ class Decoder:
         seconds: float,
         progress: Callable[[float], None] | None = None,
     ) -> ExtractedFaces:
-        """Returns the faces in a picture or video; if this is cancelled, its process is killed.
+        """Returns the faces in a picture or video, with the evidence on it.
+
+        If this is cancelled, its process is killed.
 
         Raises:
           MediaError, TimeLimitError, WorkerError: see `Sandbox.run`. A file over which a second

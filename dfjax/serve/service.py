@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dfjax.errors import UserError
+from dfjax.evidence import content_credentials
 from dfjax.inference import report
 from dfjax.inference.detector import Detector, Result, stack_crops
 from dfjax.inference.extract import ExtractedFaces
@@ -72,10 +73,15 @@ class Service:
 
         Raises:
           UserError: there is no model at `settings.model`, it fails its check, `settings.state` is
-            in use or damaged, or a layer of the sandbox that `settings` requires is missing.
+            in use or damaged, `settings.trust_list` holds no certificates, or a layer of the
+            sandbox that `settings` requires is missing.
           RuntimeError: no process starts.
         """
         self.settings, self.monitoring = settings, Monitoring()
+        trust_list, self._report_settings = None, {"num_frames": settings.num_frames}
+        if settings.trust_list is not None:
+            trust_list = content_credentials.read_trust_list(settings.trust_list)
+            self._report_settings["trust_list"] = content_credentials.digest(trust_list)
         self.load = Load(
             max_bytes=settings.max_total_bytes,
             reserved_bytes=int(settings.reserved_share * settings.max_total_bytes),
@@ -96,7 +102,11 @@ class Service:
                 expect=settings.expect,
                 on_change=self.monitoring.set_version,
             )
-            self.decoder = Decoder(workers=settings.workers, max_waiting=settings.max_waiting)
+            self.decoder = Decoder(
+                workers=settings.workers,
+                max_waiting=settings.max_waiting,
+                trust_list=trust_list,
+            )
             undo.callback(self.decoder.close)
             layers = self.decoder.sandbox.layers
             if settings.require_sandbox and (missing := confinement.missing(layers)):
@@ -184,7 +194,7 @@ class Service:
             result = await self._judge(detector, extracted)
             # In the thread of the model: a report has heat maps.
             written = await self.batcher.run(
-                _make_report, result, detector, stored, {"num_frames": num_frames}
+                _make_report, result, detector, stored, self._report_settings
             )
         self.monitoring.verdicts.labels(result.verdict.label).inc()
         return written

@@ -40,6 +40,7 @@ class Settings:
       alive_seconds: time between two looks whether the decode processes live.
       touch_seconds: time between two signs of life for programs that clean temporary folders.
       state: folder of uploads and jobs; None: one below TMPDIR, of this user and port.
+      trust_list: file of the issuers of content credentials that are trusted; None: none is.
       require_sandbox: do not start where Landlock or seccomp is missing.
       drain_seconds: how long a stopping server goes on with its work; Kubernetes kills after 30.
       poll_seconds: time between two looks for a new version of the model.
@@ -77,6 +78,7 @@ class Settings:
     alive_seconds: float = 1.0
     touch_seconds: float = 3600.0
     state: str | None = None
+    trust_list: str | None = None
     require_sandbox: bool = False
     drain_seconds: float = 25.0
     poll_seconds: float = 5.0

@@ -39,6 +39,7 @@ NETWORK = {"numpy", "jax", "flax", "orbax"}
 SCORES = {"numpy", "pyarrow", "matplotlib"}
 EVALUATION = DATA | NETWORK | SCORES | {"grain", "h5py"}
 HEAVY = FACES | EVALUATION | {"tensorflow", "onnxruntime", "openvino", "fastapi", "apache_beam"}
+HEAVY |= {"c2pa"}  # only the processes that read uploads load it
 ROBUSTNESS = "robustness --data {data}:test --types jpeg --levels 1 --out {out}"
 MAY_LOAD = {
     "--help": set(),

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 
 from dfjax import verdict
+from dfjax.evidence.content_credentials import Action, ContentCredentials
+from dfjax.evidence.gather import Evidence
+from dfjax.evidence.stated import Stated
 from dfjax.faces import align
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.inference import detector, report
@@ -18,6 +21,25 @@ from tests.inference import detectors
 
 SPEC = CropSpec(crops="as-is", detector="none", landmarks=0, size=32)
 EVIL = "<script>window.hacked=1</script>'\"><img src=x onerror=alert(1)>&\u202egnp.exe"
+
+EVIDENCE = Evidence(
+    ContentCredentials(
+        "broken",
+        ("assertion.dataHash.mismatch", EVIL),
+        signer=EVIL,
+        organization=EVIL,
+        tool=EVIL,
+        actions=(
+            Action(EVIL, EVIL, EVIL, EVIL),
+            Action("c2pa.color_adjustments", None, None, None),
+        ),
+        num_actions=21,
+        num_ingredients=1,
+        ai_sources=("trainedAlgorithmicMedia",),
+        ai_sources_of_ingredients=("trainedAlgorithmicData",),
+    ),
+    Stated(EVIL, EVIL, None, (EVIL, "Lavf61.7.100"), (EVIL,), *[EVIL] * 5, has_position=True),
+)
 
 
 def make_detector(*, heat: bool = True, synthetic: bool = True) -> detector.Detector:
@@ -40,13 +62,20 @@ def make_face(frame, track, score, quality=None, *, fps=10.0) -> FaceScore:
     return FaceScore(frame, frame / fps if fps else None, track, score, quality, crop)
 
 
-def make_result(model, *faces, kind="video", fps=10.0) -> Result:
+def make_result(model, *faces, kind="video", fps=10.0, evidence=None) -> Result:
     """The result for a picture, or for a video of 40 frames."""
     facts = MediaFacts(kind, 48, 64)
     if kind == "video":
         facts = MediaFacts(kind, 48, 64, fps, 40, 40, (0, 13, 26, 39), 40 / fps if fps else None)
     judged = verdict.judge(faces, kind=kind, card=model.scorer.card)
-    return Result(judged, faces, facts, warnings=model.warnings, seconds={"decode": 0.12345})
+    return Result(
+        judged,
+        faces,
+        facts,
+        warnings=model.warnings,
+        seconds={"decode": 0.12345},
+        evidence=evidence,
+    )
 
 
 def make_report(model, result, name="a.png") -> dict[str, Any]:
@@ -59,7 +88,7 @@ def video_report(**options) -> dict[str, Any]:
     model = make_detector(**options)
     faces = [make_face(frame, 0, score) for frame, score in ((0, 0.7), (13, 0.8), (26, 0.9))]
     faces += [make_face(39, 0, 0.2, "too_dark"), make_face(39, 1, 0.1), make_face(39, 1, 0.1)]
-    return make_report(model, make_result(model, *faces))
+    return make_report(model, make_result(model, *faces, evidence=EVIDENCE))
 
 
 def _every_report() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -181,3 +181,34 @@ def test_real_faces_get_the_report_of_the_detector(server, detector):
     for path in (next((root / "ffhq_real").rglob("*.jpg")), root / "videos/fake/FakeClinton.mp4"):
         answer = server.client.post("/v1/detect", files={"file": (path.name, path.read_bytes())})
         check_equal(answer.json(), detector.file(path))
+
+
+def test_evidence_stands_beside_a_verdict_that_it_does_not_change(server, detector, clip, tmp_path):
+    signing = pytest.importorskip("tests.evidence.signing", exc_type=ImportError)
+    signed = signing.sign(clip, "video/mp4", tool="<b>Darkroom</b> 2\u202e")
+    changed = signed.replace(b"x264 - core", b"x264 - c0re")  # which no decoder reads
+    reports = {}
+    for name, data in (("plain", clip), ("signed", signed), ("changed", changed)):
+        answer = server.client.post("/v1/detect", files={"file": (name, data)})
+        assert answer.status_code == 200, answer.text
+        reports[name] = answer.json()
+        (tmp_path / name).write_bytes(data)
+        result = detector.file(tmp_path / name)
+        check_equal(reports[name], result)
+        assert reports[name]["evidence"] == result.evidence.to_report()
+    assert reports["signed"]["verdict"] == reports["plain"]["verdict"]
+    assert reports["signed"]["tracks"] == reports["plain"]["tracks"]
+    states = {n: r["evidence"]["content_credentials"]["state"] for n, r in reports.items()}
+    assert states == {"plain": "none", "signed": "unknown_signer", "changed": "broken"}
+    tool = reports["signed"]["evidence"]["content_credentials"]["tool"]
+    assert tool == "<b>Darkroom</b> 2\\u202e"
+
+
+def test_a_server_knows_whom_its_owner_trusts(start, model, picture, tmp_path):
+    signing = pytest.importorskip("tests.evidence.signing", exc_type=ImportError)
+    (tmp_path / "list.pem").write_text(signing.make_signer().root)
+    with start(model, trust_list=str(tmp_path / "list.pem")) as trusting:
+        signed = signing.sign(picture, "image/png")
+        answer = trusting.client.post("/v1/detect", files={"file": ("a.png", signed)}).json()
+    assert answer["evidence"]["content_credentials"]["state"] == "trusted"
+    assert len(answer["settings"]["trust_list"]) == 64

@@ -4,6 +4,7 @@
 
 import { closeCamera, openCamera, takePicture } from "./camera.js";
 import { $ } from "./dom.js";
+import { showEvidence } from "./evidence.js";
 import { showFaces, switchHeat } from "./faces.js";
 import { chooseByKey, chooseByPointer, playOrPause, showMedia } from "./media.js";
 import { analyze } from "./server.js";
@@ -38,6 +39,7 @@ function show(file, report) {
   showMoments(report);
   showShots(report);
   showTracks(report);
+  showEvidence(report);
   showFacts(report);
   offerDownload(report);
   $("headline").focus({ preventScroll: true });
