@@ -19,8 +19,8 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 import dfjax
-from dfjax import console, files
-from dfjax.inference import annotate, draw, report
+from dfjax import console, files, words
+from dfjax.inference import annotate, draw
 from dfjax.inference.detector import Result
 from dfjax.media import image as media_image
 from dfjax.model_card import INCONCLUSIVE
@@ -74,8 +74,9 @@ def _show_verdict(panel: axes.Axes, result: Result) -> None:
     panel.set(xlim=(0, 1), ylim=(0, 1))
     panel.set_title("3. The score becomes a verdict", fontsize=12, loc="left")
     panel.axis("off")
-    panel.text(0, 0.86, found.label, fontsize=30, weight="bold", color=color, va="center")
-    panel.text(0, 0.72, f"score {found.score:.3f}", fontsize=15, va="center")
+    headline = textwrap.fill(words.LEVELS[found.level], 24)
+    panel.text(0, 0.86, headline, fontsize=19, weight="bold", color=color, va="center")
+    panel.text(0, 0.68, f"score {found.score:.3f}", fontsize=15, va="center")
     low, high = found.bounds
     for name, start, end in zip(BANDS, (0, low, high), (low, high, 1), strict=True):
         panel.barh(0.5, end - start, height=0.07, left=start, color=_color(name))
@@ -84,7 +85,7 @@ def _show_verdict(panel: axes.Axes, result: Result) -> None:
         panel.plot([place, place], [0.42, 0.465], color=QUIET, linewidth=1)
         side = "left" if place < 0.5 else "right"
         panel.text(place, 0.37, text, fontsize=10.5, color=QUIET, ha=side, va="center")
-    meaning = textwrap.fill(report.MEANINGS[found.reason or found.label], 52)
+    meaning = textwrap.fill(words.MEANINGS[found.reason or found.level], 52)
     panel.text(0, 0.24, meaning, fontsize=10.5, color=QUIET, va="top", linespacing=1.35)
 
 

@@ -94,7 +94,8 @@ def _marks(
 
 
 def _text(face: FaceScore, label: str | None) -> str:
+    person = face.track + 1  # as pages count them
     if face.quality is not None:
-        return f"{face.track}: not judged, {words.FLAWS[face.quality]}"
+        return f"{person}: not judged, {words.FLAWS[face.quality]}"
     word = "not yet judged" if label is None else words.LABELS[label]
-    return f"{face.track}: {word}, {words.percent(face.score)} here"
+    return f"{person}: {word}, {words.percent(face.score)} here"
