@@ -10,8 +10,8 @@ left out, also where the checkpoint is chosen: reals of the validation split are
 themselves. More reals of other cameras: `'--config.data.more=(("data/others:train", 0.5),)'`.
 
 Reached, on the reals of DFDC, of FFHQ and of studio portraits, in half an hour of processor time (a
-quarter of an hour on two cores): frame AUC 0.61 and 0.60 on held-out originals of DFDC by two
-seeds, 0.60 and 0.55 on photographs retouched by hand (docs/real_faces.md). Nobody has published a
+quarter of an hour on two cores): frame AUC 0.60 to 0.61 on held-out originals of DFDC by three
+seeds, 0.55 to 0.60 on photographs retouched by hand (docs/real_faces.md). Nobody has published a
 network this small; configs/efficientnet_b4_sbi.py states what large ones reach.
 """
 

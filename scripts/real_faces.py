@@ -94,18 +94,21 @@ def train(row: rows.Row, data: pathlib.Path, workdir: pathlib.Path) -> None:
 def combine(seed: int, runs: pathlib.Path) -> None:
     """Averages the logits of the supervised and the self-blending model.
 
-    What the average, and the one training of both, have more of AUC than either goes with it.
+    What the average, and the one training of both where that is there, have more of AUC than either
+    goes with it.
     """
     key, both = f"average-{seed}", f"both-{seed}"
     singles = [f"{name}-{seed}" for name in ("supervised", "sbi")]
-    needed = (figures.scores_of(each, corpora.TESTS[0]) for each in (*singles, both))
-    if figures.read(key) is not None or not all(map(pathlib.Path.is_file, needed)):
+    kept = [k for k in (*singles, both) if figures.scores_of(k, corpora.TESTS[0]).is_file()]
+    if figures.read(key) is not None or not set(singles) <= set(kept):
         return
     out = runs / key
     report = average.write(singles, out, run)
     more = {}
     for test in corpora.TESTS:
-        scores = {key: out / test / score_table.PARQUET_FILE, both: figures.scores_of(both, test)}
+        scores = {key: out / test / score_table.PARQUET_FILE}
+        if both in kept:
+            scores[both] = figures.scores_of(both, test)
         for (name, file), single in itertools.product(scores.items(), singles):
             compared = out / f"{name}_against_{single}_{test}.json"
             difference = average.compare(figures.scores_of(single, test), file, compared, run)

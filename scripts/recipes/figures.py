@@ -57,7 +57,9 @@ def scores_of(key: str, test: str) -> pathlib.Path:
 
 
 def _name(part: dict[str, Any]) -> str:
-    return pathlib.PurePath(part["name"].rpartition(":")[0]).name
+    """The test of a dataset, "DIR/ciplab:test", or of kept scores, "ciplab/scores.parquet"."""
+    name = pathlib.PurePath(part["name"])
+    return name.parent.name if name.suffix == ".parquet" else name.name.rpartition(":")[0]
 
 
 def _of_dataset(part: dict[str, Any]) -> dict[str, Any]:
