@@ -3,8 +3,8 @@
     DFJAX_TEST_DATA=DIR python scripts/scope.py [MODEL]
 
 Makes 200 pictures, 40 of each kind: textures and noise without a face, crowds of twelve faces,
-faces of 24 pixels, faces upside down, and drawn people. The faces are those of DIR/ffhq_real. Prints
-how many are "not applicable", and how many get each other level of evidence.
+faces of 24 pixels, faces upside down, and drawn people. The faces are those of DIR/ffhq_real.
+Prints how many are "not applicable", and how many get each other level of evidence.
 """
 
 import collections

@@ -12,6 +12,8 @@ export function clock(seconds) {
   return `${Math.floor(tenths / 600)}:${rest}.${tenths % 10}`;
 }
 
+export const spaced = (code) => code.replaceAll("_", " ");
+
 export const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 export const personName = (track) => `person ${track + 1}`;
