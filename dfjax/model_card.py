@@ -10,6 +10,7 @@ import json
 import math
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -139,10 +140,24 @@ class Decision:
             for factor in (_tolerance(share / num_tracks, reals) for share in STRICTER)
         )
 
+    def moment_limit(self, num_frames: int, length: int, num_tracks: int = 1) -> float:
+        """Returns the mean from which `length` faces in a row of a track are a moment.
+
+        It is the limit of a track of that length, as if each such part of the `num_frames` faces
+        of each of `num_tracks` tracks were a track of its own.
+        """
+        return self.bounds(length, max(1, num_frames // length) * num_tracks)[1]
+
     def decide(self, score: float, num_frames: int = 1, num_tracks: int = 1) -> str:
         """Returns one of `VERDICTS` for the score of a track; the numbers are those of `bounds`."""
         low, high = self.bounds(num_frames, num_tracks)
         return INCONCLUSIVE if low <= score < high else LABELS[int(score >= high)]
+
+
+def running_means(scores: Sequence[float], length: int) -> np.ndarray:
+    """Returns the mean of every `length` scores in a row, float64 [N - length + 1]."""
+    sums = np.cumsum([0.0, *scores])
+    return (sums[length:] - sums[:-length]) / length
 
 
 def _tolerance(share: float, count: int) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dfjax import model_card
 from dfjax.faces import quality
 from dfjax.faces.align import Crop
 from dfjax.media.shots import Shot
@@ -135,26 +136,11 @@ def judge_tracks(
     return verdicts
 
 
-def moment_limit(num_frames: int, length: int, num_tracks: int, decision: Decision) -> float:
-    """Returns the mean from which `length` faces in a row of a track are a moment.
-
-    It is the limit of a track of that length, as if each such part of its `num_frames` faces were a
-    track of its own.
-    """
-    return decision.bounds(length, max(1, num_frames // length) * num_tracks)[1]
-
-
-def running_means(scores: Sequence[float], length: int) -> np.ndarray:
-    """Returns the mean of every `length` scores in a row, float64 [N - length + 1]."""
-    sums = np.cumsum([0.0, *scores])
-    return (sums[length:] - sums[:-length]) / length
-
-
 def _has_moment(scores: Sequence[float], length: int, num_tracks: int, decision: Decision) -> bool:
     if len(scores) < 2 * length:  # it would be most of the track
         return False
-    limit = moment_limit(len(scores), length, num_tracks, decision)
-    return bool(running_means(scores, length).max() >= limit)
+    limit = decision.moment_limit(len(scores), length, num_tracks)
+    return bool(model_card.running_means(scores, length).max() >= limit)
 
 
 def judge(
@@ -222,8 +208,8 @@ def moments(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> list[M
     tracks = {number: own for number, own in tracks.items() if len(own) >= length}
     found = []
     for number, own in tracks.items():
-        limit = moment_limit(len(own), length, len(tracks), decision)
-        means = running_means([face.score for face in own], length)
+        limit = decision.moment_limit(len(own), length, len(tracks))
+        means = model_card.running_means([face.score for face in own], length)
         inside = np.zeros(len(own), bool)
         for begin in np.flatnonzero(means >= limit):
             inside[begin : begin + length] = True

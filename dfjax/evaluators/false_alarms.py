@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dfjax import verdict
+from dfjax import model_card
 from dfjax.evaluators import score_table
 from dfjax.evaluators.score_table import ScoreTable
 from dfjax.model_card import LABELS, Decision, ModelCard
@@ -139,7 +139,7 @@ def _peaks(faces: ScoreTable, track: np.ndarray, num_tracks: int, length: int) -
     starts = np.flatnonzero(np.diff(track[order])) + 1
     for rows in np.split(order, starts):
         if len(rows) >= 2 * length:
-            peak[track[rows[0]]] = verdict.running_means(faces.score[rows], length).max()
+            peak[track[rows[0]]] = model_card.running_means(faces.score[rows], length).max()
     return peak
 
 
@@ -150,7 +150,7 @@ def _outcome(
     counts, count_of = np.unique(num_frames, return_inverse=True)
     limits = np.array(
         [
-            [(*decision.bounds(n, m), verdict.moment_limit(n, length, m, decision)) for n in counts]
+            [(*decision.bounds(n, m), decision.moment_limit(n, length, m)) for n in counts]
             for m in range(1, max(FACES) + 1)
         ]
     )

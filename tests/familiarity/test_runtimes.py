@@ -84,7 +84,7 @@ def test_a_stranger_gets_no_verdict_from_predict_and_the_report_says_why(
     assert known["reason"] != "unlike_training"
     assert (strange["verdict"], strange["reason"]) == ("inconclusive", "unlike_training")
     assert strange["score"] is None
-    assert strange["text"] == f"No verdict: {words.REASONS['unlike_training']}."
+    assert strange["text"] == f"Not applicable: {words.REASONS['unlike_training']}."
     rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
     assert rows[1]["reason"] == "unlike_training"
     html = tmp_path / strange["report"]
