@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from dfjax import train
+from dfjax import registry, train
 from tests.docs import pages
 
 TEXT = (pages.ROOT / "docs" / "extending.md").read_text()
@@ -55,6 +55,9 @@ def workdir(prepared, tmp_path_factory, quick_compilation):
     config.evals, config.writers = of_evaluator.evals, of_writer.writers
     config.update_from_flattened_dict({"data.dir": str(prepared), **OVERRIDES})
     train.train(config, folder / "run")
+    # The names were of this run alone: messages that list names are tested in this process, too.
+    for kind, name in [("loss", "poly"), ("evaluator", "calibration"), ("metric writer", "csv")]:
+        del registry._ENTRIES[kind][name]
     return folder / "run"
 
 

@@ -1,6 +1,7 @@
 """One model, one score: whatever it was saved as and whatever runs it."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import json
@@ -194,8 +195,11 @@ def test_a_flipped_bit_is_not_another_model(run, tmp_path):
         flipped = bytearray(sound)
         flipped[place] ^= 1
         largest.write_bytes(flipped)
-        try:
+        with contextlib.suppress(ValueError):
             assert tree.digest(Run.open(tmp_path / "run").evaluated()[2]) == expected
-        except ValueError as error:
-            refused.append(str(error))
-    assert any("holds other weights than were saved" in message for message in refused)
+    # A flip that the storage does not notice is rare, so one is made of the other side.
+    largest.write_bytes(sound)
+    for file in folder.rglob("_CHECKPOINT_METADATA"):
+        file.write_text(file.read_text().replace(expected, expected[::-1]))
+    with pytest.raises(ValueError, match="holds other weights than were saved"):
+        Run.open(tmp_path / "run").evaluated()
