@@ -17,6 +17,7 @@ def base() -> ml_collections.ConfigDict:
     c.model.width = placeholder(int)  # channels of the first stage, or of every token
     c.model.native_size = placeholder(int)  # side of the input that published weights expect
     c.model.dropout = placeholder(float)  # rate before the head
+    c.model.clip_attention = placeholder(int)  # units of the head that weighs frames of a clip
     c.model.stochastic_depth = placeholder(float)  # drop rate of the last residual branch
     c.model.zero_init_residual = placeholder(bool)  # residual blocks begin as the identity
     c.model.pool = placeholder(str)  # of a transformer: token, mean or attention
@@ -119,12 +120,17 @@ def base() -> ml_collections.ConfigDict:
     c.degrade.publication.film_crf = (17.0, 40.0)
     c.degrade.publication.film_motion = 0.01  # largest share of the side between two frames
 
-    c.batch_size = 64  # images per update over all devices and processes, half of them fake
+    # Images per update over all devices and processes, half of them fake; with attention, clips.
+    c.batch_size = 64
     c.grad_accum_steps = 1  # microbatches per update, each of whole (real, fake) pairs
     c.num_steps = 10_000  # updates
     # Of a run that trains the head alone (optimizer.lr_rules): draws of each crop whose embeddings
     # are computed once, before the first step, and kept in the workdir. 0: anew at every step.
     c.cache_views = 0
+    # How the frames of a clip become one score (dfjax/pooling.py): mean, confidence or attention.
+    # The last is trained: see configs/clips.py.
+    c.pooling = "mean"
+    c.clip_frames = 16  # with attention, frames of a clip that an update sees
     c.loss = "bce"  # a name of the loss registry: bce or focal
     c.label_smoothing = 0.0  # 0.1 trains towards 0.05 and 0.95
     c.ema_decay = 0.0  # decay of the averaged weights that evaluation then uses; 0 is off

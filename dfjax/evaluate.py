@@ -20,6 +20,7 @@ from dfjax import (
     files,
     model_card,
     models,
+    pooling,
     progress,
     recipe,
     sharding,
@@ -36,7 +37,6 @@ from dfjax.evaluators import (
     frame,
     run_gate,
     self_blended,
-    video,
 )
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.evaluators.judge import Judge, Score
@@ -92,6 +92,7 @@ def evaluate(
         error_rate=error_rate,
         quality=fit_card.quality_limits(run),
         gate=gate,
+        pooling=run.pooling,
         further=_score_further(run, score) if gate else (),
         model_name=run.config.model.name,
         model_arguments={
@@ -264,7 +265,7 @@ def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
         "decisions": f"fitted on {validation.name}, then frozen",
         "threshold_rule": "highest balanced accuracy on the validation split, within the band of "
         f"the error rate, then frozen{of_what}",
-        "video_score": video.RULE,
+        "video_score": pooling.IN_WORDS[run.pooling],
         "verdict": words.RULE,
         "trained_on": ", ".join(
             [f"{run.dataset.name}:{run.config.data.train_split}"]

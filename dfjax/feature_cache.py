@@ -1,8 +1,9 @@
 """Embeddings that a frozen backbone made once, on disk: what a head is trained on, step by step.
 
-The folder `features` of a workdir holds the rows of the first pairs of the run, in their order:
+The folder `features` of a workdir holds rows in their order: those of the first pairs of the run,
+or, where clips are trained on, those of the training data.
 
-    features.npy   float32 [N, C], as `steps.embed` makes them of augmented crops
+    features.npy   float32 [N, C], as `steps.embed` makes them of crops
     labels.npy     float32 [N]
     progress.json  `backbone`, a digest of what made them, and `rows`, how many are there
 
@@ -23,7 +24,7 @@ FOLDER = "features"
 
 
 class FeatureCache:
-    """The embeddings and labels of N rows, 2i and 2i + 1 those of pair i."""
+    """The embeddings and labels of N rows; of pairs, 2i and 2i + 1 are those of pair i."""
 
     def __init__(self, workdir: pathlib.Path, *, rows: int, channels: int, backbone: str):
         """Opens what is there, if the backbone of this digest made it; else begins anew.
@@ -32,7 +33,7 @@ class FeatureCache:
           UserError: the disk has no room.
         """
         self._folder = workdir / FOLDER
-        self._channels = channels
+        self.channels = channels
         self._note = {"backbone": backbone, "shape": [rows, channels]}
         self.num_rows, self.done = rows, self._read_progress()
         is_new = not self.done
@@ -40,14 +41,14 @@ class FeatureCache:
             size = 4 * rows * (channels + 1)
             files.require_space(workdir, size, f"the embeddings of {rows} crops")
             self._folder.mkdir(parents=True, exist_ok=True)
-        self._features = self._open("features", (rows, channels), is_new=is_new)
+        self._stored = self._open("features", (rows, channels), is_new=is_new)
         self._labels = self._open("labels", (rows,), is_new=is_new)
 
     def append(self, features: np.ndarray, labels: np.ndarray) -> None:
         """Stores the next rows, [B, C] and [B]."""
         end = self.done + len(labels)
-        self._features[self.done : end], self._labels[self.done : end] = features, labels
-        self._features.flush()
+        self._stored[self.done : end], self._labels[self.done : end] = features, labels
+        self._stored.flush()
         self._labels.flush()
         self.done = end
         files.replace_json(self._folder / "progress.json", {**self._note, "rows": end})
@@ -55,7 +56,7 @@ class FeatureCache:
     def abstract_batch(self, batch_size: int) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of a batch."""
         return {
-            "image": jax.ShapeDtypeStruct((batch_size, self._channels), np.float32),
+            "image": jax.ShapeDtypeStruct((batch_size, self.channels), np.float32),
             "label": jax.ShapeDtypeStruct((batch_size,), np.float32),
         }
 
@@ -69,8 +70,12 @@ class FeatureCache:
         while True:
             pairs = self.pairs_of(step, batch_size=batch_size, seed=seed)
             rows = (2 * np.array(pairs)[:, None] + [0, 1]).ravel()
-            yield {"image": self._features[rows], "label": self._labels[rows]}
+            yield {"image": self.features(rows), "label": self._labels[rows]}
             step += 1
+
+    def features(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the embeddings [..., C] of rows [...]."""
+        return self._stored[rows]
 
     def pairs_of(self, step: int, *, batch_size: int, seed: int) -> list[int]:
         """Returns the numbers of the pairs in the batch of a step."""

@@ -3,8 +3,8 @@
 import contextlib
 import functools
 import pathlib
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ from dfjax.errors import UserError
 from dfjax.feature_cache import FeatureCache
 from dfjax.models import layers
 
-_HEAD = "head"
+HEAD = "head"
 
 
 class HeadOnly(nn.Module):
@@ -33,26 +33,44 @@ class HeadOnly(nn.Module):
 
     @nn.compact
     def __call__(self, embedding: jax.Array, *, train: bool = False) -> jax.Array:
-        return layers.BinaryHead(dropout=self.dropout, name=_HEAD)(embedding, train=train)
+        return layers.BinaryHead(dropout=self.dropout, name=HEAD)(embedding, train=train)
 
 
-def require_frozen(params: Any, rules: optim.Rules) -> None:
+class Cached(NamedTuple):
+    """What a run trains on whose backbone is frozen, in place of images.
+
+    Attributes:
+      model: called with embeddings in place of images; its variables are those of the network.
+      stream: batches of them.
+      batch: shapes and types of a batch.
+      pairs_of: the numbers of the pairs in the batch of a step.
+    """
+
+    model: nn.Module
+    stream: Generator
+    batch: dict[str, jax.ShapeDtypeStruct]
+    pairs_of: Callable[[int], Sequence[int]]
+
+
+def require_frozen(params: Any, rules: optim.Rules, setting: str) -> None:
     """Checks that embeddings may be computed once: nothing but the head is trained, by one process.
+
+    `setting` is what asks for it.
 
     Raises:
       UserError: something else is.
     """
     if jax.process_count() > 1:
-        raise UserError("cache_views: the head is trained by one process: leave --distributed out")
-    trained = [name for name in optim.trained(params, rules) if not name.startswith(f"{_HEAD}/")]
+        raise UserError(f"{setting}: the head is trained by one process: leave --distributed out")
+    trained = [name for name in optim.trained(params, rules) if not name.startswith(f"{HEAD}/")]
     if trained:
         raise UserError(
-            f"cache_views needs a frozen backbone, and {trained[0]} would be trained: set "
+            f"{setting} needs a frozen backbone, and {trained[0]} would be trained: set "
             """optimizer.lr_rules=((r"head/.*", 1.0), (r".*", 0.0))"""
         )
 
 
-def embed_pairs(
+def prepare(
     workdir: pathlib.Path,
     state: steps.TrainState,
     *,
@@ -60,24 +78,24 @@ def embed_pairs(
     image_size: int,
     num_pairs: int,
     batch_size: int,
+    seed: int,
     read: Callable[[int], Generator],
     augment: Callable[[dict[str, jax.Array]], dict[str, jax.Array]],
     mesh: Mesh,
-) -> FeatureCache:
-    """The embeddings of at least `num_pairs` pairs, in whole batches.
+    start: int,
+) -> Cached:
+    """Embeds `num_pairs` pairs at least, in whole batches; returns what step `start` begins with.
 
     What an earlier start of the run computed is not computed again. `read` gives the batches of
     `pipeline.train_stream` from a step on, `augment` what the network sees of one; the first of all
     is drawn as a contact sheet.
     """
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
-    image = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.uint8)
-    embed = jax.jit(functools.partial(steps.embed, model=model, image_size=image_size))
+    variables, embed, channels = make_embed(state, model, image_size)
     cache = FeatureCache(
         workdir,
         rows=-(-2 * num_pairs // batch_size) * batch_size,
-        channels=jax.eval_shape(embed, variables, image).shape[1],
-        backbone=tree.digest(jax.device_get(_backbone(state))),
+        channels=channels,
+        backbone=digest(state),
     )
     bar = progress.Progress("embed", cache.num_rows, start=cache.done, unit="crops")
     with bar, contextlib.closing(read(cache.done // batch_size)) as stream:
@@ -88,10 +106,25 @@ def embed_pairs(
                 contact_sheet.write(workdir / contact_sheet.FIRST_BATCH, stored, batch)
             cache.append(np.asarray(embed(variables, batch["image"])), np.asarray(batch["label"]))
             bar.update(cache.done)
-    return cache
+    return Cached(
+        model=HeadOnly(model.dropout),
+        stream=cache.batches(batch_size=batch_size, seed=seed, start=start),
+        batch=sharding.abstract(cache.abstract_batch(batch_size), sharding.by_batch(mesh)),
+        pairs_of=functools.partial(cache.pairs_of, batch_size=batch_size, seed=seed),
+    )
 
 
-def _backbone(state: steps.TrainState) -> dict[str, Any]:
-    """The variables of everything but the head."""
-    params = {name: value for name, value in state.params.items() if name != _HEAD}
-    return {"params": params, "batch_stats": state.batch_stats}
+def make_embed(
+    state: steps.TrainState, model: nn.Module, image_size: int
+) -> tuple[dict[str, Any], Callable[..., jax.Array], int]:
+    """Returns (variables, what makes embeddings of them and of images, how many channels)."""
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    image = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.uint8)
+    embed = jax.jit(functools.partial(steps.embed, model=model, image_size=image_size))
+    return variables, embed, jax.eval_shape(embed, variables, image).shape[1]
+
+
+def digest(state: steps.TrainState) -> str:
+    """Returns the digest of the variables of everything but the head."""
+    params = {name: value for name, value in state.params.items() if name != HEAD}
+    return tree.digest(jax.device_get({"params": params, "batch_stats": state.batch_stats}))

@@ -10,12 +10,11 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from dfjax import compatibility, files, logistic
+from dfjax import compatibility, files, logistic, pooling
 from dfjax.corpora.clip import LABELS
 from dfjax.errors import UserError
 from dfjax.faces.crop_spec import CropSpec
@@ -154,12 +153,6 @@ class Decision:
         return INCONCLUSIVE if low <= score < high else LABELS[int(score >= high)]
 
 
-def running_means(scores: Sequence[float], length: int) -> np.ndarray:
-    """Returns the mean of every `length` scores in a row, float64 [N - length + 1]."""
-    sums = np.cumsum([0.0, *scores])
-    return (sums[length:] - sums[:-length]) / length
-
-
 def _tolerance(share: float, count: int) -> float:
     """How many standard deviations above the mean of `count` values hardly a `share` lies."""
     quantile = logistic.normal_quantile(1 - share)
@@ -248,6 +241,7 @@ class ModelCard:
       temperature: a score is sigmoid(logit / temperature).
       quality: what a face needs to count.
       min_video_frames: usable faces that a track of a video needs for a verdict.
+      pooling: one of `pooling.RULES`: how much each usable face counts in the score of its track.
       embedding: how faces unlike the training data are told; None: they are not.
       isotonic: what share of crops with a score is fake; None: not fitted, as of earlier cards.
       release: who it is to others; None: it was not published.
@@ -265,6 +259,7 @@ class ModelCard:
     temperature: float = 1.0
     quality: QualityLimits = QualityLimits()
     min_video_frames: int = 3
+    pooling: str = "mean"
     embedding: Embedding | None = None
     isotonic: Isotonic | None = None
     release: Release | None = None
@@ -277,6 +272,17 @@ class ModelCard:
     def score(self, logit: np.ndarray) -> np.ndarray:
         """Returns P(fake) in 0..1, float64, of logits."""
         return logistic.to_score(logit, self.temperature)
+
+    def weigh(self, score: np.ndarray, attention: np.ndarray) -> np.ndarray:
+        """Returns how much crops count in the score of their track (`pooling.weights`)."""
+        return pooling.weights(self.pooling, score, attention)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the network says of a crop, as `inference.runtimes.OUTPUTS` names it."""
+        has_attention = bool(self.model_arguments.get("clip_attention"))
+        said = {"logit": True, "strangeness": bool(self.maps), "attention": has_attention}
+        return tuple(name for name, is_there in said.items() if is_there)
 
     @property
     def maps(self) -> tuple[tuple[str, int], ...]:
@@ -320,7 +326,7 @@ class ModelCard:
           UserError: another format, a field missing or unknown, or labels that mean something else;
             the message says what to do.
         """
-        fields = {"isotonic": None, "release": None, **value}
+        fields = {"isotonic": None, "release": None, "pooling": "mean", **value}
         compatibility.CARD.require(fields.pop("format", None), where)
         labels = fields.pop("labels", None)
         if labels != list(LABELS):
@@ -329,6 +335,7 @@ class ModelCard:
         if wrong := sorted(names.symmetric_difference(fields)):
             raise compatibility.CARD.unreadable(where, f"it lacks or has in excess {wrong}")
         try:
+            pooling.require_known(fields["pooling"])
             fields["crop_spec"] = CropSpec.from_json(fields["crop_spec"])
             fields["decisions"] = {k: _read_decision(v) for k, v in fields["decisions"].items()}
             fields["quality"] = QualityLimits(**fields["quality"])

@@ -10,7 +10,7 @@ import optax
 from flax import linen as nn
 from jax.sharding import Mesh
 
-from dfjax import models, optim, sharding, steps
+from dfjax import models, optim, pooling, sharding, steps
 from dfjax.augment import batch as augment_batch
 from dfjax.augment.settings import Settings
 from dfjax.data import pipeline, sampling
@@ -57,6 +57,25 @@ def check_periods(config: ml_collections.ConfigDict) -> None:
     if name not in config.evals or not metric:
         choices = ", ".join(f"{name}/auc" for name in sorted(config.evals))
         raise UserError(f"select_by {config.select_by!r} is not measured: use one like {choices}")
+
+
+def check_pooling(config: ml_collections.ConfigDict) -> None:
+    """Checks that a run that pools by attention has what attention is learned from.
+
+    Raises:
+      UserError: it lacks a setting, or has one that means nothing here; or no rule has that name.
+    """
+    pooling.require_known(config.pooling)
+    if config.pooling != pooling.LEARNED:
+        return
+    if not config.model.clip_attention:
+        raise UserError('pooling "attention" needs a head that learns it: set model.clip_attention')
+    if config.blend.share:
+        raise UserError("pooling is learned from whole fakes, not from blends: set blend.share=0")
+    if config.cache_views:
+        raise UserError("pooling embeds each crop once, as it is stored: set cache_views=0")
+    if config.clip_frames < 2:
+        raise UserError(f"clip_frames {config.clip_frames}: use 2 or more")
 
 
 def make_reading(config: ml_collections.ConfigDict) -> pipeline.Reading:

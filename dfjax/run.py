@@ -138,6 +138,11 @@ class Run:
         """
         return models.build(**{**self.config.model, "dtype": "float32"})
 
+    @property
+    def pooling(self) -> str:
+        """How the frames of a clip become one score, one of `pooling.RULES`."""
+        return self.config.get("pooling", "mean")  # runs of earlier versions do not say
+
     def variables(self, step: int | None = None) -> tuple[dict[str, Any], int]:
         """Returns (variables as numpy arrays, step) of a checkpoint; None: of the best one.
 

@@ -6,9 +6,10 @@ import pathlib
 import jax
 import ml_collections
 
-from dfjax import contact_sheet, recipe, sharding
+from dfjax import contact_sheet, pooling, recipe, sharding
 from dfjax.data import builder
 from dfjax.data.training import Training
+from dfjax.errors import UserError
 
 
 def show_batch(config: ml_collections.ConfigDict, step: int, out: pathlib.Path) -> None:
@@ -17,6 +18,10 @@ def show_batch(config: ml_collections.ConfigDict, step: int, out: pathlib.Path) 
     Raises:
       UserError: the data cannot be read, lack a class, or the batch size does not fit.
     """
+    if config.pooling == pooling.LEARNED:
+        raise UserError(
+            "what learns pooling sees crops as they are stored: there is no batch to draw"
+        )
     mesh = sharding.make_mesh()
     sharding.check_train_batch_size(config.batch_size, mesh, config.grad_accum_steps)
     dataset = builder.open_dataset(config.data.dir)

@@ -13,6 +13,7 @@ from clu import parameter_overview
 
 from dfjax import (
     checkpoint,
+    clip_training,
     contact_sheet,
     divergence,
     files,
@@ -20,6 +21,7 @@ from dfjax import (
     heartbeat,
     lock,
     losses,
+    pooling,
     preemption,
     profiling,
     progress,
@@ -32,7 +34,7 @@ from dfjax import (
     walk,
     writer,
 )
-from dfjax.data import builder
+from dfjax.data import builder, sampling
 from dfjax.data.training import Training
 from dfjax.errors import PreemptedError
 from dfjax.evaluators import chosen, frame
@@ -91,6 +93,8 @@ def _train(
     # What would end the run later is refused here, before minutes go into compiling and hours into
     # steps; nothing is written into the workdir until all of it holds. Of several processes the
     # first alone reads and writes there, because the others may be on machines without it.
+    recipe.check_pooling(config)
+    learns_pooling = config.pooling == pooling.LEARNED
     mesh = sharding.make_mesh()
     sharding.check_train_batch_size(config.batch_size, mesh, config.grad_accum_steps)
     recipe.check_periods(config)
@@ -117,14 +121,20 @@ def _train(
     init_key, train_key, augment_key = recipe.make_keys(config.seed)
     model, tx, schedule, init = recipe.build(config)
     like = recipe.abstract_state(init, mesh)
-    if config.cache_views:
-        head_training.require_frozen(like.params, config.optimizer.lr_rules)
+    if learns_pooling:
+        head_training.require_frozen(like.params, config.optimizer.lr_rules, "pooling")
+    elif config.cache_views:
+        head_training.require_frozen(like.params, config.optimizer.lr_rules, "cache_views")
     needed = 2 * tree.num_bytes(like)
     sharding.from_first(lambda: files.require_space(workdir, needed, "two checkpoints of this run"))
     loss = losses.build(config.loss, label_smoothing=config.label_smoothing)
     predict = functools.partial(gate.predict, model=model, image_size=config.data.image_size)
     scorer = frame.FrameScorer(
-        jax.jit(predict), mesh, config.eval.batch_size, recipe.make_reading(config)
+        jax.jit(predict),
+        mesh,
+        config.eval.batch_size,
+        recipe.make_reading(config),
+        config.pooling,
     )
     measures = chosen.build(entries, targets, scorer, select_by=config.select_by)
     selector = config.select_by.partition("/")[0]
@@ -177,29 +187,35 @@ def _train(
     batch = sharding.abstract_batch(
         config.batch_size, config.data.image_size, dataset.crop_spec.landmarks, mesh
     )
-    if config.cache_views:
+    first = start + left_out  # batch n is a function of n
+    cached = None
+    if learns_pooling or config.cache_views:
         walk.mark_output(workdir)
-        cache = head_training.embed_pairs(
+        prepare = functools.partial(
+            clip_training.prepare if learns_pooling else head_training.prepare,
             workdir,
             state,
             model=model,
             image_size=config.data.image_size,
-            num_pairs=config.cache_views * pairs.epoch,
             batch_size=config.batch_size,
-            read=lambda step: stream_from(start=step),
-            augment=functools.partial(augment, key=augment_key),
+            seed=config.seed,
             mesh=mesh,
+            start=first,
         )
-        stream = cache.batches(
-            batch_size=config.batch_size, seed=config.seed, start=start + left_out
-        )
-        pairs_of = functools.partial(cache.pairs_of, batch_size=config.batch_size, seed=config.seed)
-        batch = sharding.abstract(cache.abstract_batch(config.batch_size), by_rows)
+        if learns_pooling:
+            reading = recipe.make_reading(config)
+            cached = prepare(pairs=pairs, frames=config.clip_frames, reading=reading)
+        else:
+            cached = prepare(
+                num_pairs=config.cache_views * pairs.epoch,
+                read=lambda step: stream_from(start=step),
+                augment=functools.partial(augment, key=augment_key),
+            )
+        model, stream, batch, pairs_of = cached
         augment = jax.jit(lambda batch, _: batch, out_shardings=by_rows)
-        model = head_training.HeadOnly(model.dropout)
     else:
-        stream = stream_from(start=start + left_out)  # batch n is a function of n
-        pairs_of = functools.partial(_pairs_of, batch_size=config.batch_size)
+        stream = stream_from(start=first)
+        pairs_of = functools.partial(sampling.pairs_of, batch_size=config.batch_size)
     train_step = functools.partial(
         steps.train_step,
         model=model,
@@ -297,7 +313,7 @@ def _train(
                 batch = augment(batch, augment_key)
                 state, step_metrics = train_step(state, batch, train_key)
                 # Drawn while the devices compute: other processes would wait for this one.
-                if step == 0 and not config.cache_views and is_first:
+                if step == 0 and not cached and is_first:
                     walk.mark_output(workdir)
                     contact_sheet.write(workdir / contact_sheet.FIRST_BATCH, read, batch)
                 # The log reads one step late: reading this step's metrics would wait for the
@@ -331,12 +347,6 @@ def _train(
     if is_ending:
         raise PreemptedError(f"asked to end: {workdir} is saved at step {step}, and goes on there")
     say(f"step {step}: best checkpoint {checkpoints.best_step} by {config.select_by}, in {workdir}")
-
-
-def _pairs_of(step: int, *, batch_size: int) -> range:
-    """The numbers of the pairs in the batch of a step."""
-    size = batch_size // 2
-    return range(step * size, (step + 1) * size)
 
 
 def _stalled(history: Sequence[float], patience: int) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dfjax import model_card
+from dfjax import pooling
 from dfjax.faces import quality
 from dfjax.faces.align import Crop
 from dfjax.media.shots import Shot
@@ -67,6 +67,7 @@ class FaceScore:
       quality: why the face does not count towards the verdict, a key of `words.REASONS`; None: it
         counts.
       crop: what the model saw; None: scores alone were kept.
+      weight: how much it counts in the score of its track (`ModelCard.weigh`).
     """
 
     frame: int
@@ -75,6 +76,7 @@ class FaceScore:
     score: float
     quality: str | None
     crop: Crop | None = None
+    weight: float = 1.0
 
 
 def check_quality(
@@ -90,18 +92,27 @@ def check_quality(
     )
 
 
-def usable_scores(faces: Sequence[FaceScore]) -> dict[int, list[float]]:
-    """Returns the scores of each track's usable faces, in order; tracks without one are absent."""
-    usable: dict[int, list[float]] = {}
+def usable_faces(faces: Sequence[FaceScore]) -> dict[int, list[FaceScore]]:
+    """Returns each track's usable faces, in order; tracks without one are absent."""
+    usable: dict[int, list[FaceScore]] = {}
     for face in faces:
         if face.quality is None:
-            usable.setdefault(face.track, []).append(face.score)
+            usable.setdefault(face.track, []).append(face)
     return usable
 
 
 def track_scores(faces: Sequence[FaceScore]) -> dict[int, float]:
-    """Returns the mean score of each track over its usable faces; tracks without one are absent."""
-    return {track: float(np.mean(scores)) for track, scores in usable_scores(faces).items()}
+    """Returns the score of each track by its usable faces; tracks without one are absent."""
+    return {track: pool(own) for track, own in usable_faces(faces).items()}
+
+
+def pool(faces: Sequence[FaceScore]) -> float:
+    """Returns P(fake) by all of these faces, at least one."""
+    return float(pooling.mean(*_scores_and_weights(faces)))
+
+
+def _scores_and_weights(faces: Sequence[FaceScore]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([face.score for face in faces]), np.array([face.weight for face in faces])
 
 
 def judge_tracks(
@@ -112,9 +123,9 @@ def judge_tracks(
     A track of a picture needs one usable face, a track of a video `card.min_video_frames`. Limits
     are those of `num_tracks` tracks; None: as many as are judged.
     """
-    usable = usable_scores(faces)
+    usable = usable_faces(faces)
     needed = card.min_video_frames if kind == "video" else 1
-    num_judged = num_tracks or sum(len(scores) >= needed for scores in usable.values())
+    num_judged = num_tracks or sum(len(own) >= needed for own in usable.values())
     decision = card.decision(kind)
     verdicts = {}
     for track in sorted({face.track for face in faces}):
@@ -122,7 +133,7 @@ def judge_tracks(
             reason = _most_common([face.quality for face in faces if face.track == track])
             verdicts[track] = Verdict(INCONCLUSIVE, None, reason)
             continue
-        score, num_frames = float(np.mean(usable[track])), len(usable[track])
+        score, num_frames = pool(usable[track]), len(usable[track])
         if num_frames < needed:
             verdicts[track] = Verdict(INCONCLUSIVE, score, "too_few_frames")
             continue
@@ -136,11 +147,13 @@ def judge_tracks(
     return verdicts
 
 
-def _has_moment(scores: Sequence[float], length: int, num_tracks: int, decision: Decision) -> bool:
-    if len(scores) < 2 * length:  # it would be most of the track
+def _has_moment(
+    faces: Sequence[FaceScore], length: int, num_tracks: int, decision: Decision
+) -> bool:
+    if len(faces) < 2 * length:  # it would be most of the track
         return False
-    limit = decision.moment_limit(len(scores), length, num_tracks)
-    return bool(model_card.running_means(scores, length).max() >= limit)
+    limit = decision.moment_limit(len(faces), length, num_tracks)
+    return bool(pooling.running_means(*_scores_and_weights(faces), length).max() >= limit)
 
 
 def judge(
@@ -169,7 +182,7 @@ def judge_shots(
 ) -> list[Verdict]:
     """Returns the verdict on each shot of a video, with the limits of the whole file."""
     parts = [[face for face in faces if shot.first <= face.frame < shot.stop] for shot in shots]
-    counts = [len(scores) for part in parts for scores in usable_scores(part).values()]
+    counts = [len(own) for part in parts for own in usable_faces(part).values()]
     num_judged = sum(count >= card.min_video_frames for count in counts)
     return [judge(part, kind="video", card=card, num_tracks=num_judged) for part in parts]
 
@@ -188,8 +201,8 @@ class Moment:
 
     @property
     def score(self) -> float:
-        """The mean P(fake) of its faces."""
-        return float(np.mean([face.score for face in self.faces]))
+        """P(fake) by its faces."""
+        return pool(self.faces)
 
 
 def moments(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> list[Moment]:
@@ -201,15 +214,11 @@ def moments(faces: Sequence[FaceScore], *, kind: str, card: ModelCard) -> list[M
     if kind != "video":
         return []
     length, decision = card.min_video_frames, card.decision(kind)
-    tracks: dict[int, list[FaceScore]] = {}
-    for face in faces:
-        if face.quality is None:
-            tracks.setdefault(face.track, []).append(face)
-    tracks = {number: own for number, own in tracks.items() if len(own) >= length}
+    tracks = {number: own for number, own in usable_faces(faces).items() if len(own) >= length}
     found = []
     for number, own in tracks.items():
         limit = decision.moment_limit(len(own), length, len(tracks))
-        means = model_card.running_means([face.score for face in own], length)
+        means = pooling.running_means(*_scores_and_weights(own), length)
         inside = np.zeros(len(own), bool)
         for begin in np.flatnonzero(means >= limit):
             inside[begin : begin + length] = True

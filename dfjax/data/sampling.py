@@ -93,6 +93,12 @@ class Pair:
     aligned: bool = False
 
 
+def pairs_of(step: int, *, batch_size: int) -> range:
+    """Returns the numbers of the pairs in the batch of a step."""
+    size = batch_size // 2
+    return range(step * size, (step + 1) * size)
+
+
 class Pairs:
     """An endless random-access sequence of pairs; records are numbered through all parts."""
 
@@ -139,6 +145,14 @@ class Pairs:
         if real < 0:
             real = int(self._reals[index])
         return Pair(index, FORGERY, real, (fake,), aligned=bool(self._partner[fake] == real))
+
+    def frames_of(self, row: int) -> np.ndarray:
+        """Returns the records of the clip that a record is of, int [F]: of each frame its largest
+        face, in order of frames.
+        """
+        rows = self._rows_of(self._clip[row])
+        rows = rows[np.lexsort((self._face[rows], self._frame[rows]))]
+        return rows[np.r_[True, np.diff(self._frame[rows]) != 0]]
 
     def names(self, index: int) -> list[str]:
         """Returns which records a pair is made of: "CLIP#FRAME#FACE"; reads them."""

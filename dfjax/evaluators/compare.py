@@ -1,7 +1,7 @@
 """Two models on the same clips: is the difference of their metrics more than chance?
 
-A clip has one score, by `video.RULE`; of a picture, the largest of its faces. Clips without a face
-in either table are left out of both.
+A clip has one score, by `Clips.scores`; of a picture, the largest of its faces. Clips without a
+face in either table are left out of both.
 """
 
 import dataclasses
@@ -44,7 +44,7 @@ def compare(a: ScoreTable, b: ScoreTable, draws: int = bootstrap.DRAWS) -> dict[
         "real": int((one.label == 0).sum()),
         "fake": int((one.label == 1).sum()),
         "without_face": len(set(a.clip.tolist())) - len(one.label),
-        "rule": video.RULE,
+        "rule": ", ".join(dict.fromkeys(video.rule_of(each.faces.weight) for each in (a, b))),
         "interval": {"level": bootstrap.LEVEL, "resampled": resampled, "draws": draws},
         "metrics": {
             name: _difference(*(each[name] for each in (*measured, *draws_of))) for name in METRICS

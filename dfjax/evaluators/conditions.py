@@ -49,8 +49,8 @@ def measure(
     A column is one of the table's, or several joined by commas: the groups of "gender,age" are the
     intersections of those of both. Texts are groups as they are. Numbers are too, if there are few
     different ones; otherwise they are cut into thirds of the clips. What is measured of faces is
-    averaged over a clip. The score of a clip is its mean probability, as everywhere; the threshold
-    is that of videos, or of crops where there are only pictures.
+    averaged over a clip. The score of a clip is that of `Clips.scores`, as everywhere; the
+    threshold is that of videos, or of crops where there are only pictures.
     """
     clips = Clips.of(table.faces)
     _, clip = score_table.factorize(table.faces.clip)  # in the order of `clips`
@@ -65,7 +65,7 @@ def measure(
         }
 
     return {
-        "score": video.RULE,
+        "score": video.rule_of(clips.weight),
         "threshold": threshold,
         "columns": [of_column(column) for column in dict.fromkeys([*CONDITIONS, *columns])],
     }

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dfjax import logistic
+from dfjax import logistic, pooling
 from dfjax.errors import UserError
 from dfjax.metrics import thresholds
 from dfjax.model_card import Decision, Limits
@@ -28,12 +28,14 @@ class Tracks:
 
     Attributes:
       scores: for each track the scores of its usable faces, float [n].
+      weights: for each track how much these count in its score, float [n].
       file: int [T], the file of each track, 0 to F - 1; every file has a track.
       label: int [F], 0 real, 1 fake.
       clip: int [F]; files of one number are resampled together.
     """
 
     scores: Sequence[np.ndarray]
+    weights: Sequence[np.ndarray]
     file: np.ndarray
     label: np.ndarray
     clip: np.ndarray
@@ -41,7 +43,9 @@ class Tracks:
     @property
     def mean(self) -> np.ndarray:
         """The score of each track, float64 [T]."""
-        return np.array([scores.mean() for scores in self.scores])
+        return np.array(
+            [pooling.mean(*each) for each in zip(self.scores, self.weights, strict=True)]
+        )
 
     @property
     def num_frames(self) -> np.ndarray:
@@ -107,7 +111,10 @@ def _fit_limits(
     for count in reversed(_fitting_counts(label, num_frames, min_frames)):
         long_enough = num_frames >= count
         drawn = np.concatenate(
-            [_subset_means(tracks.scores[i], count, num_subsets) for i in chosen[long_enough]]
+            [
+                _subset_means(tracks.scores[i], tracks.weights[i], count, num_subsets)
+                for i in chosen[long_enough]
+            ]
         )
         drawn_label = np.repeat(label[long_enough], num_subsets)
         low, high = thresholds.choose_band(drawn_label, drawn, error_rate)
@@ -130,10 +137,13 @@ def _fitting_counts(label: np.ndarray, num_frames: np.ndarray, min_frames: int) 
     return [min_frames, *(count for count in _FRAMES if min_frames < count <= most)]
 
 
-def _subset_means(scores: np.ndarray, count: int, num_subsets: int) -> np.ndarray:
+def _subset_means(
+    scores: np.ndarray, weights: np.ndarray, count: int, num_subsets: int
+) -> np.ndarray:
     """The means of random subsets of `count` of the scores, the same ones every time."""
-    rows = np.tile(scores, (num_subsets, 1))
-    return np.random.default_rng(count).permuted(rows, axis=1)[:, :count].mean(1)
+    rows = np.tile(np.arange(len(scores)), (num_subsets, 1))
+    drawn = np.random.default_rng(count).permuted(rows, axis=1)[:, :count]
+    return pooling.mean(scores[drawn], weights[drawn])
 
 
 def _hold_rates(decision: Decision, tracks: Tracks, mean: np.ndarray) -> Decision:

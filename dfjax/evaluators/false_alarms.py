@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dfjax import model_card
+from dfjax import pooling
 from dfjax.evaluators import score_table
 from dfjax.evaluators.score_table import ScoreTable
 from dfjax.model_card import LABELS, Decision, ModelCard
@@ -86,8 +86,10 @@ class _Tracks:
         _, row, track = np.unique(key, return_index=True, return_inverse=True)
         usable = np.asarray(faces.extra.get("quality", np.full(len(faces), "")) == "", float)
         num_frames = np.bincount(track, usable, minlength=len(row)).astype(int)
-        total = np.bincount(track, usable * faces.score, minlength=len(row))
-        score = total / np.maximum(num_frames, 1)
+        weight = usable * faces.weight
+        total = np.bincount(track, weight * faces.score, minlength=len(row))
+        weight = np.bincount(track, weight, minlength=len(row))
+        score = np.divide(total, weight, out=np.zeros(len(row)), where=weight > 0)
         length = card.min_video_frames if kind == "video" else 1
         is_judged = num_frames >= length
         peak = _peaks(faces.rows(usable > 0), track[usable > 0], len(row), length)
@@ -139,7 +141,9 @@ def _peaks(faces: ScoreTable, track: np.ndarray, num_tracks: int, length: int) -
     starts = np.flatnonzero(np.diff(track[order])) + 1
     for rows in np.split(order, starts):
         if len(rows) >= 2 * length:
-            peak[track[rows[0]]] = model_card.running_means(faces.score[rows], length).max()
+            peak[track[rows[0]]] = pooling.running_means(
+                faces.score[rows], faces.weight[rows], length
+            ).max()
     return peak
 
 

@@ -27,6 +27,7 @@ def fit_card(
     error_rate: float,
     quality: QualityLimits,
     gate: Gate | None,
+    pooling: str = "mean",
     further: Sequence[tuple[frame.Scores, float]] = (),
     **fields: Any,
 ) -> ModelCard:
@@ -42,7 +43,7 @@ def fit_card(
         limit = fit.limit(scores.strangeness, beside)
         quality = dataclasses.replace(quality, max_strangeness=limit)
     temperature = calibration.fit_temperature(scores.label, scores.logit)
-    scores = dataclasses.replace(scores, temperature=temperature)
+    scores = dataclasses.replace(scores, temperature=temperature, pooling=pooling)
     decisions = verdicts.fit_decisions(
         scores, quality, error_rate=error_rate, min_video_frames=ModelCard.min_video_frames
     )
@@ -50,6 +51,7 @@ def fit_card(
     return ModelCard(
         decisions=decisions,
         temperature=temperature,
+        pooling=pooling,
         quality=quality,
         embedding=gate and gate.embedding,
         isotonic=Isotonic(*map(tuple, points)),

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from dfjax import logistic, sharding
+from dfjax import logistic, pooling, sharding
 from dfjax.data import builder, pipeline
 
 
@@ -23,12 +23,15 @@ class Scores:
       label: int [N], 0 real, 1 fake.
       logit: float64 [N]; `score` is P(fake).
       strangeness: float64 [N], how unlike the training data; NaN: the model has no gate.
+      attention: float64 [N], how much the face counts in its clip, as a logarithm; NaN: the model
+        has learned nothing of that.
       box: float [N, 4], of the face in pixels of the frame.
       scale: float [N], crop pixels per frame pixel.
       padded: float [N], the share of the crop beyond the frame.
       brightness, sharpness: float [N], see `faces.quality`.
       bits_per_pixel: float [N], of the stored crop.
       temperature: what logits are divided by before they become scores.
+      pooling: one of `pooling.RULES`: how the crops of a clip become one score.
     """
 
     index: np.ndarray
@@ -41,6 +44,7 @@ class Scores:
     label: np.ndarray
     logit: np.ndarray
     strangeness: np.ndarray
+    attention: np.ndarray
     box: np.ndarray
     scale: np.ndarray
     padded: np.ndarray
@@ -48,16 +52,23 @@ class Scores:
     sharpness: np.ndarray
     bits_per_pixel: np.ndarray
     temperature: float = 1.0
+    pooling: str = "mean"
 
     @property
     def score(self) -> np.ndarray:
         return logistic.to_score(self.logit, self.temperature)
 
+    @property
+    def weight(self) -> np.ndarray:
+        """How much each crop counts in the score of its clip, float64 [N], above 0."""
+        return pooling.weights(self.pooling, self.score, self.attention)
+
     def __len__(self) -> int:
         return len(self.index)
 
 
-_COLUMNS = tuple(field.name for field in dataclasses.fields(Scores) if field.name != "temperature")
+_SETTINGS = ("temperature", "pooling")  # of all rows
+_COLUMNS = tuple(field.name for field in dataclasses.fields(Scores) if field.name not in _SETTINGS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +81,14 @@ class FrameScorer:
       mesh: all devices of all processes.
       batch_size: crops at a time over all of them.
       reading: how records are read.
+      pooling: that of the scores.
     """
 
     predict: Callable[[Any, jax.Array], dict[str, jax.Array]]
     mesh: Mesh
     batch_size: int
     reading: pipeline.Reading
+    pooling: str = "mean"
 
     def __post_init__(self):
         sharding.check_batch_size("eval.batch_size", self.batch_size, self.mesh)
@@ -111,13 +124,14 @@ class FrameScorer:
             rows.extend(_rows(*pending))
         gathered = [row for part in sharding.gather_json(rows) for row in part]
         gathered.sort(key=lambda row: row["index"])
-        return Scores(**{key: np.array([row[key] for row in gathered]) for key in _COLUMNS})
+        columns = {key: np.array([row[key] for row in gathered]) for key in _COLUMNS}
+        return Scores(**columns, pooling=self.pooling)
 
 
 def _rows(batch: dict[str, Any], outputs: dict[str, jax.Array]) -> Iterator[dict[str, Any]]:
     unknown = np.full(len(batch["mask"]), np.nan)
     found = {name: sharding.local_rows(each).astype(np.float64) for name, each in outputs.items()}
-    columns = {**batch, "strangeness": unknown, **found}
+    columns = {**batch, "strangeness": unknown, "attention": unknown, **found}
     for number in np.flatnonzero(batch["mask"]):
         row = {key: columns[key][number] for key in _COLUMNS}
         # Plain Python, so that it travels between processes as JSON.

@@ -79,7 +79,8 @@ class Judge:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Scores one target and writes the results; returns them, and its part of report.json."""
         overlap = self.overlap(target)
-        scores = dataclasses.replace(self.score(target), temperature=self.card.temperature)
+        frozen = {"temperature": self.card.temperature, "pooling": self.card.pooling}
+        scores = dataclasses.replace(self.score(target), **frozen)
         judged = verdicts.files(scores, self.card.quality)
         table = tabulate.tabulate(scores, judged, target)
         measured = result.describe(target, judged, self.card, self.limits, overlap)

@@ -96,9 +96,10 @@ def clusters(table: ScoreTable) -> tuple[str, np.ndarray]:
 def _other_rules(table: ScoreTable, videos: Sample, interval: dict[str, Any]) -> dict[str, Any]:
     """How each rule ranks the videos."""
     clips = video.Clips.of(table.faces).videos
-    by_rule = {rule: videos.with_score(clips.scores(rule)) for rule in video.RULES}
-    rules = {rule: _ranking(sample, interval) for rule, sample in by_rule.items()}
-    return {"rule": video.RULE, "rules": rules}
+    rules = {
+        rule: _ranking(videos.with_score(score), interval) for rule, score in clips.by_rule.items()
+    }
+    return {"rule": video.rule_of(clips.weight), "rules": rules}
 
 
 def _level(

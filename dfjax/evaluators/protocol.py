@@ -36,7 +36,6 @@ _FORMAT = 1
 _NUM_WORST = 6  # of each class
 _PACKAGES = ("dfjax", "jax", "flax", "numpy", "scipy", "opencv-python-headless", "av", "dlib-bin")
 _RULES = {
-    "video_score": video.RULE,
     "faces_of_a_frame": video.FACES_OF_A_FRAME,
     "videos": "clips with a face in two frames or more",
     "missing_faces": "clips without a face are dropped; the other policy, a score of "
@@ -84,7 +83,11 @@ def dataset(
         "name": name,
         "synthetic": synthetic,
         "notes": [*notes, *cautions.of_levels(measured)],
-        "protocol": {**(protocol or {}), **_RULES},
+        "protocol": {
+            **(protocol or {}),
+            "video_score": video.rule_of(table.faces.weight),
+            **_RULES,
+        },
         "coverage": _coverage(table),
         "levels": measured,
         "calibration": calibrated.measure(table, card),

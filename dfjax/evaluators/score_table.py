@@ -9,7 +9,8 @@ Every number of a report can be computed from it. Columns:
     logit, score          before the sigmoid; P(fake), after the temperature of the model card
 
 and what else is known of a face or a clip: `quality` (why a verdict does not count the face),
-`strangeness` (how unlike the training data it is), `identity` (whom or what the clip shows),
+`strangeness` (how unlike the training data it is), `weight` (how much the face counts in the score
+of its clip; without this column, all count alike), `identity` (whom or what the clip shows),
 `face_size`, `sharpness` and others. A clip that gave no
 face is one row with frame -1 and neither logit nor score.
 
@@ -35,6 +36,7 @@ from dfjax.evaluators import score_file
 PARQUET_FILE = "scores.parquet"
 CSV_FILE = "scores.csv"
 NO_FACE = -1  # the frame of a clip that gave no face
+WEIGHT = "weight"  # a column of `ScoreTable.extra`
 
 _TEXTS = ("corpus", "clip", "method")
 _INTEGERS = ("frame", "face", "track")
@@ -69,6 +71,11 @@ class ScoreTable:
 
     def __len__(self) -> int:
         return len(self.clip)
+
+    @property
+    def weight(self) -> np.ndarray:
+        """How much each face counts in the score of its clip, float64 [N], above 0."""
+        return self.extra.get(WEIGHT, np.ones(len(self)))
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
@@ -167,6 +174,8 @@ def _table(columns: dict[str, np.ndarray]) -> ScoreTable:
     logit, score = _logits_and_scores(columns.pop("logit", None), columns.pop("score", None))
     texts = {name: _texts(columns.pop(name)) for name in _TEXTS if name in columns}
     clip = texts["clip"]
+    if WEIGHT in columns:
+        columns[WEIGHT] = _weights(columns[WEIGHT], np.isfinite(score))
     number = {name: columns.pop(name, None) for name in (*_INTEGERS, "time")}
     if number["frame"] is None:
         number["frame"] = _order_in_clip(clip)
@@ -225,6 +234,14 @@ def _floats(name: str, values: np.ndarray | None, size: int = 0) -> np.ndarray:
         return values.astype(np.float64)
     except ValueError as error:
         raise UserError(f"its column {name} holds other than numbers ({error})") from error
+
+
+def _weights(values: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Those of faces; nothing where no face was found."""
+    values = np.where(found, _floats(WEIGHT, values), np.nan)
+    if wrong := int((found & ~((values > 0) & np.isfinite(values))).sum()):
+        raise UserError(f"{wrong} faces have a {WEIGHT} that is not above 0: leave the column out")
+    return values
 
 
 def _numbers(name: str, values: np.ndarray | None, found: np.ndarray) -> np.ndarray:

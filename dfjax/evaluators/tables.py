@@ -5,7 +5,7 @@ from typing import Any
 import rich.table
 
 from dfjax import console
-from dfjax.evaluators import conditions, video
+from dfjax.evaluators import conditions
 from dfjax.metrics import groups
 
 _COLUMNS = ("auc", "ap", "eer", "log_loss", "accuracy", "precision", "recall", "f1")
@@ -23,7 +23,8 @@ def print_results(results: dict[str, dict[str, Any]]) -> None:
 
 
 def _scores_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:
-    table = rich.table.Table(title=f"scores; of a video: {video.RULE} (* see the notes)")
+    rules = dict.fromkeys(result["protocol"]["video_score"] for result in results.values())
+    table = rich.table.Table(title=f"scores; of a video: {', '.join(rules)} (* see the notes)")
     for column in ("data", "level", "real", "fake", *_COLUMNS):
         table.add_column(column, justify="left" if column in ("data", "level") else "right")
     for target, result in results.items():

@@ -10,7 +10,7 @@ from dfjax.data import attributes, unusable
 from dfjax.evaluators import frame
 from dfjax.evaluators.eval_target import EvalTarget
 from dfjax.evaluators.refusals import COLUMN
-from dfjax.evaluators.score_table import COLUMNS, NO_FACE, ScoreTable
+from dfjax.evaluators.score_table import COLUMNS, NO_FACE, WEIGHT, ScoreTable
 from dfjax.evaluators.verdicts import File
 
 _OF_FACES = ("scale", "padded", "brightness", "sharpness", "bits_per_pixel")
@@ -40,6 +40,7 @@ def tabulate(scores: frame.Scores, judged: Sequence[File], target: EvalTarget) -
             "face_size": np.sqrt(np.prod(scores.box[:, 2:] - scores.box[:, :2], axis=1)),
             **{name: getattr(scores, name) for name in _OF_FACES},
             **({} if np.isnan(scores.strangeness).all() else {COLUMN: scores.strangeness}),
+            **({} if scores.pooling == "mean" else {WEIGHT: scores.weight}),
         },
     )
     table = _joined(table, unusable.read(target.dataset.path, target.split))

@@ -41,12 +41,16 @@ def files(scores: frame.Scores, quality: QualityLimits) -> list[File]:
     """
     order = np.lexsort((scores.face, scores.frame, scores.clip))
     starts = np.flatnonzero(scores.clip[order][1:] != scores.clip[order][:-1]) + 1
-    score = scores.score
-    return [_file(scores, score, rows, quality) for rows in np.split(order, starts)]
+    score, weight = scores.score, scores.weight
+    return [_file(scores, score, weight, rows, quality) for rows in np.split(order, starts)]
 
 
 def _file(
-    scores: frame.Scores, score: np.ndarray, rows: np.ndarray, quality: QualityLimits
+    scores: frame.Scores,
+    score: np.ndarray,
+    weight: np.ndarray,
+    rows: np.ndarray,
+    quality: QualityLimits,
 ) -> File:
     frames = scores.frame[rows]
     kind = "video" if frames[0] != frames[-1] else "image"
@@ -63,6 +67,7 @@ def _file(
                 sharpness=scores.sharpness[row],
                 strangeness=scores.strangeness[row],
             ),
+            weight=float(weight[row]),
         )
         for row, number in zip(rows, tracks, strict=True)
     )
@@ -85,7 +90,11 @@ def fit_decisions(
     """
     _, clip = np.unique(scores.clip, return_inverse=True)
     single = decisions.Tracks(
-        scores.score[:, None], np.arange(len(scores)), scores.label, clip.ravel()
+        scores.score[:, None],
+        np.ones((len(scores), 1)),
+        np.arange(len(scores)),
+        scores.label,
+        clip.ravel(),
     )
     fitted = {"frame": decisions.fit_decision(single, error_rate)}
     judged = files(scores, quality)
@@ -99,18 +108,22 @@ def fit_decisions(
 
 def _tracks(judged: Sequence[File], needed: int) -> decisions.Tracks:
     """What a verdict on these files looks at."""
-    scores: list[np.ndarray] = []
+    chosen: list[list[FaceScore]] = []
     file: list[int] = []
     label: list[int] = []
     for each in judged:
-        usable = verdict.usable_scores(each.faces).values()
-        long_enough = [np.array(track) for track in usable if len(track) >= needed]
+        usable = verdict.usable_faces(each.faces).values()
+        long_enough = [track for track in usable if len(track) >= needed]
         if long_enough:
-            scores += long_enough
+            chosen += long_enough
             file += [len(label)] * len(long_enough)
             label.append(each.label)
     return decisions.Tracks(
-        scores, np.array(file, int), np.array(label, int), np.arange(len(label))
+        [np.array([face.score for face in track]) for track in chosen],
+        [np.array([face.weight for face in track]) for track in chosen],
+        np.array(file, int),
+        np.array(label, int),
+        np.arange(len(label)),
     )
 
 

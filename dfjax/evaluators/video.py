@@ -10,12 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
-from dfjax import logistic
+from dfjax import logistic, pooling
 from dfjax.errors import UserError
 from dfjax.evaluators import score_table
 
 FACES_OF_A_FRAME = "the largest score among its faces"
-RULE = "mean probability"
+RULE = pooling.IN_WORDS["mean"]
+WEIGHTED_RULE = "weighted mean probability"  # of a model that weighs frames (`pooling`)
 TOP = 8  # frames of the rule "mean of the 8 highest"
 
 
@@ -28,6 +29,7 @@ class Scored(Protocol):
     label: np.ndarray
     logit: np.ndarray
     score: np.ndarray
+    weight: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Clips:
       member: int [F], the clip of each frame.
       score: float64 [F], P(fake) of each frame.
       logit: float64 [F], before the temperature.
+      weight: float64 [F], how much each frame counts in the score of its clip.
     """
 
     clip: np.ndarray
@@ -50,6 +53,7 @@ class Clips:
     member: np.ndarray
     score: np.ndarray
     logit: np.ndarray
+    weight: np.ndarray
 
     @classmethod
     def of(cls, scored: Scored) -> "Clips":
@@ -73,14 +77,18 @@ class Clips:
         is_new = np.ones(len(order), bool)
         is_new[1:] = (np.diff(clip_of) != 0) | (np.diff(frame) != 0)
         starts = np.flatnonzero(is_new)
+        # The row of each frame's most suspicious face: the last one, by frame and then by score.
+        last = np.r_[starts, len(order)][1:] - 1
+        speaks = np.lexsort((scored.score, scored.frame, member))[last]
         return cls(
             clip=clips,
             method=scored.method[row],
             label=label,
             row=row,
             member=clip_of[starts],
-            score=np.maximum.reduceat(scored.score[order], starts),
-            logit=np.maximum.reduceat(scored.logit[order], starts),
+            score=scored.score[speaks],
+            logit=scored.logit[speaks],
+            weight=scored.weight[speaks],
         )
 
     def __len__(self) -> int:
@@ -100,7 +108,7 @@ class Clips:
         return Clips(
             *(each[video] for each in (self.clip, self.method, self.label, self.row)),
             number[self.member][kept],
-            *(each[kept] for each in (self.score, self.logit)),
+            *(each[kept] for each in (self.score, self.logit, self.weight)),
         )
 
     def mean(self, value: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
@@ -109,13 +117,24 @@ class Clips:
         totals = (np.bincount(self.member, each, len(self)) for each in (value * weight, weight))
         return np.divide(*totals)
 
-    def scores(self, rule: str = RULE) -> np.ndarray:
-        """Returns P(fake) of each clip by a rule of `RULES`, float64 [C]."""
-        return RULES[rule](self)
+    def scores(self) -> np.ndarray:
+        """Returns P(fake) of each clip, float64 [C]: the weighted mean of its frames'."""
+        return self.mean(self.score, self.weight)
 
     def raw_scores(self) -> np.ndarray:
-        """Returns P(fake) before the temperature, by `RULE`."""
-        return self.mean(logistic.to_score(self.logit))
+        """Returns the same before the temperature."""
+        return self.mean(logistic.to_score(self.logit), self.weight)
+
+    @property
+    def by_rule(self) -> dict[str, np.ndarray]:
+        """P(fake) of each clip, float64 [C], by the rule of `scores` and by those of `OTHERS`."""
+        of_others = {name: rule(self) for name, rule in OTHERS.items()}
+        return {rule_of(self.weight): self.scores()} | of_others
+
+
+def rule_of(weight: np.ndarray) -> str:
+    """Returns the rule by which frames of these weights [N] make the score of a clip, in words."""
+    return RULE if (weight == 1).all() else WEIGHTED_RULE
 
 
 def _mean_probability(clips: Clips) -> np.ndarray:
@@ -127,8 +146,7 @@ def _mean_logit(clips: Clips) -> np.ndarray:
 
 
 def _confidence_weighted_mean(clips: Clips) -> np.ndarray:
-    """Weights are |2 score - 1|; a clip whose frames all score 0.5 scores that."""
-    return clips.mean(clips.score, np.maximum(np.abs(2 * clips.score - 1), 1e-9))
+    return clips.mean(clips.score, pooling.weights("confidence", clips.score, clips.score))
 
 
 def _mean_of_highest(clips: Clips) -> np.ndarray:
@@ -138,10 +156,10 @@ def _mean_of_highest(clips: Clips) -> np.ndarray:
     return clips.mean(clips.score[order], (place < TOP).astype(float))
 
 
-RULES: dict[str, Callable[[Clips], np.ndarray]] = {
+OTHERS: dict[str, Callable[[Clips], np.ndarray]] = {
     RULE: _mean_probability,
     "mean logit": _mean_logit,
     "confidence-weighted mean": _confidence_weighted_mean,
     f"mean of the {TOP} highest": _mean_of_highest,
 }
-"""What makes P(fake) of a clip; the mean logit is that before the temperature."""
+"""What else makes P(fake) of a clip, for comparison; the mean logit is before the temperature."""

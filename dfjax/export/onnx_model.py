@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from dfjax.inference import runtimes
 from dfjax.model_card import ModelCard
 
 
@@ -33,7 +32,7 @@ def write(
         import jax2onnx
 
         size = card.crop_spec.size
-        names = [name for name in runtimes.OUTPUTS if name == "logit" or card.maps]
+        names = list(card.outputs)
 
         def outputs(image: jax.Array) -> tuple[jax.Array, ...]:
             found = predict(variables, image)

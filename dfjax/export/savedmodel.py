@@ -31,8 +31,8 @@ def write(
 ) -> None:
     """Writes version `VERSION` of a SavedModel into the folder `path`; docs/export.md specifies it.
 
-    `predict(variables, crops)` returns `logit`, and `strangeness` of a model with a gate, float32
-    [B], of crops uint8, or float32 in 0..1, [B, S, S, 3].
+    `predict(variables, crops)` returns `ModelCard.outputs`, float32 [B] by name, of crops uint8, or
+    float32 in 0..1, [B, S, S, 3].
     """
     import tensorflow as tf
     from orbax import export as orbax_export

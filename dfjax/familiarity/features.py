@@ -69,17 +69,25 @@ def _map_sides(model: nn.Module, variables: dict[str, Any], image_size: int) -> 
 
 def apply(
     variables: dict[str, Any], image: jax.Array, *, model: nn.Module, maps: Maps
-) -> tuple[jax.Array, jax.Array]:
-    """Returns (logits [B], features [B, D]) of images of the network's size, both float32."""
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """Returns (what the head says, features [B, D], float32) of images of the network's size.
+
+    The head says its `logit`, float32 [B], and its `attention`, where it has one: how much a frame
+    counts in its clip, as a logarithm. Without `maps`, D is 0.
+    """
     names = {name for name, _ in maps}
     logit, state = _intermediates(
         variables, image, model=model, capture=lambda module, _: module.name in names
     )
+    said = {"logit": logit}
+    if model.clip_attention:
+        said["attention"] = state["head"]["log_weight"][0]
     pooled = [
         _pool_detail(image, cells) if name == DETAIL else _pool(_output(state, name), cells)
         for name, cells in maps
     ]
-    return logit, jnp.concatenate(pooled, axis=1)
+    nothing = jnp.zeros((image.shape[0], 0), jnp.float32)
+    return said, jnp.concatenate(pooled, axis=1) if pooled else nothing
 
 
 def _pool_detail(image: jax.Array, cells: int) -> jax.Array:

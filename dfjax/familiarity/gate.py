@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dfjax import steps
 from dfjax.familiarity import features
 from dfjax.familiarity.features import Maps
 from dfjax.models import layers
@@ -51,23 +50,24 @@ def predict(
     image_size: int,
     maps: Maps = (),
 ) -> dict[str, jax.Array]:
-    """Returns `logit` and `strangeness`, float32 [B], of crops as `steps.predict` takes them.
+    """Returns what a network says of crops as `steps.predict` takes them, float32 [B] by name.
 
-    The variables have the fields of `Statistics` under `COLLECTION`. Without `maps` there is no
-    gate: no statistics, and the logit alone.
+    That is `logit`, `attention` if the network has one, and `strangeness`, for which the variables
+    have the fields of `Statistics` under `COLLECTION`. Without `maps` there is no gate: neither
+    statistics nor strangeness.
     """
+    said, found = look(variables, image, model=model, image_size=image_size, maps=maps)
     if not maps:
-        return {"logit": steps.predict(variables, image, model=model, image_size=image_size)}
-    logit, found = look(variables, image, model=model, image_size=image_size, maps=maps)
+        return said
     with jax.default_matmul_precision("highest"):
         strange = strangeness(found, Statistics(**variables[COLLECTION]))
-    return {"logit": logit, "strangeness": strange}
+    return {**said, "strangeness": strange}
 
 
 def look(
     variables: dict[str, Any], image: jax.Array, *, model: nn.Module, image_size: int, maps: Maps
-) -> tuple[jax.Array, jax.Array]:
-    """Returns (logits [B], features [B, D]), float32, of crops as `steps.predict` takes them."""
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """Returns what `features.apply` does of crops as `steps.predict` takes them."""
     with jax.default_matmul_precision("highest"):  # as `steps.predict`
         image = layers.resize(image, image_size)
         return features.apply(variables, image, model=model, maps=maps)

@@ -187,20 +187,25 @@ class Detector:
     ) -> tuple[FaceScore, ...]:
         """Returns faces with their P(fake) and with what, if anything, is wrong with each.
 
-        `outputs` [N, 2] are what `Scorer.outputs` said of them.
+        `outputs` [N, 3] are what `Scorer.outputs` said of them.
         """
         card = self.scorer.card
-        scores = card.score(outputs[:, 0])
+        logits, strangeness, attention = outputs.T
+        scores = card.score(logits)
+        weights = card.weigh(scores, attention)
         return tuple(
             FaceScore(
                 frame=face.frame,
                 time=face.time,
                 track=face.track,
                 score=float(score),
-                quality=verdict.check_quality(face.crop, card.quality, strangeness),
+                quality=verdict.check_quality(face.crop, card.quality, strange),
                 crop=face.crop,
+                weight=float(weight),
             )
-            for face, score, strangeness in zip(faces, scores, outputs[:, 1], strict=True)
+            for face, score, strange, weight in zip(
+                faces, scores, strangeness, weights, strict=True
+            )
         )
 
     def judge_tracks(self, result: Result) -> dict[int, Verdict]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from dfjax import verdict
 from dfjax.errors import UserError
 from dfjax.faces import detect, track
 from dfjax.faces.detect import Face
@@ -25,7 +26,7 @@ from dfjax.media.stream import LiveFrame, LiveSource
 from dfjax.verdict import FaceScore
 
 SEARCH_SIZE = 640  # long side, in pixels, of the copy that is searched: faces from about 75 pixels
-WINDOW = 75  # usable scores of a track that its verdict is the mean of: 3 seconds at 25 a second
+WINDOW = 75  # usable faces of a track that its verdict is by: 3 seconds at 25 a second
 # Neighboring frames look alike: so many scores count as one of the frames that a file is judged by,
 # which lie far apart.
 SCORES_PER_FRAME = 5
@@ -37,8 +38,8 @@ class LiveTrack:
 
     Attributes:
       track: the number of the person.
-      score: P(fake), the mean of the last scores; None: there are too few. The model card asks for
-        a number of usable faces in a video, and `SCORES_PER_FRAME` scores count as one of them.
+      score: P(fake) by the last usable faces; None: there are too few. The model card asks for a
+        number of them in a video, and `SCORES_PER_FRAME` of these count as one.
       label: one of `model_card.VERDICTS`; None with the score.
     """
 
@@ -85,7 +86,7 @@ class LiveDetector:
         self._quick_face_detector = detect.FaceDetector(quick)
         self._tracker = track.Tracker()
         self._faces: list[Face] = []
-        self._scores: dict[int, collections.deque[float]] = {}
+        self._usable: dict[int, collections.deque[FaceScore]] = {}
         self._num_analysed = 0
         # The first call of a runtime compiles: no live frame should wait for that.
         size = detector.crop_spec.size
@@ -139,25 +140,25 @@ class LiveDetector:
         self._remember(faces)
         card = self._detector.scorer.card
         decision = card.decision("video")
-        counts = [len(self._scores[face.track]) // SCORES_PER_FRAME for face in faces]
+        counts = [len(self._usable[face.track]) // SCORES_PER_FRAME for face in faces]
         num_judged = sum(count >= card.min_video_frames for count in counts)
         tracks = []
         for face, count in zip(faces, counts, strict=True):
             if count < card.min_video_frames:
                 tracks.append(LiveTrack(face.track, None, None))
                 continue
-            score = float(np.mean(self._scores[face.track]))
+            score = verdict.pool(self._usable[face.track])
             label = decision.decide(score, count, num_judged)
             tracks.append(LiveTrack(face.track, score, label))
         return tuple(tracks)
 
     def _remember(self, faces: Sequence[FaceScore]) -> None:
-        """Keeps the usable scores of these faces, and forgets tracks that have ended."""
+        """Keeps the usable ones of these faces, and forgets tracks that have ended."""
         for face in faces:
-            scores = self._scores.setdefault(face.track, collections.deque(maxlen=WINDOW))
+            usable = self._usable.setdefault(face.track, collections.deque(maxlen=WINDOW))
             if face.quality is None:
-                scores.append(face.score)
-        self._scores = {n: s for n, s in self._scores.items() if n in self._tracker.numbers}
+                usable.append(dataclasses.replace(face, crop=None))
+        self._usable = {n: own for n, own in self._usable.items() if n in self._tracker.numbers}
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """The runtimes that an exported model can be scored with, each behind one function.
 
 Each takes the artefact and returns a function from crops uint8 [N, S, S, 3], N >= 1, to float32 [N]
-by name (`logit`, and `strangeness` of a model with a gate) that several threads may call. All
+by name (`OUTPUTS`) that several threads may call. All
 compute in float32, on request, because that is what the export was compared in. The libraries are
 imported inside functions: a machine that runs one of them need not install the others.
 """
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 Function = Callable[["np.ndarray"], "np.ndarray"]
-OUTPUTS = ("logit", "strangeness")  # of a network; the second of one with a gate
+OUTPUTS = ("logit", "strangeness", "attention")
+"""What a network says of a crop: the second of one with a gate, the third of one that has learned
+how much a frame counts in its clip."""
 Network = Callable[["np.ndarray"], dict[str, "np.ndarray"]]
 
 

@@ -42,9 +42,9 @@ class Scorer:
     _heat_maps: Function | None
 
     def outputs(self, crops: np.ndarray) -> np.ndarray:
-        """Returns what the model says of crops uint8 [N, S, S, 3], float64 [N, 2]; N may be 0.
+        """Returns what the model says of crops uint8 [N, S, S, 3], float64 [N, 3]; N may be 0.
 
-        The columns are `runtimes.OUTPUTS`: the logit, and the strangeness, NaN without a gate.
+        The columns are `runtimes.OUTPUTS`, NaN where the model does not say that.
 
         Raises:
           ValueError: the crops have another type or shape than those of the model's CropSpec.

@@ -24,6 +24,7 @@ class Backbone(nn.Module, kw_only=True):
       dtype: compute type, "float32" or "bfloat16"; parameters, statistics, the head and the logit
         stay in float32.
       dropout: rate before the head.
+      clip_attention: units of the head's `layers.GatedAttention`; 0: frames of a clip count alike.
       native_size: side in pixels of the images that published weights were trained on.
       mean, std: per-channel constants of the preprocessing, in the 0..1 range of RGB.
       form: how layers are written down for the compiler. "plain": one operation each, as
@@ -41,6 +42,7 @@ class Backbone(nn.Module, kw_only=True):
 
     dtype: str = "float32"
     dropout: float = 0.0
+    clip_attention: int = 0
     native_size: int = 224
     mean: tuple[float, float, float] = layers.IMAGENET_MEAN
     std: tuple[float, float, float] = layers.IMAGENET_STD

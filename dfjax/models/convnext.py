@@ -113,7 +113,7 @@ class ConvNeXt(backbone.Backbone):
         x = layers.expose_features(self, x)
         x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
         x = _LayerNorm(name="norm")(x)
-        return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
+        return layers.BinaryHead(self.dropout, self.clip_attention, name="head")(x, train=train)
 
 
 backbone.register(

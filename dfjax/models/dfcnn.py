@@ -65,7 +65,7 @@ class DFCNN(backbone.Backbone):
                 x = nn.relu(x + layers.StochasticDepth(next(drop_rates))(y, train=train))
         x = layers.expose_features(self, x)
         x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
-        return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
+        return layers.BinaryHead(self.dropout, self.clip_attention, name="head")(x, train=train)
 
 
 backbone.register(DFCNN, {"dfcnn": {}})

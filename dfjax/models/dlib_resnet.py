@@ -101,7 +101,7 @@ class DlibResNet(backbone.Backbone):
         x = layers.expose_features(self, x)
         x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
         x = nn.Dense(self.embedding_size, use_bias=False, dtype=jnp.float32, name="descriptor")(x)
-        return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
+        return layers.BinaryHead(self.dropout, self.clip_attention, name="head")(x, train=train)
 
     def _least_size(self) -> int:
         """The smallest side at which every convolution has a whole window."""

@@ -192,7 +192,7 @@ class EfficientNet(backbone.Backbone):
         x = self.activation(norm(name="bn_last")(x))
         x = layers.expose_features(self, x)
         x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
-        return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
+        return layers.BinaryHead(self.dropout, self.clip_attention, name="head")(x, train=train)
 
 
 def _widened(channels: int, factor: float) -> int:

@@ -242,20 +242,53 @@ class Affine(nn.Module):
         return x.astype(self.dtype) * scale + bias
 
 
-class BinaryHead(nn.Module):
-    """Pooled features [B, C] to one logit of "fake" per row, [B], in float32.
+class GatedAttention(nn.Module):
+    """Features of frames [..., C] to how much each counts in its clip, as a logarithm [...].
 
-    The features appear as `intermediates/head/embedding` (see `steps.embed`).
+    The gated attention of Ilse et al. 2018 (arXiv:1802.04712, equation 9), without its softmax, so
+    that a frame can be looked at by itself. At first every frame counts alike.
+
+    Attributes:
+      units: features that are looked at.
+    """
+
+    units: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        dense = functools.partial(nn.Dense, self.units, dtype=jnp.float32)
+        x = jnp.tanh(dense(name="content")(x)) * jax.nn.sigmoid(dense(name="gate")(x))
+        weigh = nn.Dense(
+            1, use_bias=False, dtype=jnp.float32, kernel_init=nn.initializers.zeros, name="weight"
+        )
+        return weigh(x)[..., 0]
+
+
+class BinaryHead(nn.Module):
+    """Pooled features [..., C] to one logit of "fake" per row, [...], in float32.
+
+    The features appear as `intermediates/head/embedding` (see `steps.embed`), and what
+    `GatedAttention` makes of them as `intermediates/head/log_weight`; that is returned, too, with
+    `with_weight`.
 
     Attributes:
       dropout: rate of the dropout before the last layer.
+      attention: units of a `GatedAttention`; 0: there is none.
     """
 
     dropout: float = 0.0
+    attention: int = 0
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, *, train: bool, with_weight: bool = False
+    ) -> jax.Array | tuple[jax.Array, jax.Array]:
         x = x.astype(jnp.float32)
         self.sow("intermediates", "embedding", x)
-        x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return nn.Dense(1, dtype=jnp.float32, name="logit")(x)[:, 0]
+        dropped = nn.Dropout(self.dropout, deterministic=not train)(x)
+        logit = nn.Dense(1, dtype=jnp.float32, name="logit")(dropped)[..., 0]
+        if not self.attention:
+            return logit
+        log_weight = GatedAttention(self.attention, name="attention")(dropped)
+        self.sow("intermediates", "log_weight", log_weight)
+        return (logit, log_weight) if with_weight else logit

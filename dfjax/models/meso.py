@@ -96,7 +96,7 @@ class MesoNet(backbone.Backbone):
         x = nn.Dropout(self.dropout, deterministic=not train)(x.reshape(x.shape[0], -1))
         x = nn.Dense(self.hidden, dtype=dtype, kernel_init=glorot, name="dense")(x)
         x = jnp.maximum(x, 0.1 * x)  # the leaky ReLU, which jax2onnx cannot write
-        return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
+        return layers.BinaryHead(self.dropout, self.clip_attention, name="head")(x, train=train)
 
     def _norm(self, train: bool) -> Callable:
         dtype = jnp.dtype(self.dtype)

@@ -159,7 +159,7 @@ class ResNet(backbone.Backbone):
                 )(x, train)
         x = layers.expose_features(self, x)
         x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
-        return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
+        return layers.BinaryHead(self.dropout, self.clip_attention, name="head")(x, train=train)
 
 
 backbone.register(

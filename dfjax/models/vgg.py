@@ -82,7 +82,7 @@ class VGG(backbone.Backbone):
         x = nn.relu(dense(name="fc1")(x))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         x = nn.relu(dense(name="fc2")(x))
-        return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
+        return layers.BinaryHead(self.dropout, self.clip_attention, name="head")(x, train=train)
 
 
 _STAGE_SIZES = {

@@ -104,7 +104,7 @@ class VisionTransformer(backbone.Backbone):
 
         x, weights = self._pool(x, grid, shared)
         self.sow("intermediates", "pooling", weights)
-        return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
+        return layers.BinaryHead(self.dropout, self.clip_attention, name="head")(x, train=train)
 
     def _embed(self, image: jax.Array) -> tuple[jax.Array, tuple[int, int]]:
         """Returns (tokens [B, T, D] with their positions, (rows, columns) of patches)."""

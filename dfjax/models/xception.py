@@ -112,7 +112,7 @@ class Xception(backbone.Backbone):
             x = nn.relu(_separable(x, width, number, conv, norm))
         x = layers.expose_features(self, x)
         x = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
-        return layers.BinaryHead(dropout=self.dropout, name="head")(x, train=train)
+        return layers.BinaryHead(self.dropout, self.clip_attention, name="head")(x, train=train)
 
 
 def _separable(x: jax.Array, width: int, number: int, conv: Callable, norm: Callable) -> jax.Array:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dfjax import console, files, progress, versions, walk
+from dfjax import console, files, pooling, progress, versions, walk
 from dfjax.distortions import deeperforensics
 from dfjax.distortions.distortion import Distortion
 from dfjax.distortions.suite import Condition
@@ -59,7 +59,7 @@ def measure(
         "clips": len(source),
         "model": {"weights": model.card.weights, "step": model.card.step, "runtime": model.runtime},
         "seed": seed,
-        "video_score": summary.VIDEO_SCORE,
+        "video_score": f"{pooling.IN_WORDS[model.card.pooling]}; 0.5 without a face",
         "interval": summary.INTERVAL,
         **summary.summarize(distortions, levels, measured),
         "notes": _notes(model, target, source, distortions),
@@ -84,6 +84,7 @@ def _settings(model: Scorer, target: EvalTarget, source: Source, seed: int) -> d
     return {
         "weights": model.card.weights,
         "temperature": model.card.temperature,
+        "pooling": model.card.pooling,
         "runtime": model.runtime,
         "dataset": target.dataset.digest,
         "split": target.split,

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from dfjax.evaluators.score_table import NO_FACE, ScoreTable
+from dfjax.evaluators.score_table import NO_FACE, WEIGHT, ScoreTable
+from dfjax.inference.runtimes import OUTPUTS
 from dfjax.inference.scorer import MAX_BATCH, Scorer
 from dfjax.robustness.source import ClipFaces
 
@@ -15,27 +16,27 @@ def score(clips: Iterable[ClipFaces], model: Scorer) -> ScoreTable:
 
     The number of a face stands for its track. Few crops are in memory at a time.
     """
-    parts, logits, waiting = [], [np.zeros(0)], []
+    parts, outputs, waiting = [], [], []
     for clip in clips:
         parts.append(dataclasses.replace(clip, crops=()))
         waiting += clip.crops
         whole = len(waiting) // MAX_BATCH * MAX_BATCH
-        logits.append(_logits(model, waiting[:whole]))
+        outputs.append(_outputs(model, waiting[:whole]))
         del waiting[:whole]
-    logits.append(_logits(model, waiting))
-    return _table(parts, np.concatenate(logits), model)
+    outputs.append(_outputs(model, waiting))
+    return _table(parts, np.concatenate(outputs), model)
 
 
-def _logits(model: Scorer, crops: list[np.ndarray]) -> np.ndarray:
-    return model.logits(np.stack(crops)) if crops else np.zeros(0)
+def _outputs(model: Scorer, crops: list[np.ndarray]) -> np.ndarray:
+    return model.outputs(np.stack(crops)) if crops else np.zeros((0, len(OUTPUTS)))
 
 
-def _table(clips: list[ClipFaces], logit: np.ndarray, model: Scorer) -> ScoreTable:
-    """The table of the logits of all faces, clip after clip."""
+def _table(clips: list[ClipFaces], outputs: np.ndarray, model: Scorer) -> ScoreTable:
+    """The table of what the model said of all faces, clip after clip."""
     ends = np.cumsum([len(clip.frame) for clip in clips])
-    rows = zip(clips, np.split(logit, ends[:-1]), strict=True)
+    rows = zip(clips, np.split(outputs, ends[:-1]), strict=True)
     rows = [_with_missing(*row) for row in sorted(rows, key=lambda row: row[0].clip)]
-    size = [len(logits) for _, logits in rows]
+    size = [len(of_clip) for _, of_clip in rows]
 
     def of_clips(values: Iterator) -> np.ndarray:
         return np.repeat(np.array(list(values)), size)
@@ -43,7 +44,9 @@ def _table(clips: list[ClipFaces], logit: np.ndarray, model: Scorer) -> ScoreTab
     def of_faces(name: str) -> np.ndarray:
         return np.concatenate([getattr(clip, name) for clip, _ in rows])
 
-    logit = np.concatenate([logits for _, logits in rows])
+    logit, _, attention = np.concatenate([of_clip for _, of_clip in rows]).T
+    score = model.card.score(logit)
+    weighed = model.card.pooling != "mean"
     return ScoreTable(
         corpus=of_clips(clip.clip.partition("/")[0] for clip, _ in rows).astype(object),
         clip=of_clips(clip.clip for clip, _ in rows).astype(object),
@@ -54,13 +57,15 @@ def _table(clips: list[ClipFaces], logit: np.ndarray, model: Scorer) -> ScoreTab
         track=of_faces("face"),
         label=of_clips(clip.label for clip, _ in rows),
         logit=logit,
-        score=model.card.score(logit),
+        score=score,
+        extra={WEIGHT: model.card.weigh(score, attention)} if weighed else {},
     )
 
 
-def _with_missing(clip: ClipFaces, logit: np.ndarray) -> tuple[ClipFaces, np.ndarray]:
-    """A clip and its logits; one without a face has a row that says so."""
-    if len(logit):
-        return clip, logit
+def _with_missing(clip: ClipFaces, outputs: np.ndarray) -> tuple[ClipFaces, np.ndarray]:
+    """A clip and its outputs; one without a face has a row that says so."""
+    if len(outputs):
+        return clip, outputs
     none, unknown = np.array([NO_FACE]), np.array([np.nan])
-    return dataclasses.replace(clip, frame=none, face=none, time=unknown), unknown
+    nothing = np.full((1, len(OUTPUTS)), np.nan)
+    return dataclasses.replace(clip, frame=none, face=none, time=unknown), nothing

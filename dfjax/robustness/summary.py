@@ -11,7 +11,6 @@ from dfjax.evaluators.score_table import ScoreTable
 from dfjax.metrics import bootstrap, measures
 from dfjax.metrics.measures import EVERYTHING, Sample
 
-VIDEO_SCORE = f"{video.RULE}; 0.5 without a face"
 INTERVAL = {"level": bootstrap.LEVEL, "resampled": "clips", "draws": bootstrap.DRAWS}
 
 

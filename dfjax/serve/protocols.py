@@ -15,8 +15,8 @@ _OUTPUTS = ("score", "logit", "label")
 
 
 def outputs_of(card: ModelCard) -> tuple[str, ...]:
-    """Returns the names of what a model says of crops; that of its gate is the last."""
-    return (*_OUTPUTS, "strangeness") if card.maps else _OUTPUTS
+    """Returns the names of what a model says of crops: `_OUTPUTS`, and those of the network."""
+    return tuple(dict.fromkeys((*_OUTPUTS, *card.outputs)))
 
 
 def parse_json(data: bytes, settings: Settings) -> dict[str, Any]:

@@ -40,12 +40,15 @@ class Scores:
       logit: float32 [N].
       label: "real", "fake" or "inconclusive", N of them.
       strangeness: float32 [N], how unlike the training data; None: the model has no gate.
+      attention: float32 [N], how much a frame counts in its clip, as a logarithm; None: the model
+        has learned nothing of that.
     """
 
     score: np.ndarray
     logit: np.ndarray
     label: list[str]
     strangeness: np.ndarray | None
+    attention: np.ndarray | None
 
     @property
     def columns(self) -> dict[str, np.ndarray | list[str]]:
@@ -221,14 +224,15 @@ class Service:
     async def score(self, version: ModelVersion, crops: np.ndarray) -> Scores:
         """Returns the scores of crops uint8 [N, S, S, 3]; raises as `Batcher.outputs`."""
         scorer = version.detector.scorer
-        logit, strangeness = (await self.batcher.outputs(scorer, crops)).T
+        logit, strangeness, attention = (await self.batcher.outputs(scorer, crops)).T
         score = scorer.card.score(logit)
         labels = [scorer.card.decide_crop(*each) for each in zip(score, strangeness, strict=True)]
         return Scores(
             np.float32(score),
             np.float32(logit),
             labels,
-            np.float32(strangeness) if scorer.card.maps else None,
+            np.float32(strangeness) if "strangeness" in scorer.card.outputs else None,
+            np.float32(attention) if "attention" in scorer.card.outputs else None,
         )
 
     def render_metrics(self) -> bytes:

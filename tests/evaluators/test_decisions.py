@@ -13,7 +13,8 @@ from dfjax.metrics import calibration, thresholds
 def single_faces(label, score) -> decisions.Tracks:
     """Files of one face each."""
     files = np.arange(len(label))
-    return decisions.Tracks(np.asarray(score, float)[:, None], files, np.asarray(label), files)
+    score = np.asarray(score, float)[:, None]
+    return decisions.Tracks(score, np.ones_like(score), files, np.asarray(label), files)
 
 
 def calls(decision: model_card.Decision, tracks: decisions.Tracks) -> np.ndarray:
@@ -70,7 +71,8 @@ def random_files(rng, label, *, people=(1, 4), frames=(3, 33)) -> decisions.Trac
             logit = mean + 1.5 * rng.normal(size=rng.integers(*frames))
             scores.append(logistic.to_score(logit))
             file.append(number)
-    return decisions.Tracks(scores, np.array(file), label, np.arange(len(label)))
+    weights = [np.ones(len(each)) for each in scores]
+    return decisions.Tracks(scores, weights, np.array(file), label, np.arange(len(label)))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -134,7 +136,7 @@ def fitted():
     temperature = calibration.fit_temperature(np.repeat(label, 32), logits.ravel())
     scores = logistic.to_score(logits, temperature)
     files = np.arange(len(label))
-    tracks = decisions.Tracks(list(scores), files, label, files)
+    tracks = decisions.Tracks(list(scores), np.ones_like(scores), files, label, files)
     return Simulation(1, temperature), decisions.fit_decision(tracks, 0.05, min_frames=3)
 
 

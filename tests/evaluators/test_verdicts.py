@@ -26,6 +26,7 @@ def make_scores(rows) -> frame.Scores:
         label=np.array(label),
         logit=logistic.to_logit(np.array(score)),
         strangeness=np.full(count, np.nan),
+        attention=np.full(count, np.nan),
         box=np.array(box, float),
         scale=np.full(count, 1.0),
         padded=np.zeros(count),

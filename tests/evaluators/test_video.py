@@ -1,5 +1,7 @@
 """Clip scores computed by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -48,14 +50,22 @@ def test_each_rule_by_hand():
     np.testing.assert_allclose(clips.scores(), [0.3, 0.7])
     logit = 2.0 * logistic.to_logit(np.array([[0.2, 0.4], [0.8, 0.6]]))  # before the temperature
     expected = logistic.to_score(logit.mean(axis=1))
-    np.testing.assert_allclose(clips.scores("mean logit"), expected)
+    np.testing.assert_allclose(clips.by_rule["mean logit"], expected)
     np.testing.assert_allclose(clips.raw_scores(), logistic.to_score(logit).mean(axis=1))
     # Weights 0.6 and 0.2, by how far from 0.5 the scores are.
     expected = [(0.6 * 0.2 + 0.2 * 0.4) / 0.8, (0.6 * 0.8 + 0.2 * 0.6) / 0.8]
-    np.testing.assert_allclose(clips.scores("confidence-weighted mean"), expected)
-    np.testing.assert_allclose(clips.scores("mean of the 8 highest"), [0.3, 0.7])
-    picture = video.Clips.of(TABLE).scores("confidence-weighted mean")[1]
+    np.testing.assert_allclose(clips.by_rule["confidence-weighted mean"], expected)
+    np.testing.assert_allclose(clips.by_rule["mean of the 8 highest"], [0.3, 0.7])
+    picture = video.Clips.of(TABLE).by_rule["confidence-weighted mean"][1]
     assert picture == pytest.approx(0.5)
+
+
+def test_frames_that_weigh_more_count_more():
+    weighed = dataclasses.replace(TABLE, extra={"weight": np.arange(1.0, 7.0)})
+    clips = video.Clips.of(weighed).videos
+    # Of frame 9, the face that speaks for it is the fourth row.
+    np.testing.assert_allclose(clips.scores(), [(2 * 0.2 + 5 * 0.4) / 7, (0.8 + 4 * 0.6) / 5])
+    assert list(clips.by_rule)[:2] == ["weighted mean probability", "mean probability"]
 
 
 def test_the_highest_frames_are_those_of_each_clip_whatever_the_order():
@@ -64,7 +74,7 @@ def test_the_highest_frames_are_those_of_each_clip_whatever_the_order():
     rows = [(f"c/real/{i % 3}", i, 0, 0, each) for i, each in enumerate(score)]
     clips = video.Clips.of(make_table([rows[i] for i in rng.permutation(30)]))
     expected = [np.sort(score[i::3])[-video.TOP :].mean() for i in range(3)]
-    np.testing.assert_allclose(clips.scores("mean of the 8 highest"), expected)
+    np.testing.assert_allclose(clips.by_rule["mean of the 8 highest"], expected)
 
 
 def test_clip_with_two_labels_is_an_error():
