@@ -61,6 +61,6 @@ RUN = Format("run", (2,), "train it again, or use the dfjax that trained it")
 EXPORT = Format("model export", (2,), "export the run again (dfjax export)")
 CARD = Format(
     "model card",
-    (2,),
+    (2, 3),  # 3 says how frames are pooled; before that, their mean was all there was
     "evaluate the run again (dfjax evaluate), and export it again",
 )

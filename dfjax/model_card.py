@@ -326,8 +326,9 @@ class ModelCard:
           UserError: another format, a field missing or unknown, or labels that mean something else;
             the message says what to do.
         """
-        fields = {"isotonic": None, "release": None, "pooling": "mean", **value}
-        compatibility.CARD.require(fields.pop("format", None), where)
+        fields = {"isotonic": None, "release": None, **value}
+        if compatibility.CARD.require(fields.pop("format", None), where) < 3:
+            fields["pooling"] = "mean"
         labels = fields.pop("labels", None)
         if labels != list(LABELS):
             raise UserError(f"{where} has the labels {labels}: dfjax reads {list(LABELS)}")

@@ -65,6 +65,15 @@ def test_a_stored_dataset_opens():
     assert make.crops().shape == (4, 32, 32, 3)
 
 
+def test_a_card_of_before_pooling_is_one_of_the_mean():
+    assert model_card.read(make.EXPORT).pooling == "mean"
+    edit(
+        f"{make.EXPORT}/{model_card.FILE}", lambda fields: fields.update(pooling="median", format=3)
+    )
+    with pytest.raises(UserError, match="pooling 'median': choose one of mean"):
+        model_card.read(make.EXPORT)
+
+
 def test_a_stored_run_and_its_export_score_as_they_did():
     variables, step = Run.open(RUN).variables()
     assert (sorted(variables), step) == (["batch_stats", "params"], 4)
@@ -121,9 +130,7 @@ def test_a_model_card_of_another_format_is_refused(folder):
     file = f"{folder}/model_card.json"
     for number, found in ((None, 0), (99, 99)):
         edit(file, lambda fields, number=number: fields.update(format=number))
-        message = (
-            rf"^{file} is a model card of format {found}, .* reads 2: .*evaluate the run again"
-        )
+        message = rf"^{file} is a model card of format {found}, .* reads 2 and 3: .*evaluate the run again"
         with pytest.raises(ValueError, match=message):
             scorer.load(folder)
     edit(file, lambda fields: fields.update(format=2, decisions={"frame": {"threshold": 0.5}}))
