@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jinja2
+import markupsafe
 
 _SHARED = pathlib.Path(__file__).parent
 
@@ -18,7 +19,7 @@ def make_template(
     values: Mapping[str, Any],
     filters: Mapping[str, Callable[..., Any]] | None = None,
 ) -> jinja2.Template:
-    """Returns the Jinja template in a file, which knows `values` and `filters` by name.
+    """Returns the Jinja template in a file, which knows `values`, `filters` and `fill` by name.
 
     A name that it does not know is an error when it is rendered, not an empty text.
     """
@@ -30,5 +31,10 @@ def make_template(
         lstrip_blocks=True,
     )
     environment.globals |= values
-    environment.filters |= filters or {}
+    environment.filters |= {"fill": _fill} | (filters or {})
     return environment.get_template(path.name)
+
+
+def _fill(text: str, **values: Any) -> markupsafe.Markup:
+    """A text with what belongs into its braces, which may be markup that a template made."""
+    return markupsafe.escape(text).format(**values)

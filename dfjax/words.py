@@ -1,12 +1,15 @@
-"""What is said of faces and files, in words: the catalogue of reports, pages and tables.
+"""All words of a verdict: what reports, pages and pictures say. A translation replaces this file.
 
-A translation replaces this file. Keys are those of the report's schema.
+Keys of verdicts are those of the report's schema. Names in braces are filled in: by `phrases` and
+templates here, by `phrases.js` in a browser, which gets this catalogue as `words.js`. Not in it are
+errors and notes on a file, which are said where they are found out.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from dfjax.model_card import INCONCLUSIVE as _INCONCLUSIVE
 
-from dfjax.model_card import INCONCLUSIVE
+LANGUAGE = "en"  # as in HTML
+
+# Verdicts
 
 # Headlines, by level of evidence (`verdict.LEVELS`).
 LEVELS = {
@@ -51,7 +54,7 @@ FLAWS = {
 }
 
 # What stands next to a score, by label.
-LABELS = {"real": "real", "fake": "fake", INCONCLUSIVE: "no verdict"}
+LABELS = {"real": "real", "fake": "fake", _INCONCLUSIVE: "no verdict"}
 
 _TAKEN = (
     "The model takes at least one face for manipulated. Of real files like those of its validation,"
@@ -91,35 +94,326 @@ ABSENCE = (
     "and no proof."
 )
 
+# What to know of a verdict: sentences without a capital and a full stop.
+WARNINGS = {
+    "aligned": "the model was trained on pictures taken as they are, and is shown aligned faces",
+    "synthetic": "the model was trained on the synthetic corpus: its verdicts say nothing about "
+    "real faces",
+    "no_heat_maps": "there are no heat maps: the export holds none, or only its ONNX file was to "
+    "be opened",
+    "image_not_fitted": "the model's limits were not fitted to pictures, because its validation "
+    "data had none that could be judged: how often it is wrong on them was not measured",
+    "video_not_fitted": "the model's limits were not fitted to videos, because its validation "
+    "data had none that could be judged: how often it is wrong on them was not measured",
+    "long": "the video is long: {frames} frames from all of its {minutes} minutes were looked at, "
+    "and no other was decoded but on the way",
+    "shots_left_out": "the video has {shots} shots, and the {seen} longest were looked at: looking "
+    "at {frames} frames would reach all of them",
+    "crowd": "{faces} faces, the most that are looked for, are in {frames} of the frames: if there "
+    "are more, the smallest were left out",
+}
 
-def percent(score: float) -> str:
-    """Returns a score in words that never claim certainty: "97%", "over 99%", "under 1%"."""
-    if score > 0.99:
-        return "over 99%"
-    return "under 1%" if score < 0.01 else f"{score:.0%}"
+# Phrases of scores, times and places
 
+PHRASES = {
+    "percent": "{number}%",
+    "over": "over 99%",
+    "under": "under 1%",
+    "person": "person {number}",
+    "shot": "shot {number}",
+    "shots": "shots {numbers}",
+    "span": "{start} to {end}",
+    "frame": "frame {number}",
+    "moment": "{place}: likelihood {percent}",
+}
 
-def clock(seconds: float) -> str:
-    """Returns a time in a video as m:ss.t, for example 1:05.2."""
-    tenths = round(10 * seconds)
-    return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"
+# What stands at the box of a face; `who` is a person or a number. Labels are those of a whole
+# track, percentages of one frame.
+BOXES = {
+    "picture": "{who}: {label}, {percent}",
+    "frame": "{who}: {label}, {percent} here",
+    "not_judged": "{who}: not judged, {flaw}",
+    "not_yet": "not yet judged",
+}
 
+# Forgeries that a model was shown, by their names on its card (`model_card.FORGERIES`).
+FORGERIES = {
+    "face swap": "face swap",
+    "reenactment": "reenactment",
+    "retouching": "retouching",
+    "whole generated face": "whole generated face",
+}
+SCOPE = {
+    "unknown": "Which forgeries the model was shown is not stated.",
+    "known": "Forgeries that the model was shown: {forgeries}.",
+    "missed": "It was not shown, and may miss: {forgeries}.",
+}
 
-def place(moment: Mapping[str, Any]) -> str:
-    """Returns whom a moment of a report shows, and when: "Person 1, shot 2, 0:09.0 to 0:10.0"."""
-    parts = [f"Person {moment['track'] + 1}"]
-    if shots := moment["shots"]:
-        numbers = ", ".join(str(shot + 1) for shot in shots)
-        parts.append(f"shot {numbers}" if len(shots) == 1 else f"shots {numbers}")
-    if moment["first_s"] is not None:
-        parts.append(f"{clock(moment['first_s'])} to {clock(moment['last_s'])}")
-    return ", ".join(parts)
+# A verdict as lines of text to copy
 
+SUMMARY = {
+    "verdict": "{level}.",
+    "verdict_because": "{level}: {cause}.",
+    "likelihood": "Likelihood of manipulation: {percent}.",
+    "file": "{name}: {verdict}",
+    "judged_by": "Judged by {model}.",
+    "judged_by_release": "Judged by {model}, trained on {data}.",
+    "frames": "{analysed} of {decoded} frames looked at.",
+    "made": "Made {date} by dfjax.",
+    "sha256": "SHA-256 of the file: {digest}.",
+}
 
-def scope(shown: Mapping[str, Any]) -> str:
-    """Returns what the `scope` of a report says of forgeries, as sentences."""
-    if not shown["forgeries"]:
-        return "Which forgeries the model was shown is not stated."
-    known, others = (", ".join(shown[name]) for name in ("forgeries", "others"))
-    missed = f" It was not shown, and may miss: {others}." if others else ""
-    return f"Forgeries that the model was shown: {known}.{missed}"
+# What a file says of its origin
+
+# Content credentials by state (`content_credentials.STATES`): a headline, and what it means and
+# does not mean.
+CREDENTIALS = {
+    "trusted": (
+        "Signed, and unchanged since",
+        "The signer is on the trust list that was given.",
+    ),
+    "untrusted": (
+        "Signed, and unchanged since",
+        "The signer is not on the trust list that was given: anybody can sign under any name.",
+    ),
+    "unknown_signer": (
+        "Signed, and unchanged since",
+        "No trust list was given, so it is not certain by whom: anybody can sign under any name.",
+    ),
+    "broken": (
+        "The content credentials do not fit the file",
+        "What they say is not shown to be true of it.",
+    ),
+    "remote": (
+        "The content credentials are on a server",
+        "It was not asked, because nothing here opens a connection.",
+    ),
+    "unreadable": (
+        "The content credentials could not be read",
+        "Whether there are any, and whether they hold, is not known.",
+    ),
+    "none": (
+        "No content credentials",
+        "That says nothing about the file: most have none, and saving a file again removes them.",
+    ),
+    "unsupported": (
+        "No content credentials are read from this kind of file",
+        "That says nothing about the file.",
+    ),
+    "not_installed": ("Not looked at", "Install dfjax[c2pa] to read content credentials."),
+}
+
+# What it means that a check of credentials failed, by how its code begins: the first one counts.
+FAILURES = {
+    "assertion.dataHash": "the file was changed after it was signed",
+    "assertion.bmffHash": "the file was changed after it was signed",
+    "assertion.boxesHash": "the file was changed after it was signed",
+    "assertion.hashedURI": "a statement in the credentials was changed after it was signed",
+    "assertion.missing": "a statement in the credentials is missing",
+    "claimSignature": "the signature does not belong to these credentials",
+    "claim.hardBindings.missing": "nothing ties the credentials to this file",
+    "signingCredential.expired": "the signer's certificate was not valid at the time",
+    "signingCredential.revoked": "the signer's certificate was revoked",
+    "signingCredential": "the signer's certificate is not fit for signing",
+    "timeStamp": "the time stamp does not hold",
+    "ingredient": "what is said of an ingredient does not hold",
+    "reader.refused": "the reader refused them as damaged, or did not know how to read them",
+    "reader.died": "the process that read them died",
+    "reader.time_limit": "reading them took too long",
+    "": "a check failed",
+}
+
+# By `content_credentials.AI_SOURCES`.
+AI_SOURCES = {
+    "trainedAlgorithmicMedia": "generated by AI",
+    "compositeWithTrainedAlgorithmicMedia": "edited or composed with parts generated by AI",
+    "trainedAlgorithmicData": "data generated by AI",
+}
+
+EVIDENCE = {
+    "title": "What the file says of its origin",
+    "beside": "This stands beside the verdict. The score does not depend on it.",
+    "credentials": "Content credentials (C2PA)",
+    "claim": "The credentials say of this file: {claim}.",
+    "claim_of_ingredients": "They say of what it was made from: {claim}.",
+    "signed_by": "signed by",
+    "organization": "organization",
+    "signed_on": "signed on",
+    "no_time_stamp": "without a time stamp of a third party",
+    "written_by": "written by",
+    "not_stated": "not stated",
+    "made_from": "made from",
+    "one_file": "1 other file",
+    "files": "{count} other files",
+    "edits": "edits",
+    "more_edits": "and {count} more",
+    "stated": "Programs, devices and times",
+    "anybody": "As the file states them; anybody can write them.",
+    "unread": "They could not be read.",
+    "position": "position",
+    "has_position": "stated, and not read here",
+}
+
+# What a file states of its making (`evidence.stated`), in the order in which it is shown.
+STATED = {
+    "format": "format",
+    "codec": "codec",
+    "profile": "profile",
+    "make": "make",
+    "model": "model",
+    "software": "software",
+    "created": "created",
+    "taken": "taken",
+    "encoders": "encoders",
+    "handlers": "handlers",
+}
+
+# What the page and the report both show
+
+RESULT = {
+    "drawn_faces": "This model knows drawn faces only",
+    "read_first": "Read this first",
+    "scale": "Score {percent} on a scale from real to fake",
+    "zone": "{level} {start}–{end}%",
+    "score": "The score is the {meaning}.",
+    "moments": "Where it looks manipulated",
+    "strongest": "What spoke for a manipulation",
+    "weakest": "What spoke against",
+    "face": "Face of {where}",
+    "heat_caution": "A heat map shows what the model looked at. It does not prove that a spot was "
+    "altered.",
+    "chart_dots": "Every dot is a face in one frame: the higher it lies, the more likely the face "
+    "is manipulated. Hollow dots are faces too poor to count.",
+    "chart_threshold": "The dashed line is the threshold.",
+    "chart_band": "Scores in the shaded band allow no verdict.",
+    "chart_cuts": "Dotted lines are cuts.",
+    "chart_moments": "Shaded times look manipulated by themselves.",
+    "to_copy": "To copy",
+}
+
+TABLES = {
+    "shots": "Shots",
+    "about_shots": "Table of the shots",
+    "shot": "Shot",
+    "evidence": "Evidence",
+    "likelihood": "Likelihood",
+    "from": "From",
+    "to": "To",
+    "not_looked_at": "not looked at",
+    "no_score": "–",
+    "judged": "{level}: {reason}",
+    "persons": "Persons",
+    "about_persons": "Table of the persons",
+    "person": "Person",
+    "faces": "Faces judged",
+    "usable": "{usable} of {faces}",
+    "first": "First seen",
+    "last": "Last",
+    "what_persons_are": "A person is a face that is followed from frame to frame; whoever comes "
+    "back after a cut counts anew, unless faces were recognized. Of persons, who are called tracks "
+    "in the rule: {rule}.",
+}
+
+FACTS = {
+    "file": "File",
+    "name": "name",
+    "sha256": "SHA-256",
+    "size": "size",
+    "bytes": "{count} bytes",
+    "kind": "kind",
+    "image": "picture, {width} × {height} pixels",
+    "video": "video, {width} × {height} pixels",
+    "fps": "{fps} frames a second",
+    "duration": "{time} long",
+    "frames": "frames",
+    "decoded": "{analysed} analysed of {decoded} that decode",
+    "declared": "{declared} declared",
+    "program": "dfjax",
+    "model": "model",
+    "run_by": "{name}, step {step}, run by {runtime}",
+    "release": "released as",
+    "trained_on": "trained on",
+    "terms": "terms",
+    "weights": "weights, SHA-256",
+    "decision": "decision",
+    "threshold": "threshold {threshold}",
+    "band": "no verdict from {low} to {high}, so that at most {rate}% of the validation fakes "
+    "score lower and at most as many of its reals score higher",
+    "stricter": "evidence is strong from {strong}, which at most 1% of reals reach, and very "
+    "strong from {very_strong}, at most 0.1%",
+}
+
+# The report as a page of its own, beyond that.
+REPORT = {
+    "title": "{headline} – {name}",
+    "about": "Report of {program} on {name}, made {time}",
+    "time": "{day} {time} UTC",
+    "judged_by": "Judged by {name}, trained on {data}; {terms}.",
+    "left_and_right": "Left: what the model saw. Right: a heat map over it; the brighter a spot, "
+    "the more it counted.",
+    "no_heat_maps": "What the model saw. This model has no heat maps.",
+    "heat_map": "Heat map of the same face",
+    "face": "{percent} likelihood · {where}",
+    "chart": "Over time",
+    "about_chart": "Scores over time; the table of faces has the figures",
+    "chart_file": "Chart (SVG)",
+    "table_file": "Table (CSV)",
+    "as_text": "The result as text",
+    "model": "Model and settings",
+    "temperature": "temperature",
+    "input_size": "input size",
+    "pixels": "{size} pixels",
+    "protocol": "Protocol",
+    "crops": "Face crops",
+    "settings": "Settings",
+    "versions": "Versions",
+    "seconds": "Seconds spent",
+}
+
+# The page of the server, beyond that.
+PAGE = {
+    "title": "dfjax: look for manipulated faces",
+    "program": "dfjax",
+    "question": "Was this face manipulated?",
+    "introduction": "Choose a picture or a video with faces. The report says how likely they were "
+    "manipulated, and shows what the model looked at: reasons to look closer, not proof.",
+    "choose_file": "Choose a file",
+    "choose": "Choose a picture or video",
+    "accepted": "or drop it here. JPEG, PNG, WebP, BMP, GIF, TIFF, HEIC, AVIF; MP4, MOV, 3GP, MKV, "
+    "WebM, AVI, MPEG-TS, MPEG-PS. This page sends the file to its own server and nowhere else.",
+    "use_camera": "Use the camera",
+    "camera": "Camera",
+    "take_picture": "Take the picture",
+    "close_camera": "Close the camera",
+    "camera_fails": "The camera does not open: {reason}.",
+    "progress": "Progress",
+    "sending": "Sending the file.",
+    "waiting": "Waiting for its turn.",
+    "looking": "Looking for faces and judging them.",
+    "busy": "The server is busy, trying again in {seconds} s.",
+    "cancel": "Cancel",
+    "answered": "The server answered {status}.",
+    "lost": "The server cannot be reached, or does not take a file of this size.",
+    "strange_answer": "The answer of the server cannot be shown.",
+    "about": "Report on {name}, {time}",
+    "media": "What was looked at",
+    "unplayable": "This browser cannot show the file: the boxes are drawn on an empty frame.",
+    "your_picture": "The picture you chose",
+    "your_video": "The video you chose",
+    "choose_moment": "Choose a moment with the pointer or the arrow keys.",
+    "moment": "Moment of the video",
+    "faces_at": "{time}, {faces}",
+    "play": "Play",
+    "pause": "Pause",
+    "heat_maps": "Heat maps",
+    "heat_bright": "The brighter a spot, the more it counted.",
+    "heat_map": "Heat map over the face of {where}",
+    "face": "{percent} {where}",
+    "show": "Show in the video",
+    "show_where": "Show {where} in the video",
+    "copy_it": "Copy",
+    "facts": "File and model",
+    "download": "Download the report (JSON)",
+    "print": "Print",
+    "again": "Check another file",
+}

@@ -6,7 +6,7 @@ import html.parser
 class Page(html.parser.HTMLParser):
     """Tags with their attributes, the text, and whether every tag is closed in order."""
 
-    VOID = frozenset({"meta", "img", "br"})
+    VOID = frozenset({"meta", "img", "br", "link", "input"})
 
     def __init__(self, text):
         super().__init__()

@@ -43,6 +43,7 @@ FLOORS = [
     {"data"},
     {"model_card"},
     {"words"},
+    {"phrases"},
     {"verdict"},
     {
         "augment",

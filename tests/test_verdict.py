@@ -7,7 +7,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from dfjax import model_card, verdict, words
+from dfjax import model_card, phrases, verdict
 from dfjax.faces import align
 from dfjax.faces.crop_spec import CropSpec
 from tests import cards
@@ -189,7 +189,7 @@ def test_moments_are_in_order_of_time_and_one_where_they_touch():
     [(0.0, "under 1%"), (0.01, "1%"), (0.625, "62%"), (0.99, "99%"), (0.9901, "over 99%")],
 )
 def test_no_score_is_written_as_certainty(score, written):
-    assert words.percent(score) == written
+    assert phrases.percent(score) == written
 
 
 LIMITS = model_card.QualityLimits()

@@ -1,7 +1,6 @@
-"""All evidence on one file, and how a report has it."""
+"""All evidence on one file."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -35,23 +34,6 @@ class Evidence:
             Stated.from_json(values["stated"]),
         )
 
-    def to_report(self) -> dict[str, Any]:
-        """Returns it as the JSON of a report, with words."""
-        told = json.loads(json.dumps(dataclasses.asdict(self)))  # with lists instead of tuples
-        credentials = told["content_credentials"]
-        credentials["headline"], credentials["meaning"] = content_credentials.STATES[
-            credentials["state"]
-        ]
-        for name, explain in (
-            ("failures", content_credentials.explain_failure),
-            ("ai_sources", content_credentials.AI_SOURCES.get),
-            ("ai_sources_of_ingredients", content_credentials.AI_SOURCES.get),
-        ):
-            credentials[name] = [
-                {"code": code, "text": explain(code)} for code in credentials[name]
-            ]
-        return told
-
 
 def load() -> None:
     """Loads what `read` needs, for processes that are forked from this one."""
@@ -68,5 +50,5 @@ def read(path: str | os.PathLike, *, trust_list: str | None = None) -> Evidence:
 
 
 def failed(reason: str) -> Evidence:
-    """Returns the evidence if reading it failed altogether, for a reason of `FAILURES`."""
+    """Returns the evidence if reading it failed altogether, for a reason such as "reader.died"."""
     return Evidence(content_credentials.unreadable(reason), None)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dfjax import files, words
+from dfjax import files, phrases, words
 from dfjax.errors import UserError
 from dfjax.inference import draw
 from dfjax.inference.detector import Detector, Result
@@ -20,7 +20,6 @@ from dfjax.verdict import FaceScore
 
 # Blue and vermilion of Okabe and Ito (2008); RGB.
 COLORS = {"real": (0, 114, 178), "fake": (213, 94, 0), INCONCLUSIVE: (70, 70, 70)}
-# What is wrong with a face that does not count.
 
 
 def draw_faces(
@@ -94,8 +93,9 @@ def _marks(
 
 
 def _text(face: FaceScore, label: str | None) -> str:
-    person = face.track + 1  # as pages count them
+    who = face.track + 1  # as pages count them
     if face.quality is not None:
-        return f"{person}: not judged, {words.FLAWS[face.quality]}"
-    word = "not yet judged" if label is None else words.LABELS[label]
-    return f"{person}: {word}, {words.percent(face.score)} here"
+        return words.BOXES["not_judged"].format(who=who, flaw=words.FLAWS[face.quality])
+    word = words.BOXES["not_yet"] if label is None else words.LABELS[label]
+    percent = phrases.percent(face.score)
+    return words.BOXES["frame"].format(who=who, label=word, percent=percent)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dfjax import verdict
+from dfjax import verdict, words
 from dfjax.evidence import content_credentials, gather
 from dfjax.evidence.gather import Evidence
 from dfjax.faces.crop_spec import CropSpec
@@ -98,19 +98,11 @@ class Detector:
         spec = scorer.card.crop_spec
         if spec.crops == "as-is" and always_align:
             spec = CropSpec(size=spec.size, encoding=spec.encoding)
-            self.warnings += (
-                "the model was trained on pictures taken as they are, and is shown aligned faces",
-            )
+            self.warnings += (words.WARNINGS["aligned"],)
         if scorer.card.synthetic:
-            self.warnings += (
-                "the model was trained on the synthetic corpus: its verdicts say nothing about "
-                "real faces",
-            )
+            self.warnings += (words.WARNINGS["synthetic"],)
         if not scorer.has_heat_maps:
-            self.warnings += (
-                "there are no heat maps: the export holds none, or only its ONNX file was to be "
-                "opened",
-            )
+            self.warnings += (words.WARNINGS["no_heat_maps"],)
         self.embed = _make_embed() if reidentify and spec.crops == "align" else None
         self._extractor = FaceExtractor(spec, embed=self.embed)
         self.reidentify = reidentify
@@ -249,10 +241,4 @@ def _make_embed() -> Callable[[np.ndarray], np.ndarray]:
 
 def _unfitted(kind: str, card: ModelCard) -> tuple[str, ...]:
     """A warning if the limits of a verdict were fitted to another kind of file."""
-    if kind in card.decisions:
-        return ()
-    files = "videos" if kind == "video" else "pictures"
-    return (
-        f"the model's limits were not fitted to {files}, because its validation data had none that "
-        "could be judged: how often it is wrong on them was not measured",
-    )
+    return () if kind in card.decisions else (words.WARNINGS[f"{kind}_not_fitted"],)

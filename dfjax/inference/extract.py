@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dfjax import words
 from dfjax.evidence.gather import Evidence
 from dfjax.faces import crop, detect, track
 from dfjax.faces.align import Crop
@@ -240,10 +241,8 @@ def cut_as_stored(image: np.ndarray, faces: Sequence[Face], spec: CropSpec) -> l
 def _remarks(video: media_video.Video) -> tuple[str, ...]:
     if not video.is_long:
         return _left_out(video) + video.warnings + video.damage
-    long = (
-        f"the video is long: {len(video.frames)} frames from all of its "
-        f"{video.duration / 60:.0f} minutes were looked at, and no other was decoded but on the way"
-    )
+    frames, minutes = len(video.frames), f"{video.duration / 60:.0f}"
+    long = words.WARNINGS["long"].format(frames=frames, minutes=minutes)
     return (long, *video.warnings, *video.damage)
 
 
@@ -251,16 +250,12 @@ def _left_out(video: media_video.Video) -> tuple[str, ...]:
     shown = {media_shots.number_of(video.shots, index) for index in video.indices}
     if len(shown) >= len(video.shots):
         return ()
-    return (
-        f"the video has {len(video.shots)} shots, and the {len(shown)} longest were looked at: "
-        f"looking at {FRAMES_PER_SHOT * len(video.shots)} frames would reach all of them",
-    )
+    shots = len(video.shots)
+    warning = words.WARNINGS["shots_left_out"]
+    return (warning.format(shots=shots, seen=len(shown), frames=FRAMES_PER_SHOT * shots),)
 
 
 def _crowd(num_frames: int) -> tuple[str, ...]:
     if not num_frames:
         return ()
-    return (
-        f"{detect.MAX_FACES} faces, the most that are looked for, are in {num_frames} of the "
-        "frames: if there are more, the smallest were left out",
-    )
+    return (words.WARNINGS["crowd"].format(faces=detect.MAX_FACES, frames=num_frames),)

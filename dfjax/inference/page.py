@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from dfjax import files, html_template, words
+from dfjax import files, html_template, phrases, words
 from dfjax.evidence import content_credentials
 
 _COLUMNS = ("frame", "time_s", "shot", "person", "score", "not_counted_for", "x0", "y0", "x1", "y1")
@@ -32,15 +32,17 @@ def render_html(report: dict[str, Any]) -> str:
 def _template(name: str = "report.html.jinja") -> jinja2.Template:
     return html_template.make_template(
         pathlib.Path(__file__).with_name(name),
-        values={
-            "short_levels": words.SHORT_LEVELS,
-            "signed_states": content_credentials.SIGNED,
-        },
+        values={"words": words, "signed_states": content_credentials.SIGNED},
         filters={
-            "percent": words.percent,
-            "clock": words.clock,
-            "place": words.place,
-            "scope": words.scope,
+            each.__name__: each
+            for each in (
+                phrases.clock,
+                phrases.moment,
+                phrases.percent,
+                phrases.person,
+                phrases.scope,
+                phrases.sentence,
+            )
         },
     )
 
@@ -74,10 +76,7 @@ def _chart(report: dict[str, Any]) -> dict[str, Any] | None:
             lines.setdefault(face["track"], []).append(
                 (round(x, 2), round(200 - 200 * face["score"], 1), face["quality"] is None)
             )
-    ticks = [
-        (25 * i, words.clock(duration * i / 4) if duration else f"frame {decoded * i // 4}")
-        for i in range(5)
-    ]
+    ticks = [(25 * i, _tick(duration, decoded, i / 4)) for i in range(5)]
     chart = {"lines": lines, "ticks": ticks, "cuts": [], "moments": []}
     if duration:
         starts = [shot["start_s"] for shot in report["shots"][1:]]
@@ -88,6 +87,12 @@ def _chart(report: dict[str, Any]) -> dict[str, Any] | None:
             for track in [moment["track"]]
         ]
     return chart
+
+
+def _tick(duration: float | None, decoded: int, share: float) -> str:
+    if duration:
+        return phrases.clock(duration * share)
+    return words.PHRASES["frame"].format(number=int(decoded * share))
 
 
 def _table(report: dict[str, Any]) -> str:

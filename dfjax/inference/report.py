@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from dfjax import files, versions, words
+from dfjax import files, phrases, versions, words
 from dfjax.evidence import content_credentials
+from dfjax.evidence.gather import Evidence
 from dfjax.inference import draw
 from dfjax.inference.detector import Detector, Result
 from dfjax.media import image as media_image
@@ -81,7 +82,7 @@ def make_report(
             "cause": _cause(result),
             "meaning": _meaning(result.verdict),
         },
-        "evidence": None if result.evidence is None else result.evidence.to_report(),
+        "evidence": None if result.evidence is None else explain_evidence(result.evidence),
         "scope": _scope(detector.scorer.card),
         "score_meaning": words.SCORE_MEANING,
         "rule": words.RULE,
@@ -113,20 +114,21 @@ def make_report(
 
 def _summary(report: dict[str, Any]) -> Iterator[str]:
     """The lines of the result as text to copy."""
-    media, model = report["media"], report["model"]
-    yield f"{media['name']}: {report['verdict']['text']}"
-    for moment in report["moments"]:
-        yield f"{words.place(moment)}: likelihood {words.percent(moment['score'])}."
-    release = model["release"]
-    trained = f", trained on {release['trained_on']}" if release else ""
-    yield f"Judged by {release['name'] if release else model['name']}{trained}."
+    media, model, say = report["media"], report["model"], words.SUMMARY
+    yield say["file"].format(name=media["name"], verdict=report["verdict"]["text"])
+    yield from map(phrases.moment, report["moments"])
+    if release := model["release"]:
+        data = release["trained_on"]
+        yield say["judged_by_release"].format(model=release["name"], data=data)
+    else:
+        yield say["judged_by"].format(model=model["name"])
     if report["scope"]["forgeries"]:
-        yield words.scope(report["scope"])
-    frames = media["frames"]
-    looked = f"{frames['analysed']} of {frames['decoded']} frames looked at. "
-    yield f"{looked if media['kind'] == 'video' else ''}Made {report['created'][:10]} by dfjax."
+        yield phrases.scope(report["scope"])
+    made = say["made"].format(date=report["created"][:10])
+    is_video = media["kind"] == "video"
+    yield f"{say['frames'].format(**media['frames'])} {made}" if is_video else made
     if media["sha256"]:
-        yield f"SHA-256 of the file: {media['sha256']}."
+        yield say["sha256"].format(digest=media["sha256"])
     yield report["absence"]
 
 
@@ -141,10 +143,28 @@ def _verdict(judged: Verdict) -> dict[str, Any]:
 
 def explain_verdict(result: Result) -> str:
     """Returns the verdict in one or two sentences for people."""
-    score, cause = result.verdict.score, _cause(result)
-    likelihood = "" if score is None else f" Likelihood of manipulation: {words.percent(score)}."
-    because = "" if cause is None else f": {cause}"
-    return f"{words.LEVELS[result.verdict.level]}{because}.{likelihood}"
+    level, cause = words.LEVELS[result.verdict.level], _cause(result)
+    form = words.SUMMARY["verdict" if cause is None else "verdict_because"]
+    told = form.format(level=level, cause=cause)
+    if result.verdict.score is None:
+        return told
+    percent = phrases.percent(result.verdict.score)
+    return f"{told} {words.SUMMARY['likelihood'].format(percent=percent)}"
+
+
+def explain_evidence(evidence: Evidence) -> dict[str, Any]:
+    """Returns what a file says of its origin as JSON, with words for every code."""
+    told = json.loads(json.dumps(dataclasses.asdict(evidence)))  # with lists instead of tuples
+    credentials = told["content_credentials"]
+    headline, meaning = words.CREDENTIALS[credentials["state"]]
+    credentials |= {"headline": headline, "meaning": meaning}
+    for name, explain in (
+        ("failures", phrases.failure),
+        ("ai_sources", words.AI_SOURCES.get),
+        ("ai_sources_of_ingredients", words.AI_SOURCES.get),
+    ):
+        credentials[name] = [{"code": code, "text": explain(code)} for code in credentials[name]]
+    return told
 
 
 def _cause(result: Result) -> str | None:

@@ -4,23 +4,22 @@ import functools
 import gc
 import logging
 import os
-import pathlib
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from dfjax import console
 from dfjax.sandbox import confinement
-from dfjax.serve import detection, gate, monitoring, open_inference, tf_serving
+from dfjax.serve import detection, gate, monitoring, open_inference, tf_serving, web_page
 from dfjax.serve.connection import Connection
 from dfjax.serve.errors import RequestError
 from dfjax.serve.service import Service
@@ -29,7 +28,6 @@ from dfjax.serve.settings import Settings
 _log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 5.0  # to close what is open, when the time to finish work is over
-_PAGE = pathlib.Path(__file__).with_name("page")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -62,9 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     for routes in (detection, tf_serving, open_inference):
         app.include_router(routes.router)
     app.add_api_route("/metrics", _show_metrics)
-    for file in sorted(_PAGE.iterdir()):
-        path = "" if file.name == "index.html" else file.name
-        app.add_api_route(f"/{path}", _make_show(file))
+    app.include_router(web_page.make_router())
     return app
 
 
@@ -174,13 +170,6 @@ async def _answer_http_error(request: Request, exception: HTTPException) -> JSON
 async def _show_metrics(request: Request) -> Response:
     rendered = request.app.state.service.render_metrics()
     return Response(rendered, media_type=monitoring.CONTENT_TYPE)
-
-
-def _make_show(file: pathlib.Path) -> Callable[[], Awaitable[FileResponse]]:
-    async def show() -> FileResponse:
-        return FileResponse(file)
-
-    return show
 
 
 def set_up_log() -> None:

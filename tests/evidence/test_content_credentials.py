@@ -9,6 +9,7 @@ from PIL import Image
 
 pytest.importorskip("c2pa")
 
+from dfjax import phrases, words
 from dfjax.errors import UserError
 from dfjax.evidence import content_credentials, text
 from dfjax.evidence.content_credentials import ContentCredentials
@@ -107,8 +108,7 @@ def test_a_changed_file_is_broken(read, plain, kind, check):
     signed[place] ^= 1
     told = read(bytes(signed))
     assert (told.state, told.failures) == ("broken", (f"assertion.{check}.mismatch",))
-    words = content_credentials.explain_failure(told.failures[0])
-    assert words == "the file was changed after it was signed"
+    assert phrases.failure(told.failures[0]) == "the file was changed after it was signed"
     assert told.signer == "Camera 12"
 
 
@@ -196,7 +196,7 @@ def test_without_the_extra_it_is_said(read, plain, monkeypatch, tmp_path):
     content_credentials.load()
     told = read(signed)
     assert told == ContentCredentials("not_installed")
-    headline, meaning = content_credentials.STATES[told.state]
+    headline, meaning = words.CREDENTIALS[told.state]
     assert (headline, meaning[:21]) == ("Not looked at", "Install dfjax[c2pa] t")
     with pytest.raises(UserError, match="install that, or leave it out"):
         content_credentials.read_trust_list(tmp_path / "list.pem")

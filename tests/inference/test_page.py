@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from dfjax.inference.page import render_html
-from dfjax.words import clock
+from dfjax.phrases import clock
 from tests.html_page import Page
 from tests.inference.reports import EVIL, REPORTS, video_report
 

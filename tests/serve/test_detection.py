@@ -17,9 +17,9 @@ from dfjax.inference.detector import Detector
 from dfjax.media import suffix
 from dfjax.media.errors import MediaError
 from dfjax.preparation import crop_clip
-from dfjax.serve import app
+from dfjax.serve import web_page
 
-PAGE = pathlib.Path(app.__file__).with_name("page")
+PAGE = web_page.FOLDER
 
 
 @pytest.fixture(scope="module")
@@ -153,24 +153,26 @@ def test_refusals_have_a_status_and_a_code(server, clip, picture):
 
 
 def test_the_page_comes_with_a_strict_policy(server):
-    files = {file.name for file in PAGE.iterdir()}
-    assert {"index.html", "app.js", "words.js", "style.css"} <= files
-    kinds = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
-    for name in files:
-        answer = server.client.get("/" if name == "index.html" else f"/{name}")
+    files = {f"/{file.name}": file.read_text() for file in PAGE.iterdir()}
+    template = files.pop("/index.html.jinja")
+    files |= {"/": web_page.render_index(), "/words.js": web_page.write_words()}
+    assert {"/app.js", "/phrases.js", "/style.css"} <= files.keys()
+    kinds = {"": "text/html", ".js": "text/javascript", ".css": "text/css"}
+    for path, text in files.items():
+        answer = server.client.get(path)
         assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith(kinds[pathlib.Path(name).suffix])
-        assert answer.text == (PAGE / name).read_text()
+        assert answer.headers["content-type"].startswith(kinds[pathlib.Path(path).suffix])
+        assert answer.text == text != template
         policy = answer.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
         assert "unsafe" not in policy
         assert answer.headers["referrer-policy"] == "no-referrer"
-    for path in ("/index.html", "/../app.py", "/%2e%2e/app.py", "/app.py"):
+    for path in ("/index.html", "/index.html.jinja", "/../app.py", "/%2e%2e/app.py", "/app.py"):
         assert server.client.get(path).status_code == 404
 
 
 def test_the_page_offers_the_files_that_folders_are_searched_for():
-    (offered,) = re.findall(r'accept="([^"]+)"', (PAGE / "index.html").read_text())
+    (offered,) = re.findall(r'accept="([^"]+)"', web_page.render_index())
     assert sorted(re.split(r",\s*", offered)) == suffix.ACCEPTED.split()
 
 
@@ -195,7 +197,7 @@ def test_evidence_stands_beside_a_verdict_that_it_does_not_change(server, detect
         (tmp_path / name).write_bytes(data)
         result = detector.file(tmp_path / name)
         check_equal(reports[name], result)
-        assert reports[name]["evidence"] == result.evidence.to_report()
+        assert reports[name]["evidence"] == report.explain_evidence(result.evidence)
     assert reports["signed"]["verdict"] == reports["plain"]["verdict"]
     assert reports["signed"]["tracks"] == reports["plain"]["tracks"]
     states = {n: r["evidence"]["content_credentials"]["state"] for n, r in reports.items()}

@@ -9,15 +9,23 @@ import re
 import pytest
 from axe_playwright_python import sync_playwright as axe_playwright
 
-from dfjax import words
+from dfjax import phrases, words
 from dfjax.inference.page import render_html
-from dfjax.serve import app
-from tests import chromium
+from dfjax.serve import web_page
+from tests import chromium, translation
 from tests.chromium import fits, needs_browser
 from tests.inference.reports import video_report
 
+HTML, SCRIPT = "text/html", "text/javascript"
 SETTLED = "it => it.seeking && new Promise(go => it.addEventListener('seeked', go, {once: true}))"
-PAGE = pathlib.Path(app.__file__).with_name("page")
+# All that the page says to those who see it and to those who hear it.
+SAID = """() => {
+    const names = ["alt", "aria-label", "aria-valuetext", "placeholder", "title"];
+    const attributes = (node) => names.map((name) => node.getAttribute(name) ?? "");
+    const texts = (node) => [...node.childNodes].flatMap((each) => each.data ?? []);
+    const nodes = [...document.body.querySelectorAll("*")];
+    return [document.title, ...nodes.flatMap(texts), ...nodes.flatMap(attributes)];
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +108,7 @@ def test_the_timeline_leads_through_the_video(page, clip):
     timeline.click(position={"x": left + chart["width"] / 2, "y": 60})
     time, said = moment()
     assert time == pytest.approx(0.26, abs=1e-3)
-    likelihood = words.percent(written["timeline"][6]["faces"][0]["score"])
+    likelihood = phrases.percent(written["timeline"][6]["faces"][0]["score"])
     label = words.LABELS[written["tracks"][0]["label"]]
     assert said == f"0:00.2, person 1: {label}, {likelihood} here"
     assert page.locator("#moment").text_content() == f"{said}."
@@ -243,13 +251,17 @@ def test_page_and_report_fit_a_phone(page, browser, clip, tmp_path, scheme):
 
 
 def test_the_page_keeps_to_its_own_rules():
-    text = (PAGE / "index.html").read_text()
-    scripts = {file.name: file.read_text() for file in PAGE.glob("*.js")}
+    text = web_page.render_index()
+    scripts = {file.name: file.read_text() for file in web_page.FOLDER.glob("*.js")}
+    scripts["words.js"] = web_page.write_words()
     script = "\n".join(scripts.values())
     assert re.findall(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?://", text) == []
     assert re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", script) == []
     named = set(re.findall(r'\$\("([\w-]+)"\)', script))
     assert named - {"cursor"} <= set(re.findall(r'id="([\w-]+)"', text))
+    exported = set(re.findall(r"export const (\w+)", scripts["words.js"]))
+    for names in re.findall(r'import \{([^}]+)\} from "./words.js"', script):
+        assert set(re.split(r",\s*", names.strip())) <= exported
     imports = {name: set(re.findall(r'\bfrom "(.+)"', code)) for name, code in scripts.items()}
     assert set().union(*imports.values()) == {f"./{name}" for name in scripts if name != "app.js"}
     assert re.findall(r"import\s*\(|import\s+\"", script) == []
@@ -257,17 +269,44 @@ def test_the_page_keeps_to_its_own_rules():
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
+def test_scripts_hold_no_sentences():
+    allowed = {"Retry-After", "point unused", "span t"}
+    for file in web_page.FOLDER.glob("*.js"):
+        code = re.sub(r"//.*", "", file.read_text())
+        for text in re.findall(r'"([^"\n]*)"', code) + re.findall(r"`([^`]*)`", code):
+            told = re.sub(r"\$\{[^}]*\}", "", text)
+            assert told in allowed or not re.search("[A-Z][a-z]|[a-z] [a-z]", told), file.name
+
+
+@needs_browser
+def test_the_page_says_nothing_of_its_own(page, picture, monkeypatch):
+    translation.install(monkeypatch)
+    report = video_report(synthetic=False)
+    words_js = web_page.write_words()
+    page.route("**/", lambda route: route.fulfill(body=web_page.render_index(), content_type=HTML))
+    page.route("**/words.js", lambda route: route.fulfill(body=words_js, content_type=SCRIPT))
+    page.route("**/v1/detect", lambda route: route.fulfill(json=report))
+    page.reload()
+    give(page, "face.png", picture)
+    written, _ = wait_for_report(page)
+    page.get_by_text(words.PAGE["unplayable"]).wait_for()
+    told = page.evaluate(SAID)
+    assert f": {words.REASONS['too_few_frames']}" in "".join(told)
+    from_outside = translation.words_of(written) | {"dfjax", "AM", "PM"}
+    assert translation.words_of(told) <= from_outside
+
+
 @needs_browser
 def test_scores_and_times_read_as_in_the_report(page):
     scores = [0, 0.004, 0.0099, 0.01, 0.126, 0.5, 0.99, 0.9901, 1]
     times = [0, 0.04, 0.26, 9.96, 59.97, 65.2, 600, 3725.5]
     program = """async ([scores, times]) => {
-        const { clock, percent } = await import("/words.js");
+        const { clock, percent } = await import("/phrases.js");
         return [scores.map(percent), times.map(clock)];
     }"""
     expected = ["0:00.0", "0:00.0", "0:00.3", "0:10.0", "1:00.0", "1:05.2", "10:00.0", "62:05.5"]
     percents, clocks = page.evaluate(program, [scores, times])
-    assert percents == [words.percent(score) for score in scores]
+    assert percents == [phrases.percent(score) for score in scores]
     assert clocks == expected
 
 

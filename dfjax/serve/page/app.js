@@ -11,6 +11,7 @@ import { analyze } from "./server.js";
 import { fail, say } from "./status.js";
 import { offerDownload, showFacts, showMoments, showShots, showTracks } from "./tables.js";
 import { showVerdict } from "./verdict.js";
+import { PAGE } from "./words.js";
 
 let running = null; // AbortController of the file that is being analyzed
 
@@ -21,7 +22,7 @@ async function take(file) {
   closeCamera();
   $("failure").hidden = $("result").hidden = true;
   $("busy").hidden = false;
-  say("Sending the file.");
+  say(PAGE.sending);
   try {
     show(file, await analyze(file, mine.signal));
   } catch (error) {

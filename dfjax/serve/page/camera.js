@@ -1,7 +1,9 @@
 // The camera of the device.
 
 import { $, element } from "./dom.js";
+import { fill } from "./phrases.js";
 import { Failure, fail } from "./status.js";
+import { PAGE } from "./words.js";
 
 export async function openCamera() {
   $("failure").hidden = true;
@@ -10,7 +12,7 @@ export async function openCamera() {
     $("camera-video").srcObject = await navigator.mediaDevices.getUserMedia(wanted);
     await $("camera-video").play();
   } catch (error) {
-    return fail(new Failure(`The camera does not open: ${error.message}.`));
+    return fail(new Failure(fill(PAGE.camera_fails, { reason: error.message })));
   }
   $("camera").hidden = false;
   $("camera-take").focus();

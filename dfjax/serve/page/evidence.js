@@ -1,7 +1,8 @@
 // What the file says of its origin: content credentials, programs, devices and times.
 
 import { $, element } from "./dom.js";
-import { sentence, spaced } from "./words.js";
+import { fill, parts, sentence, spaced } from "./phrases.js";
+import { EVIDENCE, STATED } from "./words.js";
 
 const SIGNED = ["trusted", "untrusted", "unknown_signer", "broken"];
 
@@ -23,17 +24,17 @@ function showCredentials(credentials) {
     ),
   );
   $("credentials-claims").replaceChildren(
-    ...claims.map(({ text }) => claim("The credentials say of this file: ", text)),
-    ...others.map(({ text }) => claim("They say of what it was made from: ", text)),
+    ...claims.map(({ text }) => claim(EVIDENCE.claim, text)),
+    ...others.map(({ text }) => claim(EVIDENCE.claim_of_ingredients, text)),
   );
   const count = credentials.num_ingredients;
   const rows = [
-    ["signed by", [told(credentials.signer)]],
-    ["organization", [told(credentials.organization)]],
-    ["signed on", [told(credentials.time, "without a time stamp of a third party")]],
-    ["written by", [told(credentials.tool)]],
-    ["made from", [`${count} other file${count === 1 ? "" : "s"}`]],
-    ["edits", edits(credentials)],
+    [EVIDENCE.signed_by, [told(credentials.signer)]],
+    [EVIDENCE.organization, [told(credentials.organization)]],
+    [EVIDENCE.signed_on, [told(credentials.time, EVIDENCE.no_time_stamp)]],
+    [EVIDENCE.written_by, [told(credentials.tool)]],
+    [EVIDENCE.made_from, [fill(count === 1 ? EVIDENCE.one_file : EVIDENCE.files, { count })]],
+    [EVIDENCE.edits, edits(credentials)],
   ];
   fillList("credentials", SIGNED.includes(state) ? rows : []);
 }
@@ -41,22 +42,18 @@ function showCredentials(credentials) {
 function edits({ actions, num_actions: count }) {
   if (actions.length === 0) return [];
   const items = actions.map(({ action, source, tool, time }) => {
-    const name = spaced((action ?? "not stated").replaceAll("c2pa.", ""));
+    const name = spaced((action ?? EVIDENCE.not_stated).replaceAll("c2pa.", ""));
     const details = [source, tool, time].filter((detail) => detail !== null);
     return element("li", {}, foreign(name), ...details.flatMap((text) => [", ", foreign(text)]));
   });
-  const more = count > items.length ? [`and ${count - items.length} more`] : [];
-  return [element("ol", {}, ...items), ...more];
+  const more = count - items.length;
+  return [element("ol", {}, ...items), more > 0 ? fill(EVIDENCE.more_edits, { count: more }) : ""];
 }
 
 function showStated(stated) {
-  $("stated-caution").textContent = stated
-    ? "As the file states them; anybody can write them."
-    : "They could not be read.";
-  const names = ["format", "codec", "profile", "make", "model", "software", "created", "taken"];
-  const rows = names.map((name) => [name, lines([stated?.[name]])]);
-  for (const name of ["encoders", "handlers"]) rows.push([name, lines(stated?.[name] ?? [])]);
-  rows.push(["position", stated?.has_position ? ["stated, and not read here"] : []]);
+  $("stated-caution").textContent = stated ? EVIDENCE.anybody : EVIDENCE.unread;
+  const rows = Object.entries(STATED).map(([key, name]) => [name, lines([stated?.[key]].flat())]);
+  rows.push([EVIDENCE.position, stated?.has_position ? [EVIDENCE.has_position] : []]);
   fillList("stated", rows);
 }
 
@@ -72,10 +69,10 @@ function fillList(id, rows) {
 
 const foreign = (text) => element("bdi", {}, text);
 
-const told = (text, otherwise = "not stated") => (text === null ? otherwise : foreign(text));
+const told = (text, otherwise = EVIDENCE.not_stated) => (text === null ? otherwise : foreign(text));
 
 const lines = (texts) =>
   texts.filter(Boolean).flatMap((text, i) => (i ? [element("br"), foreign(text)] : [foreign(text)]));
 
-const claim = (start, text) =>
-  element("p", { class: "claim" }, start, element("strong", {}, text), ".");
+const claim = (form, text) =>
+  element("p", { class: "claim" }, ...parts(form, { claim: element("strong", {}, text) }));

@@ -3,7 +3,8 @@
 import { $, element } from "./dom.js";
 import { choose } from "./media.js";
 import { view } from "./moments.js";
-import { momentName, percent, personName } from "./words.js";
+import { fill, parts, percent, personName, timeName } from "./phrases.js";
+import { PAGE, RESULT } from "./words.js";
 
 export function showFaces({ strongest, weakest, media }) {
   $("faces").hidden = strongest.length === 0;
@@ -16,20 +17,21 @@ export function showFaces({ strongest, weakest, media }) {
 }
 
 function faceFigure(face, kind) {
-  const where = `${personName(face.track)}${kind === "video" ? `, ${momentName(face)}` : ""}`;
+  const where = `${personName(face.track)}${kind === "video" ? `, ${timeName(face)}` : ""}`;
   const picture = element("img", { width: 256, height: 256 });
   Object.assign(picture.dataset, { crop: face.crop, heat: face.heat_map ?? "", where });
-  const words = element("figcaption", {}, element("b", {}, percent(face.score)), ` ${where}`);
+  const score = element("b", {}, percent(face.score));
+  const caption = element("figcaption", {}, ...parts(PAGE.face, { percent: score, where }));
   if (kind === "video") {
-    const button = element("button", { type: "button" }, "Show in the video");
-    button.setAttribute("aria-label", `Show ${where} in the video`);
+    const button = element("button", { type: "button" }, PAGE.show);
+    button.setAttribute("aria-label", fill(PAGE.show_where, { where }));
     button.addEventListener("click", () => {
       choose(view.report.timeline.findIndex((entry) => entry.frame === face.frame));
       $("media").scrollIntoView();
     });
-    words.append(element("br"), button);
+    caption.append(element("br"), button);
   }
-  return element("figure", {}, picture, words);
+  return element("figure", {}, picture, caption);
 }
 
 export function switchHeat() {
@@ -37,6 +39,6 @@ export function switchHeat() {
     const { crop, heat, where } = picture.dataset;
     const isHeat = $("heat").checked && heat !== "";
     picture.src = isHeat ? heat : crop;
-    picture.alt = isHeat ? `Heat map over the face of ${where}` : `Face of ${where}`;
+    picture.alt = fill(isHeat ? PAGE.heat_map : RESULT.face, { where });
   }
 }

@@ -2,8 +2,9 @@
 
 import { $, drawing, element } from "./dom.js";
 import { along, describe, labelOf, nearest, view } from "./moments.js";
+import { fill, personName, sentence, timeName } from "./phrases.js";
 import { drawTimeline } from "./timeline.js";
-import { momentName, sentence } from "./words.js";
+import { BOXES, PAGE } from "./words.js";
 
 let url = null; // of the file that is shown
 
@@ -21,7 +22,7 @@ export function showMedia(file, report) {
   $("stage").style.aspectRatio = `${width} / ${height}`;
   $("stage").style.maxWidth = `calc(75vh * ${width / height})`;
   const isVideo = kind === "video";
-  const visual = isVideo ? makePlayer() : element("img", { alt: "The picture you chose" });
+  const visual = isVideo ? makePlayer() : element("img", { alt: PAGE.your_picture });
   visual.addEventListener("error", () => {
     $("unplayable").hidden = false;
     $("play").hidden = true;
@@ -38,14 +39,16 @@ export function showMedia(file, report) {
 function makePlayer() {
   // Its own controls would cover the faces.
   const player = element("video", { playsinline: "", preload: "auto" });
-  player.setAttribute("aria-label", "The video you chose");
+  player.setAttribute("aria-label", PAGE.your_video);
   const moved = () => followPlayer(player);
   for (const name of ["timeupdate", "seeked"]) player.addEventListener(name, moved);
   for (const name of ["play", "pause"]) {
-    player.addEventListener(name, () => ($("play").textContent = player.paused ? "Play" : "Pause"));
+    player.addEventListener(name, () => {
+      $("play").textContent = player.paused ? PAGE.play : PAGE.pause;
+    });
   }
   $("play").hidden = false;
-  $("play").textContent = "Play";
+  $("play").textContent = PAGE.play;
   view.player = player;
   return player;
 }
@@ -68,7 +71,7 @@ function drawBoxes(entry) {
     const y = (100 * Math.max(0, face.box[1])) / height;
     const anchor = isRight ? { dx: -6, "text-anchor": "end" } : { dx: 6 };
     const place = { x: `${x}%`, y: `${y}%`, dy: y > 8 ? -9 : 19 };
-    return drawing("text", { ...place, ...anchor }, describe(face));
+    return drawing("text", { ...place, ...anchor }, describe(face, face.track + 1, BOXES.picture));
   };
   $("boxes").replaceChildren(
     ...(entry?.faces ?? []).map((face) =>
@@ -98,11 +101,11 @@ export function choose(index) {
 
 function markMoment(index, share) {
   const entry = view.report.timeline[index];
-  const faces = entry.faces.map((face) => `person ${describe(face)} here`);
-  const words = `${momentName(entry)}, ${faces.join("; ")}`;
+  const faces = entry.faces.map((face) => describe(face, personName(face.track), BOXES.frame));
+  const told = fill(PAGE.faces_at, { time: timeName(entry), faces: faces.join("; ") });
   $("timeline").setAttribute("aria-valuenow", index);
-  $("timeline").setAttribute("aria-valuetext", words);
-  $("moment").textContent = sentence(words);
+  $("timeline").setAttribute("aria-valuetext", told);
+  $("moment").textContent = sentence(told);
   for (const end of ["x1", "x2"]) $("cursor")?.setAttribute(end, `${100 * share}%`);
 }
 

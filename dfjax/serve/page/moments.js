@@ -1,6 +1,7 @@
 // The report that is shown, and its moments: the analyzed frames with a face.
 
-import { percent } from "./words.js";
+import { fill, percent } from "./phrases.js";
+import { BOXES, FLAWS, LABELS } from "./words.js";
 
 // `player` is the video element, null for a picture.
 export const view = { report: null, player: null };
@@ -22,8 +23,7 @@ export function labelOf(track) {
 }
 
 // The label is that of the whole track, the percentage that of this one frame.
-export function describe({ track, score, quality }) {
-  const { labels, reasons } = view.report.words;
-  if (quality !== null) return `${track + 1}: not judged, ${reasons[quality]}`;
-  return `${track + 1}: ${labels[labelOf(track)]}, ${percent(score)}`;
+export function describe({ track, score, quality }, who, form) {
+  if (quality !== null) return fill(BOXES.not_judged, { who, flaw: FLAWS[quality] });
+  return fill(form, { who, label: LABELS[labelOf(track)], percent: percent(score) });
 }

@@ -1,7 +1,8 @@
 // Sends a file to the server and waits for its report.
 
+import { fill, sentence } from "./phrases.js";
 import { Failure, say } from "./status.js";
-import { sentence } from "./words.js";
+import { PAGE } from "./words.js";
 
 const MAX_DIRECT_BYTES = 8 * 2 ** 20; // a larger file becomes a job
 const POLL_MS = 1000;
@@ -26,8 +27,8 @@ async function follow(address, signal) {
     const job = await request("GET", address, null, signal);
     if (job.status === "done") return job.report;
     if (job.status === "failed") throw new Failure(sentence(job.error.message));
-    if (job.status === "queued") say("Waiting for its turn.");
-    else say("Looking for faces and judging them.", job.progress);
+    if (job.status === "queued") say(PAGE.waiting);
+    else say(PAGE.looking, job.progress);
     await pause(POLL_MS, signal);
   }
 }
@@ -42,11 +43,11 @@ async function request(method, address, body, signal) {
     const wait = reply.getResponseHeader("Retry-After");
     const isBusy = reply.status === 429 || (reply.status === 503 && wait);
     if (!isBusy || deaths === MAX_DEATHS) {
-      const message = error?.message;
-      throw new Failure(message ? sentence(message) : `The server answered ${reply.status}.`);
+      const { status } = reply;
+      throw new Failure(error?.message ? sentence(error.message) : fill(PAGE.answered, { status }));
     }
     const seconds = Number(wait) || BUSY_SECONDS;
-    say(`The server is busy, trying again in ${seconds} s.`);
+    say(fill(PAGE.busy, { seconds }));
     await pause(1000 * seconds, signal);
   }
 }
@@ -58,12 +59,11 @@ function exchange(method, address, body, signal) {
     request.open(method, address);
     request.responseType = "json";
     request.upload.addEventListener("progress", (event) => {
-      if (event.loaded < event.total) say("Sending the file.", event.loaded / event.total);
-      else say("Looking for faces and judging them.");
+      if (event.loaded < event.total) say(PAGE.sending, event.loaded / event.total);
+      else say(PAGE.looking);
     });
     request.addEventListener("load", () => resolve(request));
-    const lost = "The server cannot be reached, or does not take a file of this size.";
-    request.addEventListener("error", () => reject(new Failure(lost)));
+    request.addEventListener("error", () => reject(new Failure(PAGE.lost)));
     signal?.addEventListener("abort", () => {
       request.abort();
       reject(signal.reason);

@@ -1,6 +1,7 @@
 // What the page says while it works, and when it fails.
 
 import { $ } from "./dom.js";
+import { PAGE } from "./words.js";
 
 // An error whose message is meant for the user.
 export class Failure extends Error {}
@@ -15,7 +16,7 @@ export function say(text, share) {
 
 export function fail(error) {
   $("failure").textContent =
-    error instanceof Failure ? error.message : "The answer of the server cannot be shown.";
+    error instanceof Failure ? error.message : PAGE.strange_answer;
   $("failure").hidden = false;
   if (!(error instanceof Failure)) throw error;
 }

@@ -1,25 +1,30 @@
 // The tables of persons, shots and facts, and the report to copy and as a file.
 
 import { $, element } from "./dom.js";
-import { clock, percent, placeName, sentence } from "./words.js";
+import { clock, fill, momentName, parts, percent } from "./phrases.js";
+import { FACTS, LEVELS, REASONS, TABLES } from "./words.js";
 
-export function showTracks({ tracks, rule, words }) {
+export function showTracks({ tracks }) {
   $("tracks").hidden = tracks.length === 0;
-  $("rule").textContent = rule;
   $("track-rows").replaceChildren(
-    ...tracks.map(({ track, usable, faces, ...judged }) =>
-      row(track + 1, judgement(judged, words), likelihood(judged), number(`${usable} of ${faces}`)),
+    ...tracks.map((judged) =>
+      row(
+        judged.track + 1,
+        judgement(judged),
+        likelihood(judged),
+        number(fill(TABLES.usable, judged)),
+      ),
     ),
   );
 }
 
-export function showShots({ shots, words }) {
+export function showShots({ shots }) {
   $("shots").hidden = shots.length < 2;
   $("shot-rows").replaceChildren(
     ...shots.map(({ shot, start_s: start, end_s: end, analysed, tracks, ...judged }) =>
       row(
         shot + 1,
-        analysed ? judgement(judged, words) : element("td", {}, "not looked at"),
+        analysed ? judgement(judged) : element("td", {}, TABLES.not_looked_at),
         likelihood(judged),
         number(clock(start)),
         number(clock(end)),
@@ -32,10 +37,7 @@ export function showShots({ shots, words }) {
 export function showMoments({ moments }) {
   $("moments").hidden = moments.length === 0;
   $("moment-list").replaceChildren(
-    ...moments.map((moment) => {
-      const text = `${placeName(moment)}, likelihood ${percent(moment.score)}`;
-      return element("li", {}, sentence(text));
-    }),
+    ...moments.map((moment) => element("li", {}, momentName(moment))),
   );
 }
 
@@ -43,30 +45,29 @@ const number = (text) => element("td", { class: "number" }, text);
 
 const row = (head, ...cells) => element("tr", {}, element("th", { scope: "row" }, head), ...cells);
 
-const likelihood = ({ score }) => number(score === null ? "–" : percent(score));
+const likelihood = ({ score }) => number(score === null ? TABLES.no_score : percent(score));
 
-function judgement({ level, reason }, words) {
-  const name = element("strong", { class: level }, words.levels[level]);
-  return element("td", {}, name, reason ? `: ${words.reasons[reason]}` : "");
+function judgement({ level: key, reason }) {
+  const level = element("strong", { class: key }, LEVELS[key]);
+  const told = reason ? parts(TABLES.judged, { level, reason: REASONS[reason] }) : [level];
+  return element("td", {}, ...told);
 }
 
 export function showFacts({ media, model, versions }) {
-  const { decoded, analysed } = media.frames;
-  const { threshold, low, high } = model.decision;
-  const band = low < high ? `; no verdict from ${low.toFixed(3)} to ${high.toFixed(3)}` : "";
+  const { name, sha256, bytes, kind } = media;
   const facts = [
-    ["name", element("bdi", {}, media.name)],
-    ["SHA-256", media.sha256],
-    ["size", media.bytes === null ? null : `${media.bytes.toLocaleString()} bytes`],
-    ["kind", media.kind && `${media.kind}, ${media.width} × ${media.height} pixels`],
-    ["frames", media.kind === "video" ? `${analysed} analysed of ${decoded}` : null],
-    ["dfjax", versions.dfjax],
-    ["model", `${model.name}, step ${model.step}, run by ${model.runtime}`],
-    ["released as", model.release?.name],
-    ["trained on", model.release?.trained_on],
-    ["terms", model.release?.terms],
-    ["weights, SHA-256", model.weights],
-    ["decision", `threshold ${threshold.toFixed(3)}${band}`],
+    [FACTS.name, element("bdi", {}, name)],
+    [FACTS.sha256, sha256],
+    [FACTS.size, bytes === null ? null : fill(FACTS.bytes, { count: bytes.toLocaleString() })],
+    [FACTS.kind, kind && kindOf(media)],
+    [FACTS.frames, kind === "video" ? framesOf(media) : null],
+    [FACTS.program, versions.dfjax],
+    [FACTS.model, fill(FACTS.run_by, model)],
+    [FACTS.release, model.release?.name],
+    [FACTS.trained_on, model.release?.trained_on],
+    [FACTS.terms, model.release?.terms],
+    [FACTS.weights, model.weights],
+    [FACTS.decision, decisionOf(model.decision)],
   ];
   $("facts").replaceChildren(
     ...facts
@@ -75,6 +76,27 @@ export function showFacts({ media, model, versions }) {
         element("div", {}, element("dt", {}, name), element("dd", {}, value)),
       ),
   );
+}
+
+const rounded = (value, digits) => String(Number(value.toFixed(digits)));
+
+function kindOf({ kind, fps, duration_s: duration, ...media }) {
+  const told = [fill(FACTS[kind], media)];
+  if (fps) told.push(fill(FACTS.fps, { fps: rounded(fps, 2) }));
+  if (duration !== null) told.push(fill(FACTS.duration, { time: clock(duration) }));
+  return told.join(", ");
+}
+
+function framesOf({ frames }) {
+  const told = fill(FACTS.decoded, frames);
+  return frames.declared ? `${told}, ${fill(FACTS.declared, frames)}` : told;
+}
+
+function decisionOf({ error_rate: share, ...scores }) {
+  const limits = Object.entries(scores).map(([name, score]) => [name, rounded(score, 4)]);
+  const values = { ...Object.fromEntries(limits), rate: rounded(100 * share, 1) };
+  const forms = [FACTS.threshold, ...(scores.low < scores.high ? [FACTS.band] : []), FACTS.stricter];
+  return forms.map((form) => fill(form, values)).join("; ");
 }
 
 export function offerDownload(report) {

@@ -2,7 +2,7 @@
 
 import { $, drawing, element } from "./dom.js";
 import { along, view } from "./moments.js";
-import { clock, personName } from "./words.js";
+import { clock, frameName, personName } from "./phrases.js";
 
 const CHART_HEIGHT = 200;
 const SHAPES = [
@@ -15,7 +15,8 @@ const SHAPES = [
 
 export function drawTimeline(report) {
   const { duration_s: duration, frames } = report.media;
-  const name = (share) => (duration ? clock(duration * share) : Math.round(frames.decoded * share));
+  const name = (share) =>
+    duration ? clock(duration * share) : frameName(Math.floor(frames.decoded * share));
   const anchors = ["start", "middle", "middle", "middle", "end"];
   const ticks = anchors.map((anchor, i) => {
     const place = { x: `${25 * i}%`, y: CHART_HEIGHT + 22, "text-anchor": anchor };
