@@ -1,6 +1,7 @@
 """The page says in words what the report says in figures, runs nothing and loads nothing."""
 
 import copy
+import re
 
 import pytest
 
@@ -93,6 +94,16 @@ def test_page_draws_every_face_where_it_belongs():
     # Of the other 40 %, what is fake by the rate of the band, and by one in 100 and in 1,000.
     assert len(widths) == 5
     assert sum(float(width[7:-1]) for width in widths[2:]) == pytest.approx(40, abs=0.02)
+
+
+def test_page_tells_persons_apart_by_color_and_shape():
+    written = video_report()
+    face = written["timeline"][0]["faces"][0]
+    written["timeline"][0]["faces"] = [{**face, "track": track} for track in range(25)]
+    written["timeline"] = written["timeline"][:1]
+    html = render_html(written)
+    legend = re.findall(r'<li class="(t\d)"><svg[^>]*>\s*(<[^>]*>)', html)
+    assert len(set(legend)) == len(legend) == 25
 
 
 def test_page_knows_models_that_decide_by_their_threshold_alone():

@@ -97,7 +97,8 @@ function trackLine(track) {
 }
 
 function mark(track) {
-  const shape = SHAPES[track % SHAPES.length];
+  const round = Math.floor(track / SHAPES.length); // two of one color get different shapes
+  const shape = SHAPES[(track + round) % SHAPES.length];
   return shape ? drawing("path", { d: shape }) : drawing("circle", { r: 4.5 });
 }
 
