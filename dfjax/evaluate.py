@@ -20,12 +20,12 @@ from dfjax import (
     files,
     model_card,
     models,
+    phrases,
     pooling,
     progress,
     recipe,
     sharding,
     tree,
-    words,
 )
 from dfjax.data import builder, leaks
 from dfjax.errors import UserError
@@ -266,7 +266,7 @@ def _protocol(run: Run, step: int, validation: EvalTarget) -> dict[str, Any]:
         "threshold_rule": "highest balanced accuracy on the validation split, within the band of "
         f"the error rate, then frozen{of_what}",
         "video_score": pooling.IN_WORDS[run.pooling],
-        "verdict": words.RULE,
+        "verdict": phrases.rule(run.pooling),
         "trained_on": ", ".join(
             [f"{run.dataset.name}:{run.config.data.train_split}"]
             + [name for name, _ in run.config.data.get("more", ())]

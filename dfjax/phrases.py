@@ -63,6 +63,11 @@ def _forgeries(names: list[str]) -> str:
     return ", ".join(words.FORGERIES.get(name, name) for name in names)
 
 
+def rule(pooling: str) -> str:
+    """Returns how scores of faces become a verdict, for a rule of `pooling.RULES`."""
+    return words.RULE.format(weighted=words.WEIGHTED[pooling])
+
+
 def failure(code: str) -> str:
     """Returns what it means that a check of content credentials failed."""
     return next(text for start, text in words.FAILURES.items() if code.startswith(start))

@@ -84,11 +84,17 @@ MEANINGS = {
 
 SCORE_MEANING = "likelihood that the face is manipulated, not the amount of manipulation"
 RULE = (
-    "the score of a track is the mean over its usable faces; a file is fake if one of its tracks "
-    "is, real if all are, and undecided otherwise; limits are wider for short tracks and for "
-    "several tracks; tracks with too few usable faces do not count if there is a longer one; a "
-    "track that is real as a whole and manipulated for a while is undecided"
+    "the score of a track is the mean over its usable faces{weighted}; a file is fake if one of "
+    "its tracks is, real if all are, and undecided otherwise; limits are wider for short tracks "
+    "and for several tracks; tracks with too few usable faces do not count if there is a longer "
+    "one; a track that is real as a whole and manipulated for a while is undecided"
 )
+# How these faces are weighted, by `ModelCard.pooling`.
+WEIGHTED = {
+    "mean": "",
+    "confidence": ", weighted by how far each is from even",
+    "attention": ", weighted by how much the model has learned to make of each",
+}
 ABSENCE = (
     "No detection does not mean that a file is genuine. A detection is a reason to look closer, "
     "and no proof."

@@ -130,7 +130,7 @@ def test_a_model_card_of_another_format_is_refused(folder):
     file = f"{folder}/model_card.json"
     for number, found in ((None, 0), (99, 99)):
         edit(file, lambda fields, number=number: fields.update(format=number))
-        message = rf"^{file} is a model card of format {found}, .* reads 2 and 3: .*evaluate the run"
+        message = rf"^{file} is a model card of format {found}, .* reads 2 and 3: .*evaluate the"
         with pytest.raises(ValueError, match=message):
             scorer.load(folder)
     edit(file, lambda fields: fields.update(format=2, decisions={"frame": {"threshold": 0.5}}))

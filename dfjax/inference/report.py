@@ -85,7 +85,7 @@ def make_report(
         "evidence": None if result.evidence is None else explain_evidence(result.evidence),
         "scope": _scope(detector.scorer.card),
         "score_meaning": words.SCORE_MEANING,
-        "rule": words.RULE,
+        "rule": phrases.rule(detector.scorer.card.pooling),
         "absence": words.ABSENCE,
         "words": {"levels": words.LEVELS, "labels": words.LABELS, "reasons": words.REASONS},
         "shots": _shots(result, detector),

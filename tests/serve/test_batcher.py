@@ -23,7 +23,7 @@ class Model:
         self.batches.append(crops[:, 0].tolist())
         if 255 in crops:
             raise ValueError("a broken model")
-        return np.float64(crops[:, [0, 0]])
+        return np.float64(crops[:, [0, 0, 0]])
 
 
 def crops(*values):
@@ -76,7 +76,7 @@ def test_a_large_request_is_split_and_put_together():
         assert error.value.status == 413
         got = await batcher.outputs_of_file(model, crops(*range(20)))
         assert first(got) == list(range(20))
-        assert (await batcher.outputs_of_file(model, np.zeros((0, 1), np.uint8))).shape == (0, 2)
+        assert (await batcher.outputs_of_file(model, np.zeros((0, 1), np.uint8))).shape == (0, 3)
 
     play(scene)
 

@@ -10,7 +10,7 @@ from tests import gated
 def test_a_stranger_is_inconclusive_by_every_protocol(start, gated_run):
     crops = np.stack([gated.make_pictures(2)[0], gated.make_stranger()])
     local = scorer.load(gated_run)
-    logit, strangeness = local.outputs(crops).T
+    logit, strangeness, _ = local.outputs(crops).T
     with start(gated_run) as server:
         content = {"signature_name": "crops", "instances": crops.tolist()}
         known, strange = server.client.post("/v1/models/dfjax:predict", json=content).json()[
