@@ -18,7 +18,10 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-import httpx
+try:
+    import httpx
+except ModuleNotFoundError as error:
+    sys.exit(f'download.py: error: {error.name} is not installed: pip install "dfjax[download]"')
 import rich.box
 import rich.table
 

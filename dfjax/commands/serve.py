@@ -1,8 +1,12 @@
 """`dfjax serve`: flags of the HTTP server; its limits stand in `serve.settings`."""
 
 import argparse
+import importlib.util
 
 from dfjax.commands import compile_cache, options
+from dfjax.errors import UserError
+
+_PACKAGES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")  # of the extra `serve`
 
 
 def add_to(subcommands: options.Subcommands) -> None:
@@ -80,7 +84,14 @@ def _origin(text: str) -> str:
     return text
 
 
+def _require_packages() -> None:
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f'{", ".join(missing)} is not installed: pip install "dfjax[serve]"')
+
+
 def _run(arguments: argparse.Namespace) -> int:
+    _require_packages()
     from dfjax.serve import app
     from dfjax.serve.settings import Settings
 
