@@ -106,6 +106,16 @@ def require_writable(folder: str | os.PathLike) -> None:
         ) from error
 
 
+def require_file(path: str | os.PathLike) -> None:
+    """Checks that a file is there, so that its absence is not told as a fault of its content.
+
+    Raises:
+      UserError: it is not.
+    """
+    if not pathlib.Path(path).is_file():
+        raise UserError(f"{path} is no file, or not there: give one that is")
+
+
 def require_replaceable(path: str | os.PathLike) -> None:
     """Checks that the file `path` can be written, as `require_writable` does of its folder.
 

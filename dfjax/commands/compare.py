@@ -30,6 +30,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if arguments.out is not None:
         files.require_replaceable(arguments.out)
+    for path in (arguments.a, arguments.b):
+        files.require_file(path)
     found = compare.compare(*map(score_table.read, (arguments.a, arguments.b)))
     if arguments.out is not None:
         files.replace_json(arguments.out, {"a": arguments.a, "b": arguments.b, **found})

@@ -54,6 +54,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from dfjax.report import report
 
     files.require_writable(arguments.out)
+    for path in arguments.scores:
+        files.require_file(path)
     card = None if arguments.model is None else model_card.read(arguments.model)
     limits, temperature = _decisions(arguments, card)
     parts = []

@@ -112,6 +112,14 @@ def test_options_that_contradict_are_refused(foreign, run, tmp_path, capsys, opt
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path, capsys):
+    missing = tmp_path / "scores.parquet"
+    assert report(missing, "--out", tmp_path / "out") == 2
+    assert cli.main(["compare", str(missing), str(missing)]) == 2
+    printed = capsys.readouterr().err
+    assert printed.count(f"{missing} is no file, or not there: give one that is") == 2
+
+
 def test_a_model_is_compared_with_itself_and_with_a_better_one(tmp_path, capsys):
     one = random_table(clips=80)
     better = one.at_temperature(1.5)
