@@ -76,6 +76,7 @@ FLOORS = [
     {"export", "serve"},
     {"commands"},
     {"cli", "main"},
+    {"__main__"},
 ]
 
 

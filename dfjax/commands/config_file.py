@@ -55,7 +55,8 @@ def read(file: str, overrides: Sequence[str]) -> ml_collections.ConfigDict:
         rest = values(argv)[1:]
     except (KeyError, AttributeError) as error:  # a field that the config does not have
         reason = error.args[0].args[0] if isinstance(error, AttributeError) else error.args[0]
-        raise UserError(f"--config has no {' '.join(str(reason).split())}") from error
+        reason = " ".join(str(reason).split()).replace(" Did you mean", ": did you mean")
+        raise UserError(f"--config has no {reason}") from error
     except flags.Error as error:
         raise UserError(str(error)) from error
     if rest:

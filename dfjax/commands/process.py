@@ -8,6 +8,7 @@ docs/operations.md lists the statuses.
 
 import argparse
 import contextlib
+import difflib
 import logging
 import os
 import sys
@@ -23,12 +24,13 @@ from dfjax.media.errors import MediaError
 def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Parses `argv` (None: the process's own), calls what it names, and returns the exit status.
 
-    The parser sets `run`, a function from the arguments to the status. Where it also sets
-    `takes_overrides`, what it does not know itself goes to `arguments.overrides`.
+    The parser sets `run`, a function from the arguments to the status, and `parser`, that of the
+    command. Where it also sets `takes_overrides`, what it does not know itself goes to
+    `arguments.overrides`.
     """
     arguments, rest = parser.parse_known_args(argv)
     if rest and not getattr(arguments, "takes_overrides", False):
-        parser.error(console.visible(f"unrecognized arguments: {' '.join(rest)}"))
+        _refuse(getattr(arguments, "parser", parser), rest)
     arguments.overrides = rest
     _set_up()
     try:
@@ -42,6 +44,14 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
         if status == 1:
             raise
         return status
+
+
+def _refuse(parser: argparse.ArgumentParser, rest: Sequence[str]) -> None:
+    """Ends with the usage of the command, and the option that was probably meant."""
+    known = [flag for action in parser._actions for flag in action.option_strings]
+    meant = [difflib.get_close_matches(text.partition("=")[0], known, 1) for text in rest]
+    hint = "".join(f"; did you mean {flags[0]}?" for flags in meant if flags)
+    parser.error(console.visible(f"unrecognized arguments: {' '.join(rest)}{hint}"))
 
 
 def _tell(error: Exception | KeyboardInterrupt) -> int:

@@ -134,7 +134,7 @@ def test_what_the_evaluation_lacks_is_refused_before_the_training(
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("--config.optimizer.lrr=1", 'Did you mean "lr"'),
+        ("--config.optimizer.lrr=1", 'did you mean "lr"'),
         ("--config.num_steps=many", "num_steps"),
         ("--wokdir=x", "Unknown command line flag 'wokdir'"),
         ("--config.data.dir=/nowhere", "/nowhere holds no prepared dataset"),
