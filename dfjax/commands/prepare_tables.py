@@ -5,7 +5,7 @@ import rich.table
 
 from dfjax import console
 from dfjax.data import leaks
-from dfjax.preparation import summary
+from dfjax.preparation import dataset_card, summary
 from dfjax.preparation.summary import Coverage, PreparationSummary
 
 _COLUMNS = ("clips", "failed", "no_face", "damaged", "frames", "coverage", "crops")
@@ -34,6 +34,8 @@ def print_summary(result: PreparationSummary) -> None:
 
 def _warnings(result: PreparationSummary) -> list[str]:
     warnings = summary.warnings(result.coverage, result.notes)
+    if result.audit:
+        warnings += dataset_card.warnings(result.out)
     if result.audit and result.audit.blocking:
         shared = leaks.describe(result.audit.blocking)
         warnings.append(f"{shared}: training refuses this dataset")

@@ -46,6 +46,8 @@ _MAX_READ = 5 * SAMPLE  # records of a split, if a class is rare
 _SHEET, _THUMBNAIL = 24, 96  # crops of a contact sheet, and their side
 _BINS = 24
 _RAISED, _HIGH = 0.6, 0.7  # AUC of the trivial cues
+_TELLING = 0.9  # AUC of one cue that is worth a warning
+_ENOUGH = 20  # crops of a class, below which such an AUC is often chance
 _FEW = 50  # clips of a class, below which an AUC says little
 
 
@@ -129,6 +131,26 @@ def write(dataset: Dataset) -> None:
     page = _template().render(card=card, sheets=sheets, charts=_charts(card["cues"]))
     files.replace_text(dataset.path / JSON, json.dumps(card, indent=2, allow_nan=False) + "\n")
     files.replace_text(dataset.path / HTML, page + "\n")
+
+
+def warnings(folder: pathlib.Path) -> list[str]:
+    """Returns a line if one cue alone tells the classes of the card in `folder` apart, else none.
+
+    A detector learns what is easiest. Pictures that end at the face, in one class alone, do that:
+    their crops reach beyond the frame, and show its mirror image there.
+    """
+    card = json.loads((folder / JSON).read_text())
+    crops = card["sample"]["crops"].values()
+    if min(sum(counts[name] for counts in crops) for name in LABELS) < _ENOUGH:
+        return []
+    aucs = {name: numbers["auc"] for name, numbers in card["cues"].items()}
+    telling = [name for name in sorted(aucs, key=aucs.get, reverse=True) if aucs[name] >= _TELLING]
+    if not telling:
+        return []
+    each = ", ".join(f"{CUES[name].title.lower()} (AUC {aucs[name]:.2f})" for name in telling)
+    remedy = "; against padding, --crops as-is for face crops, or a smaller --scale"
+    remedy = remedy if "padded" in telling else ""
+    return [f"real and fake differ in {each}: a detector can learn that alone{remedy}"]
 
 
 def is_current(dataset: Dataset) -> bool:

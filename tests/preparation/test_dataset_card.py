@@ -75,8 +75,11 @@ def test_counts_are_those_of_the_clips(plain):
 
 
 def test_a_cue_that_gives_the_fakes_away_is_seen(plain, tmp_path):
-    _, unbiased, text = plain
+    out, unbiased, text = plain
     card, biased_text = describe(tmp_path, make_clips(tmp_path, brighter=40))
+    assert dataset_card.warnings(out) == []
+    (warning,) = dataset_card.warnings(tmp_path / "out")
+    assert warning.startswith("real and fake differ in brightness (AUC 1.00)")
     assert unbiased["cues"]["brightness"]["auc"] < 0.75
     assert card["cues"]["brightness"]["auc"] == 1
     real, fake = (card["cues"]["brightness"]["percentiles"][name][1] for name in ("real", "fake"))
@@ -120,6 +123,7 @@ def test_one_class_alone_has_a_card_without_comparisons(tmp_path):
     card, text = describe(tmp_path, clips)
     assert card["trivial_cues"] == {"test": None}
     assert card["cues"]["brightness"]["auc"] is None
+    assert dataset_card.warnings(tmp_path / "out") == []
     assert "Train has no fake crop" in text
     assert "Not measured" in text
 
