@@ -15,7 +15,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from dfjax import compatibility, files, model_card, tree
+from dfjax import compatibility, console, files, model_card, tree
 from dfjax.errors import UserError
 from dfjax.export import formats as export_formats
 from dfjax.export import onnx_model, parity, savedmodel, source, stablehlo
@@ -62,6 +62,8 @@ def export(
     num_bytes = (num_artefacts + 2) * tree.num_bytes(variables)
     files.require_space(out.parent, num_bytes, f"{num_artefacts} artefacts of this model")
     out.parent.mkdir(parents=True, exist_ok=True)
+    # Compiling a model for every runtime takes a minute, or several, in which nothing else is said.
+    console.print_line(f"writing {', '.join(formats)}, and comparing each with the model")
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as parent:
         folder = pathlib.Path(parent, "new")
         folder.mkdir()
