@@ -4,8 +4,9 @@ import { $, element } from "./dom.js";
 import { clock, fill, momentName, parts, percent } from "./phrases.js";
 import { FACTS, LEVELS, REASONS, TABLES } from "./words.js";
 
-export function showTracks({ tracks }) {
+export function showTracks({ tracks, rule }) {
   $("tracks").hidden = tracks.length === 0;
+  $("what-persons-are").textContent = fill(TABLES.what_persons_are, { rule });
   $("track-rows").replaceChildren(
     ...tracks.map((judged) =>
       row(
