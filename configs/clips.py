@@ -10,7 +10,9 @@ count alike, so that training begins at what the run was. Model, image size and 
 the run that it begins with; for another recipe than configs/efficientnet_lite.py, change them.
 `--config.pooling=confidence` in any config weighs frames without training.
 
-docs/evaluation.md says what it brings.
+Reached, on the drawn corpus with forgeries that flicker (synthetic; 192 clips, two minutes on two
+cores after the frames): video AUC 0.979 to 0.983 by three seeds, where the mean of the frames has
+0.898; on 38 real clips no difference is shown (docs/recipes.md).
 """
 
 import ml_collections
