@@ -103,6 +103,12 @@ class Decision:
     limits: tuple[Limits, ...]
     fitted_on: dict[str, int]
 
+    @property
+    def rests_on_few(self) -> bool:
+        """Whether so few files were fitted on that one error is more than the error rate."""
+        counts = [self.fitted_on[label] for label in LABELS if label in self.fitted_on]
+        return bool(counts) and min(counts) * self.error_rate < 1
+
     def bounds(self, num_frames: int = 1, num_tracks: int = 1) -> tuple[float, float]:
         """Returns the scores (low, high) that a track is compared with.
 

@@ -111,6 +111,8 @@ WARNINGS = {
     "data had none that could be judged: how often it is wrong on them was not measured",
     "video_not_fitted": "the model's limits were not fitted to videos, because its validation "
     "data had none that could be judged: how often it is wrong on them was not measured",
+    "few_fitted": "the model's limits were fitted to {real} real and {fake} fake files: too few to "
+    "know how often it is wrong",
     "long": "the video is long: {frames} frames from all of its {minutes} minutes were looked at, "
     "and no other was decoded but on the way",
     "shots_left_out": "the video has {shots} shots, and the {seen} longest were looked at: looking "

@@ -111,6 +111,13 @@ def test_model_selected_on_pictures_decides_on_videos_by_the_same_numbers():
     assert judge(make_faces(0.71, 0.71, 0.71), kind="video", card=card)[0] == "fake"
 
 
+@pytest.mark.parametrize(("real", "is_few"), [(19, True), (20, False)])
+def test_a_rate_of_one_in_twenty_shows_in_twenty_files(real, is_few):
+    decision = dataclasses.replace(CARD.decision("frame"), error_rate=0.05)
+    fitted = {"real": real, "fake": 300, "frames": 1}
+    assert dataclasses.replace(decision, fitted_on=fitted).rests_on_few == is_few
+
+
 def test_evidence_is_as_strong_as_few_reals_would_show_it():
     # Logits of reals: 5 % lie above that of 0.7, with a spread of 1. Tables of tolerance factors
     # have 2.475 for 1 % of 500 values.

@@ -28,6 +28,17 @@ def of_levels(levels: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def of_card(card: ModelCard) -> list[str]:
+    """Returns a note if decisions on files were fitted to too few of them."""
+    return [
+        f"verdicts on {kind}s rest on {decision.fitted_on['real']} real and "
+        f"{decision.fitted_on['fake']} fake validation files, of which one is more than "
+        f"{decision.error_rate:.0%}: how often they are wrong is hardly known"
+        for kind, decision in card.decisions.items()
+        if kind != "frame" and decision.rests_on_few
+    ]
+
+
 def of_own_split(target: "EvalTarget", card: ModelCard) -> list[str]:
     """Returns a note if the split is one that the model was trained or selected on.
 

@@ -42,7 +42,11 @@ def describe(
         "prepared": metadata,
         "boxes_from_original": target.dataset.boxes_from_original,
         "shared_with_training": None if overlap is None else dataclasses.asdict(overlap),
-        "notes": [*cautions.of_own_split(target, card), *notes(target.dataset, overlap)],
+        "notes": [
+            *cautions.of_own_split(target, card),
+            *cautions.of_card(card),
+            *notes(target.dataset, overlap),
+        ],
         "pictures": sum(file.kind == "image" for file in judged),
         "videos": sum(file.kind == "video" for file in judged),
         "verdicts": verdicts.measure(judged, card, without_face),

@@ -240,5 +240,8 @@ def _make_embed() -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _unfitted(kind: str, card: ModelCard) -> tuple[str, ...]:
-    """A warning if the limits of a verdict were fitted to another kind of file."""
-    return () if kind in card.decisions else (words.WARNINGS[f"{kind}_not_fitted"],)
+    """A warning if the limits of a verdict were fitted to another kind of file, or to few."""
+    if kind not in card.decisions:
+        return (words.WARNINGS[f"{kind}_not_fitted"],)
+    decision = card.decisions[kind]
+    return (words.WARNINGS["few_fitted"].format(**decision.fitted_on),) * decision.rests_on_few
