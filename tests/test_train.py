@@ -256,8 +256,8 @@ def test_videos_that_are_not_there_choose_no_checkpoint(prepared, tmp_path):
     ("flag", "message"),
     [
         ("--config.data.dir=/nowhere", "dfjax: error: /nowhere holds no prepared dataset"),
-        ("--config.optimiser.lr=1", 'Did you mean "optimizer"'),
-        ("--config.optimizer.lrr=1", 'Did you mean "lr"'),
+        ("--config.optimiser.lr=1", 'did you mean "optimizer"'),
+        ("--config.optimizer.lrr=1", 'did you mean "lr"'),
     ],
 )
 def test_command_ends_in_one_line_of_cause_and_fix(prepared, tmp_path, flag, message):
