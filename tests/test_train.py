@@ -129,7 +129,9 @@ def _rows_of_batches(prepared, count: int) -> list[list[int]]:
     return [[row for pair in batch for row in (pair.real, *pair.others)] for batch in batches]
 
 
-@pytest.mark.parametrize(("split", "step"), [("train", 1), ("val", 6)])
+@pytest.mark.parametrize(
+    ("split", "step"), [("train", 1), pytest.param("val", 6, marks=pytest.mark.long)]
+)
 def test_a_run_that_failed_goes_on_at_its_last_step_bit_identically(
     prepared, uninterrupted, tmp_path, split, step
 ):

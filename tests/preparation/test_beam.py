@@ -56,6 +56,7 @@ def _records(out: pathlib.Path | str) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.long
 def test_beam_killed_half_way_goes_on_and_ends_with_the_records_of_a_local_run(tmp_path):
     pytest.importorskip("apache_beam")
     root, out = tmp_path / "videos", tmp_path / "out"

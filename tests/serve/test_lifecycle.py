@@ -136,7 +136,9 @@ def test_what_was_given_up_is_stopped(server, picture, slow_clip):
     until(lambda: not server.busy())  # the worker of the picture ends after its answer
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "end", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
+)
 def test_no_acknowledged_job_is_lost(start, model, picture, slow_clip, tmp_path, end):
     settings = {"state": str(tmp_path / "state"), "workers": 1}
     with start(model, drain_seconds=0.5, **settings) as server:
