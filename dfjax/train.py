@@ -230,6 +230,7 @@ def _train(
 
     # Compiled ahead of the loop: memory is known before the first step needs it, and the rates of
     # the first window do not contain the compiler.
+    say("compiling the train step")
     began = time.monotonic()
     augment = augment.lower(batch, augment_key).compile()
     batch = sharding.abstract(augment.out_info, by_rows)
@@ -346,7 +347,8 @@ def _train(
         status.end(step, is_finished=not is_ending)
     if is_ending:
         raise PreemptedError(f"asked to end: {workdir} is saved at step {step}, and goes on there")
-    say(f"step {step}: best checkpoint {checkpoints.best_step} by {config.select_by}, in {workdir}")
+    best = f"{config.select_by} {np.fmax.reduce(history):.4f}" if history else config.select_by
+    say(f"step {step}: best checkpoint {checkpoints.best_step} by {best}, in {workdir}")
 
 
 def _stalled(history: Sequence[float], patience: int) -> bool:

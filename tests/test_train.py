@@ -28,6 +28,7 @@ def uninterrupted(prepared, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
     output = runs.run(prepared, workdir, "--config.writers=('tensorboard',)")
     assert re.search(r"compiled the train step in [\d.]+ s: \d+ MiB state", output)
+    assert re.search(rf"best checkpoint \d+ by val/auc [01]\.\d{{4}}, in {workdir}", output)
     return workdir
 
 
