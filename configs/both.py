@@ -8,11 +8,11 @@ configs/efficientnet_lite.py, and half of its pairs are those of configs/sbi.py.
 kinds of fakes can be worse than either alone; the other way is to train the two and to average
 their logits (docs/recipes.md).
 
-Reached, on the data of both in an hour of processor time (half an hour on two cores), by three seeds:
-frame AUC 0.872, 0.890 and 0.881 on held-out originals of DFDC; 0.548, 0.626 and 0.614 on photographs
-retouched by hand. The target, surely above either alone on forgeries of another kind than those
-trained on, is missed: above them by two of three seeds, and one of four intervals excludes zero
-(docs/real_faces.md).
+Reached, on the data of both in an hour of processor time (half an hour on two cores), by three
+seeds: frame AUC 0.872, 0.890 and 0.881 on held-out originals of DFDC; 0.548, 0.626 and 0.614 on
+photographs retouched by hand. The target, surely above either alone on forgeries of another kind
+than those trained on, is missed: above them by two of three seeds, and one of four intervals
+excludes zero (docs/real_faces.md).
 """
 
 import ml_collections
