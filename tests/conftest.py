@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 import pytest
-from absl import flags
 
 from dfjax import evaluate, train
 from dfjax.corpora import folder
@@ -27,8 +26,6 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 COMPILE_CACHE = pathlib.Path("~/.cache/dfjax/tests").expanduser()
 jax.config.update("jax_compilation_cache_dir", str(COMPILE_CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-# Grain's worker processes read absl flags, which pytest never parses.
-flags.FLAGS.mark_as_parsed()
 
 
 @pytest.fixture(scope="session")

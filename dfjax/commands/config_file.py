@@ -61,7 +61,5 @@ def read(file: str, overrides: Sequence[str]) -> ml_collections.ConfigDict:
         raise UserError(str(error)) from error
     if rest:
         raise UserError(f"{' '.join(rest)}: overrides look like --config.field=value")
-    # Grain's worker processes read absl's flags, and refuse to before they were parsed.
-    flags.FLAGS.mark_as_parsed()
     logging.set_verbosity(logging.WARNING)
     return flag.value

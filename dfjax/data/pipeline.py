@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import grain
 import numpy as np
+from absl import flags
 
 from dfjax.data import sampling, stall, transforms
 from dfjax.data.degrade import Degrade
@@ -121,6 +122,9 @@ def _iterate(dataset: grain.MapDataset, reading: Reading) -> Iterator[dict[str, 
     # The parallelism is across examples; OpenCV's own threads would only fight over the cores.
     cv2.setNumThreads(0)
     if reading.num_workers:
+        # Grain reads absl's flags here, which refuse that before some program has parsed them.
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()
         options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=reading.prefetch)
         workers = grain.MultiprocessingOptions(
             reading.num_workers, per_worker_buffer_size=reading.prefetch

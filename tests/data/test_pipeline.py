@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+from absl import flags
 
 from dfjax import config, steps
 from dfjax.data import builder, pipeline, sampling, transforms
@@ -196,6 +197,7 @@ def test_evaluation_counts_every_record_once(prepared, batch_size, processes):
 
 
 def test_evaluation_is_the_same_with_worker_processes(prepared):
+    flags.FLAGS.unparse_flags()  # Grain reads them, and no command of dfjax has to parse any
     source = builder.open_dataset(prepared).records("val")
     _assert_equal(_eval(source), _eval(source, workers=2))
 
