@@ -1,9 +1,9 @@
-"""What augmentation costs on the CPU, as a share of the train step of a network.
+"""What augmentation costs, as a share of the train step of a network.
 
     python -m benchmarks.augment [NAME[@SIDExBATCH]]
 
 Every row is one augmentation, alone and always computed, as it is wherever its probability is not
-0; processor milliseconds are of all threads.
+0. On a CPU, milliseconds are of the processor, all threads together; on a GPU, of a clock.
 """
 
 import argparse
@@ -45,14 +45,14 @@ def make_pairs(network: Network) -> dict[str, np.ndarray]:
     }
 
 
-def cpu_seconds(step: Callable[[], object], rounds: int = 5) -> float:
-    """Processor seconds of a step: the least of some rounds after the first."""
+def seconds_of(step: Callable[[], object], clock: Callable[[], float], rounds: int = 5) -> float:
+    """Seconds of a step: the least of some rounds after the first."""
     step()
     taken = []
     for _ in range(rounds):
-        began = time.process_time()
+        began = clock()
         step()
-        taken.append(time.process_time() - began)
+        taken.append(clock() - began)
     return min(taken)
 
 
@@ -67,16 +67,22 @@ def main() -> None:
     from dfjax.augment import batch
     from dfjax.augment.settings import Settings
 
-    step = cpu_seconds(train_step.make_dfjax(network).step) / network.batch
-    print_line(f"{network}: {1e3 * step:.2f} ms an image without augmentation")
-    for line in ("", "| augmentation | CPU ms an image | share of the step |", "|---|---|---|"):
+    device = jax.devices()[0]
+    is_cpu = device.platform == "cpu"
+    measure = functools.partial(
+        seconds_of, clock=time.process_time if is_cpu else time.perf_counter
+    )
+    step = measure(train_step.make_dfjax(network).step) / network.batch
+    print_line(f"{network}, {device.device_kind}: {1e3 * step:.4g} ms an image of a plain step")
+    unit = "CPU ms" if is_cpu else "ms"
+    for line in ("", f"| augmentation | {unit} an image | share of the step |", "|---|---|---|"):
         print_line(line)
     pairs, key = jax.device_put(make_pairs(network)), jax.random.key(0)
     for name, fields in ROWS.items():
         augment = jax.jit(functools.partial(batch.augment, settings=Settings(**fields)))
         work = functools.partial(lambda f: jax.block_until_ready(f(pairs, key)), augment)
-        seconds = cpu_seconds(work) / network.batch
-        print_line(f"| {name} | {1e3 * seconds:.2f} | {100 * seconds / step:.1f} % |")
+        seconds = measure(work) / network.batch
+        print_line(f"| {name} | {1e3 * seconds:.3g} | {100 * seconds / step:.1f} % |")
 
 
 if __name__ == "__main__":
