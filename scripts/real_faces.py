@@ -2,6 +2,7 @@
 
     DFJAX_TEST_DATA=DIR python scripts/real_faces.py             # all rows, about 7 CPU hours
     DFJAX_TEST_DATA=DIR python scripts/real_faces.py supervised-0 'ablation/*'
+    python scripts/real_faces.py 'gpu/*'       # on a machine with a GPU; these are left out else
     python scripts/real_faces.py --list
 
 DIR holds `dfdc_faces/` (cropped faces of the Deepfake Detection Challenge, with a manifest.csv
@@ -10,7 +11,7 @@ ones) and `videos/`. Who is trained on, who decides and who is tested: scripts/r
 
 A row that is interrupted continues at its last checkpoint; one that has its file in
 docs/real_faces/ is not trained again. Rows can be divided among machines: copying the files brings
-them together.
+them together. A machine that was given the prepared data takes them by --prepared, without DIR.
 """
 
 import argparse
@@ -40,23 +41,26 @@ def run(*command: object) -> None:
 def main() -> None:
     """Prepares, trains, evaluates, and writes each row's figures; continues where it stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", default=["*"], help="names or patterns (all)")
+    parser.add_argument("rows", nargs="*", help="names or patterns (all that want no GPU)")
     parser.add_argument("--list", action="store_true", help="print the rows and stop")
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data/real_faces"))
     parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs/real_faces"))
+    parser.add_argument("--prepared", action="store_true", help="take --data as it is")
     arguments = parser.parse_args()
     chosen = [
         row
         for row in rows.all_rows()
         if any(fnmatch.fnmatch(row.key, pattern) for pattern in arguments.rows)
+        or not (arguments.rows or row.wants_gpu)
     ]
     if arguments.list:
         for row in chosen:
             print(row.key, "" if figures.read(row.key) is None else "(finished)")
         return
-    if "DFJAX_TEST_DATA" not in os.environ:
-        sys.exit("set DFJAX_TEST_DATA to the folder that holds dfdc_faces/ and the others")
-    corpora.prepare_all(pathlib.Path(os.environ["DFJAX_TEST_DATA"]), arguments.data, run)
+    if not arguments.prepared:
+        if "DFJAX_TEST_DATA" not in os.environ:
+            sys.exit("set DFJAX_TEST_DATA to the folder that holds dfdc_faces/ and the others")
+        corpora.prepare_all(pathlib.Path(os.environ["DFJAX_TEST_DATA"]), arguments.data, run)
     for row in chosen:
         if figures.read(row.key) is None:
             train(row, arguments.data, arguments.runs / row.key)
