@@ -5,10 +5,10 @@
 Strangers are made from the held-out crops (upside down, blurred beyond the quality limits), from
 nothing (noise, textures) and from two photographs that come with scikit-learn (objects); `--also`
 adds prepared faces that the model should not know. None of these kinds was shown to the gate when
-it was fitted; those nearest to them that it learnt from are leaning faces, faces in bands of which
-each is upside down, and faces enlarged from 8 to 16 pixels (`familiarity.strangers`). Counted on
-the gate alone, whatever the quality limits say: to be shown are at most 5 % of held-out faces and
-at least 90 % of each kind of stranger.
+it was fitted, but for drawn faces of other people; those nearest to the others that it learnt from
+are leaning faces, faces in bands of which each is upside down, and faces enlarged from 8 to 16
+pixels (`familiarity.strangers`). Counted on the gate alone, whatever the quality limits say: to be
+shown are at most 5 % of held-out faces and at least 90 % of each kind of stranger.
 """
 
 import argparse

@@ -11,7 +11,7 @@ import numpy as np
 from dfjax import models, progress, tree
 from dfjax.data.training import Training
 from dfjax.errors import UserError
-from dfjax.familiarity import features, fit, gate, store, strangers
+from dfjax.familiarity import drawn, features, fit, gate, store, strangers
 from dfjax.familiarity.gate import Statistics
 from dfjax.media import image as media_image
 from dfjax.model_card import Embedding, ModelCard
@@ -22,8 +22,9 @@ MIN_CROPS = 100  # fewer do not show what faces may be like
 _METHOD = (
     "coordinates on the principal axes of training features, how much fine detail there is, the "
     "squares of both, and what lies beside the axes, weighted by a logistic regression against "
-    "strangers made from training crops"
+    "strangers made from training crops and, unless training crops are drawn, drawn faces"
 )
+_DRAWN_SHARE = 1 / 3  # drawn faces for each training crop: half of it refused fewer of others
 _BATCH = 32
 
 
@@ -73,7 +74,8 @@ def find_or_fit(
     count = sum(map(len, rows))
     if count < MIN_CROPS:
         return None
-    return _find(run, variables, card, count) or _fit(run, variables, _read(training, rows))
+    found = _find(run, variables, card, count)
+    return found or _fit(run, variables, _read(training, rows), is_drawn=_is_drawn(training))
 
 
 def _find(run: Run, variables: dict[str, Any], card: ModelCard | None, count: int) -> Gate | None:
@@ -96,15 +98,23 @@ def _read(training: Training, rows: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack(crops)
 
 
-def _fit(run: Run, variables: dict[str, Any], crops: np.ndarray) -> Gate:
+def _is_drawn(training: Training) -> bool:
+    """Whether some training crops are drawn: then drawn faces are no strangers."""
+    return any(dataset.metadata["synthetic"] for dataset, _ in training.splits)
+
+
+def _fit(run: Run, variables: dict[str, Any], crops: np.ndarray, *, is_drawn: bool) -> Gate:
     count = len(crops)
     strange = strangers.make(crops, np.random.default_rng(0))
+    if not is_drawn:
+        faces = drawn.make(round(_DRAWN_SHARE * count), run.crop_spec, np.random.default_rng(1))
+        strange = np.concatenate([strange, faces])
     model, image_size = models.for_backend(run.model), run.config.data.image_size
     maps = features.choose_maps(model, variables, image_size)
     look = jax.jit(functools.partial(gate.look, model=model, image_size=image_size, maps=maps))
     found = _in_batches(lambda batch: look(variables, batch)[1], np.concatenate([crops, strange]))
     statistics = fit.fit(found[:count], found[count:], features.count_details(maps))
-    fitted_on = {"training": count, "strangers": count}
+    fitted_on = {"training": count, "strangers": len(strange)}
     return Gate(Embedding(_METHOD, maps, store.digest(statistics), fitted_on), statistics)
 
 

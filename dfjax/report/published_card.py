@@ -6,7 +6,7 @@ The sections are those of Mitchell et al., Model Cards for Model Reporting (arXi
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dfjax import compatibility, versions, words
+from dfjax import compatibility, phrases, versions, words
 from dfjax.faces import crop_spec
 from dfjax.model_card import Decision, ModelCard
 from dfjax.report import facts, markdown, protocol, tables
@@ -121,7 +121,7 @@ def _decisions(card: ModelCard) -> Iterator[str]:
         "AUC, AP and EER say how well scores separate real from fake; log loss, Brier score and "
         "ECE how far scores are probabilities; the rest what happens at a frozen threshold."
     )
-    yield f"The verdict on a file: {words.RULE}."
+    yield f"The verdict on a file: {phrases.rule(card.pooling)}."
     yield f"A track of a video needs {card.min_video_frames} usable faces for a verdict."
     if card.embedding is None:
         yield "Faces unlike the training data are not told apart: they are scored like any other."

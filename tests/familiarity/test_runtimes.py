@@ -37,7 +37,7 @@ def pictures():
 def test_the_card_says_method_limit_and_statistics(gated_run):
     card = model_card.read(gated_run)
     assert card.maps == (("stage2_block2", 2), ("stage3_block2", 4), ("detail", 2))
-    assert card.embedding.fitted_on == {"training": 120, "strangers": 120, "held_out": 24}
+    assert card.embedding.fitted_on == {"training": 120, "strangers": 160, "held_out": 24}
     assert store.digest(store.read(gated_run, card.embedding)) == card.embedding.statistics
     assert model_card.ModelCard.from_json(json.loads(json.dumps(card.to_json()))) == card
 

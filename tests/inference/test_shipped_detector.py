@@ -13,6 +13,7 @@ import pytest
 
 import dfjax
 from dfjax import model_card
+from dfjax.corpora.synthetic import corpus as synthetic
 from dfjax.errors import UserError
 from dfjax.inference import manifest, scorer
 from dfjax.media import image
@@ -51,6 +52,14 @@ def test_its_folder_holds_what_was_made_and_nothing_else():
     assert "Research and evaluation" in texts[0]
     assert release.terms in texts[1]
     assert not [text for text in texts if "/tmp/" in text or "/home/" in text]
+
+
+def test_it_does_not_judge_drawn_people():
+    detector = dfjax.Detector.load()
+    for person in range(12):
+        (frame,) = synthetic.film(synthetic.Settings(seed=5, frames=1), person, take=0).frames
+        found = detector.image(frame).verdict
+        assert (found.level, found.reason) == ("not_applicable", "unlike_training"), person
 
 
 @pytest.mark.parametrize("name", ["export.json", "model.safetensors", "model_card.json"])

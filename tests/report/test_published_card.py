@@ -69,6 +69,12 @@ def test_a_model_without_an_evaluation_says_so():
     assert drawn.index("trained on drawn faces") < drawn.index("## Model details")
 
 
+def test_the_rule_of_a_verdict_says_how_faces_are_weighted():
+    assert "the mean over its usable faces; a file is fake" in render()
+    by_confidence = render(dataclasses.replace(CARD, pooling="confidence"))
+    assert "usable faces, weighted by how far each is from even; a file is fake" in by_confidence
+
+
 def test_scores_stand_with_their_intervals():
     found = reports.make_report()
     text = render(found=[(found, reports.make_robustness())])
