@@ -11,7 +11,7 @@ import numpy as np
 from dfjax import models, progress, tree
 from dfjax.data.training import Training
 from dfjax.errors import UserError
-from dfjax.familiarity import drawn, features, fit, gate, store, strangers
+from dfjax.familiarity import features, fit, gate, store, strangers
 from dfjax.familiarity.gate import Statistics
 from dfjax.media import image as media_image
 from dfjax.model_card import Embedding, ModelCard
@@ -107,6 +107,8 @@ def _fit(run: Run, variables: dict[str, Any], crops: np.ndarray, *, is_drawn: bo
     count = len(crops)
     strange = strangers.make(crops, np.random.default_rng(0))
     if not is_drawn:
+        from dfjax.familiarity import drawn  # loads decoders, which evaluating does without
+
         faces = drawn.make(round(_DRAWN_SHARE * count), run.crop_spec, np.random.default_rng(1))
         strange = np.concatenate([strange, faces])
     model, image_size = models.for_backend(run.model), run.config.data.image_size
