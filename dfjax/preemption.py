@@ -23,19 +23,44 @@ def ending() -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def noticed() -> Iterator[Callable[[int], bool]]:
-    """Yields a function of the step that tells whether the run was asked to end.
+class Notice:
+    """Whether a run was asked to end."""
 
-    All processes call it at each step, and get the same answer: where one of several got the
-    signal, JAX's preemption service agrees on a step that all of them still reach.
-    """
-    if jax.distributed.is_initialized():
-        yield multihost_utils.reached_preemption_sync_point
-        return
+    def __init__(self, asked: threading.Event):
+        """`asked` is set at SIGTERM, in a run of one process."""
+        self._asked = asked
+
+    def is_given(self, step: int) -> bool:
+        """Returns whether to end at this step.
+
+        All processes ask at each step, and get the same answer: where one of several got the
+        signal, JAX's preemption service agrees on a step that all of them still reach.
+        """
+        if jax.distributed.is_initialized():
+            return multihost_utils.reached_preemption_sync_point(step)
+        return self._asked.is_set()
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Ends the block with PreemptedError at SIGTERM, also at one that came before it.
+
+        Not of several processes: those still have to agree on the step.
+        """
+        if jax.distributed.is_initialized():
+            yield
+            return
+        with ending():
+            if self._asked.is_set():
+                raise PreemptedError
+            yield
+
+
+@contextlib.contextmanager
+def noticed() -> Iterator[Notice]:
+    """Yields the notice that SIGTERM gives while the block runs."""
     asked = threading.Event()
     with _handling(lambda number, frame: asked.set()):
-        yield lambda step: asked.is_set()
+        yield Notice(asked)
 
 
 @contextlib.contextmanager

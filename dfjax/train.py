@@ -4,7 +4,7 @@ import contextlib
 import functools
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import ml_collections
@@ -63,10 +63,10 @@ def train(
     """
     divergence.require_known(config.on_divergence)
     writer.require_known(config.writers)
-    with lock.held(workdir), preemption.noticed() as is_asked_to_end:
+    with lock.held(workdir), preemption.noticed() as notice:
         while True:
             try:
-                return _train(config, workdir, is_asked_to_end, profile)
+                return _train(config, workdir, notice, profile)
             except divergence.DivergenceError:
                 # What led there is left out, so the same call does not lead there again.
                 last = sharding.from_first(lambda: divergence.read(workdir)[-1])
@@ -87,7 +87,7 @@ def train(
 def _train(
     config: ml_collections.ConfigDict,
     workdir: pathlib.Path,
-    is_asked_to_end: Callable[[int], bool],
+    notice: preemption.Notice,
     profile: range,
 ) -> None:
     # What would end the run later is refused here, before minutes go into compiling and hours into
@@ -284,11 +284,16 @@ def _train(
                 measured_now = step > 0 and due and not metrics
                 if measured_now:
                     log.flush()  # rows in the order of their steps
-                    metrics = {
-                        f"{name}/{metric}": value
-                        for name in due
-                        for metric, value in measures[name].run(state.eval_variables)
-                    }
+                    try:
+                        with notice.interrupting():  # it may take longer than a scheduler waits
+                            metrics = {
+                                f"{name}/{metric}": value
+                                for name in due
+                                for metric, value in measures[name].run(state.eval_variables)
+                            }
+                    except PreemptedError:
+                        is_ending = True  # the state is saved without them: they come first then
+                        break
                     metric_writer.write(step, metrics)
                     if selector in due:
                         history.append(metrics[config.select_by])
@@ -301,7 +306,7 @@ def _train(
                     checkpoints.save(step, state, metrics)
                     log.restart_clock()
                 # All processes ask at every step, or they would not agree on the one to end at.
-                is_ending = is_asked_to_end(step)
+                is_ending = notice.is_given(step)
                 if is_ending or step == config.num_steps:
                     break
                 if _stalled(history, config.early_stop_patience):

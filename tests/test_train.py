@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import sys
 import time
 
 import jax.numpy as jnp
@@ -157,6 +158,43 @@ def test_a_run_that_failed_goes_on_at_its_last_step_bit_identically(
     checkpoints.close()
     aucs = {row["step"]: row["val/auc"] for row in runs.metrics(workdir) if "val/auc" in row}
     assert best == max(aucs, key=lambda step: (aucs[step], step))
+
+
+EVALUATING = """
+import pathlib, sys, time
+from dfjax import main
+from dfjax.evaluators import ranking
+
+def measure(self, variables):
+    pathlib.Path(sys.argv[1]).touch()
+    time.sleep(600)
+    yield "never", 0.0
+
+ranking.Ranking.run = measure
+sys.exit(main.main(sys.argv[2:]))
+"""
+
+
+def test_sigterm_does_not_wait_for_an_evaluation(prepared, uninterrupted, tmp_path):
+    """Those of many faces take minutes, and a scheduler gives seconds."""
+    workdir, marker = tmp_path / "run", tmp_path / "evaluating"
+    _, _, _, *arguments = runs.command(prepared, workdir)
+    process = runs.start([sys.executable, "-c", EVALUATING, str(marker), *arguments])
+    deadline = time.monotonic() + 240
+    while not marker.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    output = runs.finish(process, status=PreemptedError.status, seconds=120)
+    assert "is saved at step 6, and goes on there" in output
+    assert json.loads((workdir / "status.json").read_text())["state"] == "saved"
+    assert f"resuming {workdir} at step 6" in runs.run(prepared, workdir)
+    assert runs.metrics(workdir) == runs.metrics(uninterrupted)
+    config = runs.config(prepared)
+    expected, found = runs.state(uninterrupted, config), runs.state(workdir, config)
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
 
 
 def test_a_second_run_is_told_whose_the_workdir_is(prepared, tmp_path):
