@@ -1,5 +1,6 @@
 """The results of an evaluation as tables, for a terminal or a log."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import rich.table
@@ -24,9 +25,9 @@ def print_results(results: dict[str, dict[str, Any]]) -> None:
 
 def _scores_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:
     rules = dict.fromkeys(result["protocol"]["video_score"] for result in results.values())
-    table = rich.table.Table(title=f"scores; of a video: {', '.join(rules)} (* see the notes)")
-    for column in ("data", "level", "real", "fake", *_COLUMNS):
-        table.add_column(column, justify="left" if column in ("data", "level") else "right")
+    title = f"scores; of a video: {', '.join(rules)} (* see the notes below)"
+    table = rich.table.Table(title=title)
+    _add_columns(table, ("data", "level"), ("real", "fake", *_COLUMNS))
     for target, result in results.items():
         for level in ("frame", "video"):
             if level in result:
@@ -34,6 +35,13 @@ def _scores_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:
         if result.get("trivial_cues"):
             _add_trivial_cues(table, result["trivial_cues"])
     return table
+
+
+def _add_columns(table: rich.table.Table, texts: Sequence[str], numbers: Sequence[str]) -> None:
+    for name in texts:
+        table.add_column(name, overflow="fold")  # a path that is cut names nothing
+    for name in numbers:
+        table.add_column(name, justify="right")
 
 
 def _add_level(table: rich.table.Table, name: str, level: str, measured: dict[str, Any]) -> None:
@@ -61,8 +69,7 @@ def _add_trivial_cues(table: rich.table.Table, cues: dict[str, Any]) -> None:
 def _groups_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:
     """Results by what is known of clips; those by conditions of faces are in the report alone."""
     table = rich.table.Table(title=f"groups of clips (under {groups.FEW} of a class: in brackets)")
-    for column in ("data", "group", "real", "fake", *groups.RATES):
-        table.add_column(column, justify="left" if column in ("data", "group") else "right")
+    _add_columns(table, ("data", "group"), ("real", "fake", *groups.RATES))
     for target, result in results.items():
         for found in result["groups"]["columns"]:
             if found["column"] not in conditions.CONDITIONS:
@@ -92,9 +99,8 @@ def _rate(measured: dict[str, float] | None) -> str:
 
 def _verdicts_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:
     table = rich.table.Table(title="verdicts on files, as predict and serve give them")
-    for column in ("data", "files", "kind", "with a verdict", "reals called fake"):
-        table.add_column(column, justify="left" if column in ("data", "kind") else "right")
-    table.add_column("fakes called real", justify="right")
+    rates = ("with a verdict", "reals called fake", "fakes called real")
+    _add_columns(table, ("data", "kind"), ("files", *rates))
     for target, result in results.items():
         by_kind = result.get("verdicts", {})
         for kind in (kind for kind in by_kind if kind != "no_face"):
@@ -103,9 +109,9 @@ def _verdicts_table(results: dict[str, dict[str, Any]]) -> rich.table.Table:
                 "-" if measured[name] is None else f"{measured[name]:.1%}"
                 for name in ("coverage", "reals_called_fake", "fakes_called_real")
             ]
-            table.add_row(_marked(target, result), str(measured["files"]), kind, *rates)
+            table.add_row(_marked(target, result), kind, str(measured["files"]), *rates)
         if "no_face" in by_kind:
-            table.add_row("", str(by_kind["no_face"]["files"]), "no face", "0.0%", "", "")
+            table.add_row("", "no face", str(by_kind["no_face"]["files"]), "0.0%", "", "")
     return table
 
 
