@@ -14,6 +14,7 @@ from dfjax.data import builder, sampling
 from tests.models import small
 
 NAMES = sorted(path.stem for path in pathlib.Path("configs").glob("[a-z]*.py"))
+LONG = {"both", "efficientnet"}  # their networks and augmentations are those of two others
 
 
 def _config(name: str):
@@ -32,7 +33,9 @@ def test_run_can_be_built_and_every_field_is_one_of_base(name):
 
 
 @pytest.mark.usefixtures("quick_compilation")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in NAMES]
+)
 def test_a_step_of_the_shrunk_run_moves_what_its_rules_train(name, prepared):
     run = _config(name)
     run.batch_size = 8

@@ -65,11 +65,11 @@ def test_run_leaves_metrics_checkpoints_and_a_report(uninterrupted):
 
 # How, with which workers, and which seed chooses the moment; scripts/long_tests.sh tries more
 # moments.
-ENDS = [(signal.SIGKILL, 2, 0), (signal.SIGTERM, 0, 0)]
+ENDS = [(signal.SIGKILL, 2, 0)]
 MORE_ENDS = [
     pytest.param(how, 0, seed, marks=pytest.mark.long)
     for how in (signal.SIGKILL, signal.SIGTERM)
-    for seed in range(1, 11)
+    for seed in range(10)
 ]
 
 

@@ -61,6 +61,12 @@ MAY_LOAD = {
     "show-batch --config {config} --out {out}/a.png": EVALUATION,
     "train --config {config} --workdir {out}": EVALUATION | {"tensorflow"},
 }
+# Each has a sister above that loads nearly as much.
+LONG = {
+    "predict --model {exported} {picture}",
+    ROBUSTNESS + " --model {run}",
+    "show-batch --config {config} --out {out}/a.png",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +129,10 @@ def entries(home: pathlib.Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (home / ".cache/dfjax/xla").glob("*")}
 
 
-@pytest.mark.parametrize("command", MAY_LOAD)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(command, marks=[pytest.mark.long] * (command in LONG)) for command in MAY_LOAD],
+)
 def test_a_command_loads_what_it_uses_and_compiles_once(start, command, tmp_path):
     first = start(command)
     assert first.loaded <= MAY_LOAD[command]
