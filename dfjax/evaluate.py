@@ -45,8 +45,8 @@ from dfjax.evaluators.self_blends import SelfBlendedTarget
 from dfjax.faces.crop_spec import CropSpec
 from dfjax.familiarity import gate as familiarity_gate
 from dfjax.familiarity import store
-from dfjax.inference import runtimes
 from dfjax.inference import scorer as inference_scorer
+from dfjax.inference.network import OUTPUTS
 from dfjax.model_card import ModelCard
 from dfjax.run import Run
 
@@ -169,7 +169,7 @@ def evaluate_export(
 
     def predict(_: None, image: jax.Array) -> dict[str, jax.Array]:
         outputs = model.outputs(np.asarray(image))
-        return sharding.put_batch(dict(zip(runtimes.OUTPUTS, outputs.T, strict=True)), mesh)
+        return sharding.put_batch(dict(zip(OUTPUTS, outputs.T, strict=True)), mesh)
 
     batch_size = inference_scorer.MAX_BATCH * mesh.size
     scorer = frame.FrameScorer(predict, mesh, batch_size, recipe.make_reading(dfjax_config.base()))

@@ -285,7 +285,7 @@ class ModelCard:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What the network says of a crop, as `inference.runtimes.OUTPUTS` names it."""
+        """What the network says of a crop, as `inference.network.OUTPUTS` names it."""
         has_attention = bool(self.model_arguments.get("clip_attention"))
         said = {"logit": True, "strangeness": bool(self.maps), "attention": has_attention}
         return tuple(name for name, is_there in said.items() if is_there)

@@ -13,6 +13,7 @@ from dfjax.errors import UserError
 from dfjax.export import formats, savedmodel
 from dfjax.familiarity import gate
 from dfjax.inference import explain, runtimes
+from dfjax.inference.network import Function, Network
 from dfjax.media import image as media_image
 from dfjax.model_card import ModelCard
 
@@ -131,7 +132,7 @@ def _output_deviations(
 
 
 def _deviations(
-    network: runtimes.Network, inputs: np.ndarray, expected: Quantities, card: ModelCard
+    network: Network, inputs: np.ndarray, expected: Quantities, card: ModelCard
 ) -> dict[str, float]:
     """Deviations of what a runtime's network returns, and of the score of its logit."""
 
@@ -149,7 +150,7 @@ def _with_score(found: Mapping[str, Any], card: ModelCard) -> Quantities:
     return {"score": card.score(arrays["logit"]), **arrays}
 
 
-def _deviation(function: runtimes.Function, inputs: np.ndarray, expected: np.ndarray) -> float:
+def _deviation(function: Function, inputs: np.ndarray, expected: np.ndarray) -> float:
     """The largest difference at any of `BATCH_SIZES`; NaN where either side has one."""
     differences = [np.abs(function(inputs[:n]) - expected[:n]).max() for n in BATCH_SIZES]
     return float(np.max(differences))

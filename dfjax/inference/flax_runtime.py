@@ -6,7 +6,7 @@ Loads JAX and Flax, which the other runtimes of exports do without.
 import functools
 import os
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,14 +15,12 @@ from flax import linen as nn
 from dfjax import model_card, models
 from dfjax.familiarity import gate
 from dfjax.inference import explain
+from dfjax.inference.network import Function, Network
 from dfjax.model_card import ModelCard
 from dfjax.weights import model_file
 
-if TYPE_CHECKING:
-    from dfjax.inference.runtimes import Function, Network
 
-
-def open_run(workdir: str | os.PathLike) -> "tuple[ModelCard, Network, Function]":
+def open_run(workdir: str | os.PathLike) -> tuple[ModelCard, Network, Function]:
     """Returns (the model card, crops to outputs, crops to heat maps) of the run in `workdir`.
 
     Raises:
@@ -34,7 +32,7 @@ def open_run(workdir: str | os.PathLike) -> "tuple[ModelCard, Network, Function]
     return card, *_functions(card, model, variables)
 
 
-def open_weights(path: pathlib.Path) -> "tuple[Network, Function]":
+def open_weights(path: pathlib.Path) -> tuple[Network, Function]:
     """Returns (crops to outputs, crops to heat maps) of a file that lies next to its card."""
     card = model_card.read(path.parent)
     return _functions(card, *model_file.read(path, card))
@@ -42,7 +40,7 @@ def open_weights(path: pathlib.Path) -> "tuple[Network, Function]":
 
 def _functions(
     card: ModelCard, model: nn.Module, variables: dict[str, Any]
-) -> "tuple[Network, Function]":
+) -> tuple[Network, Function]:
     bound = {"model": models.for_backend(model), "image_size": card.image_size}
     # On one device: on all of them, each would compute the same.
     variables = jax.device_put(variables, jax.local_devices()[0])

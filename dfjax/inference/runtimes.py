@@ -1,9 +1,9 @@
 """The runtimes that an exported model can be scored with, each behind one function.
 
 Each takes the artefact and returns a function from crops uint8 [N, S, S, 3], N >= 1, to float32 [N]
-by name (`OUTPUTS`) that several threads may call. All
-compute in float32, on request, because that is what the export was compared in. The libraries are
-imported inside functions: a machine that runs one of them need not install the others.
+by name (`network.OUTPUTS`) that several threads may call. All compute in float32, on request,
+because that is what the export was compared in. The libraries are imported inside functions: a
+machine that runs one of them need not install the others.
 """
 
 import dataclasses
@@ -13,14 +13,10 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from dfjax.inference.network import OUTPUTS, Function, Network
+
 if TYPE_CHECKING:
     import numpy as np
-
-Function = Callable[["np.ndarray"], "np.ndarray"]
-OUTPUTS = ("logit", "strangeness", "attention")
-"""What a network says of a crop: the second of one with a gate, the third of one that has learned
-how much a frame counts in its clip."""
-Network = Callable[["np.ndarray"], dict[str, "np.ndarray"]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dfjax.buckets import workdir as bucket_workdir
 from dfjax.errors import UserError
 from dfjax.inference import manifest, runtimes
 from dfjax.inference.manifest import Manifest
-from dfjax.inference.runtimes import OUTPUTS, Function, Network
+from dfjax.inference.network import OUTPUTS, Function, Network
 from dfjax.model_card import ModelCard
 from dfjax.weights import shipped
 
@@ -44,7 +44,7 @@ class Scorer:
     def outputs(self, crops: np.ndarray) -> np.ndarray:
         """Returns what the model says of crops uint8 [N, S, S, 3], float64 [N, 3]; N may be 0.
 
-        The columns are `runtimes.OUTPUTS`, NaN where the model does not say that.
+        The columns are `network.OUTPUTS`, NaN where the model does not say that.
 
         Raises:
           ValueError: the crops have another type or shape than those of the model's CropSpec.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from dfjax.evaluators.score_table import NO_FACE, WEIGHT, ScoreTable
-from dfjax.inference.runtimes import OUTPUTS
+from dfjax.inference.network import OUTPUTS
 from dfjax.inference.scorer import MAX_BATCH, Scorer
 from dfjax.robustness.source import ClipFaces
 

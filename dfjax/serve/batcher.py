@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dfjax.inference.runtimes import OUTPUTS
+from dfjax.inference.network import OUTPUTS
 from dfjax.inference.scorer import Scorer
 from dfjax.serve import errors
 
